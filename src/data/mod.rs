@@ -1,0 +1,77 @@
+//! Datacubes on disk: their shape, type, calibration and frames; one file a format.
+
+use std::path::PathBuf;
+
+use crate::compute::{HostFrames, SampleType};
+
+mod error;
+
+pub use error::Error;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A value with where it comes from, such as ``attribute `Q_pixel_size` of /datacube_root/metadatabundle/calibration``.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Known<T> {
+    pub value: T,
+    pub origin: String,
+}
+
+/// What a file says of its own geometry. Nothing is guessed: what it does not say is `None`.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[allow(non_snake_case)]
+pub struct Calibration {
+    pub voltage_kV: Option<Known<f64>>,
+    pub convergence_mrad: Option<Known<f64>>,
+    /// Scan step (y, x).
+    pub step_A: Option<Known<[f64; 2]>>,
+    /// Detector sampling (y, x), where the file gives an angle.
+    pub mrad_per_px: Option<Known<[f64; 2]>>,
+    /// Detector sampling (y, x), where the file gives a spatial frequency; an angle follows with the voltage.
+    pub inverse_A_per_px: Option<Known<[f64; 2]>>,
+    /// The file's own scan rotation, in the file's convention.
+    pub qr_rotation_deg: Option<Known<f64>>,
+    /// The file's own scan transposition or flip, in the file's convention.
+    pub qr_flip: Option<Known<bool>>,
+}
+
+/// What is known of a datacube before a frame is read.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct CubeInfo {
+    pub path: PathBuf,
+    /// Such as `py4DSTEM EMD 1.0` or `HDF5 dataset`.
+    pub format: String,
+    /// The dataset inside the file.
+    pub dataset: String,
+    /// (i, j), slow axis first, after cropping.
+    pub scan_shape: [usize; 2],
+    /// (ky, kx), after cropping.
+    pub frame_shape: [usize; 2],
+    /// The type on disk, such as `uint16, big-endian`.
+    pub stored_dtype: String,
+    /// The type that frames are handed on in.
+    #[serde(skip)]
+    pub dtype: SampleType,
+    /// Chunk extents along the stored axes; `None` where contiguous.
+    pub chunks: Option<Vec<usize>>,
+    pub filters: Vec<String>,
+    pub calibration: Calibration,
+}
+
+impl CubeInfo {
+    pub fn frames(&self) -> usize {
+        self.scan_shape[0] * self.scan_shape[1]
+    }
+}
+
+/// Frames of a datacube in scan order. Readers may be called from several threads.
+pub trait FrameSource: Send + Sync {
+    fn info(&self) -> &CubeInfo;
+
+    /// Reads frames `first..first + count` into places `at..at + count` of `out`, which has this cube's `dtype` and `frame_shape`.
+    /// Bytes are swapped and i16, i32 and f64 turned into f32 on the way.
+    fn read(&self, first: usize, count: usize, out: &mut HostFrames, at: usize) -> Result<()>;
+
+    /// How many consecutive frames are read together at no extra cost (a chunk's extent); 1 where it does not matter.
+    fn preferred_run(&self) -> usize;
+}

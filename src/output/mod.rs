@@ -1,0 +1,1 @@
+//! Result files, TIFF and PNG pictures.

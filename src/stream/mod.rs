@@ -1,0 +1,1 @@
+//! Frames from a source to a device in blocks, under a memory limit.
