@@ -6,14 +6,12 @@ use super::{Aberrations, fft_index, wavelength_A};
 
 /// What forms the probe.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(non_snake_case)]
 pub struct ProbeOptics {
     pub voltage_kV: f64,
     pub convergence_mrad: f64,
     pub aberrations: Aberrations,
 }
 
-#[allow(non_snake_case)]
 impl ProbeOptics {
     /// The probe's spectrum A·e^{−iχ} on a detector of `shape` pixels of `mrad_per_px` (y, x), in FFT order, with Σ|P̂|² = `electrons`.
     ///
