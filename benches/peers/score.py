@@ -2,8 +2,8 @@
 """Score a reconstructed phase against the truth of a simulated data set.
 
 r   correlation of the phase with the truth's projected potential, blurred by a Gaussian of
-    sigma 0.35 Å, in the rectangle 1 Å inside the outermost positions; a plane is taken from both, and
-    the truth may move by up to 0.6 Å (sub-pixel, where r is largest).
+    sigma 0.35 Å, in the rectangle 1 Å inside the outermost positions; a plane is taken from both. The
+    phase is brought to the truth's pixels by a cubic spline, moved by up to 0.6 Å to where r is largest.
 R²  squared Pearson correlation of the mean phase within 0.55 Å of each Na column with the number
     of atoms in that column; columns at least 0.8 Å inside the same rectangle.
 
@@ -50,7 +50,7 @@ def load_phase(path, pixel_A=None, origin_yx_A=None):
 
 
 def score(phase, pixel, origin, truth):
-    """r, R², the shift (Å) that the truth needed and the number of Na columns, as a dict."""
+    """r, R², how far (Å) the phase lies from the truth, and the number of Na columns, as a dict."""
     with h5py.File(truth) as f:
         sampling = json.loads(f.attrs["parameters"])["potential_sampling_A"]
         potential = f["projected_potential"][()].astype(float)
@@ -58,12 +58,12 @@ def score(phase, pixel, origin, truth):
         sodium = f["column_element"][()] == b"Na"
         columns = f["column_yx"][()][sodium]
         atoms = (f["column_atoms"][()] * f["column_occupancy"][()])[sodium]
-    spline = spline_filter(gaussian_filter(potential, BLUR_A / sampling, mode="wrap"))
-    low, high = positions.min(0) + BORDER_A, positions.max(0) - BORDER_A
+    blurred = gaussian_filter(potential, BLUR_A / sampling, mode="wrap")
+    spline = spline_filter(phase)
 
-    # every pixel of the phase in the potential's frame, and those inside the rectangle
-    y, x = (positions[0, a] + origin[a] + pixel[a] * np.arange(phase.shape[a]) for a in (0, 1))
-    yx = np.stack(np.meshgrid(y, x, indexing="ij"), -1)
+    # the truth's pixels inside the rectangle
+    low, high = positions.min(0) + BORDER_A, positions.max(0) - BORDER_A
+    yx = np.moveaxis(np.indices(potential.shape), 0, -1) * sampling
     inside = np.all((yx >= low) & (yx <= high), -1)
     points = yx[inside]
     plane, _ = np.linalg.qr(np.column_stack([np.ones(len(points)), points - points.mean(0)]))
@@ -72,11 +72,14 @@ def score(phase, pixel, origin, truth):
         values = values - plane @ (plane.T @ values)
         return values / np.linalg.norm(values)
 
-    image = flat(phase[inside])
+    def image(shift):
+        at = (points + shift - positions[0] - origin) / pixel
+        return flat(map_coordinates(spline, at.T, prefilter=False, mode="nearest"))
+
+    expected = flat(blurred[inside])
 
     def correlation(shift):
-        at = (points - shift).T / sampling
-        return float(image @ flat(map_coordinates(spline, at, prefilter=False, mode="nearest")))
+        return float(expected @ image(shift))
 
     grid = np.arange(-6, 7) * 0.1
     coarse = [(a, b) for a in grid for b in grid if np.hypot(a, b) <= MAX_SHIFT_A]
@@ -89,12 +92,9 @@ def score(phase, pixel, origin, truth):
     )
     shift = fit.x if -fit.fun > correlation(best) else best
 
-    lowest, highest = low + COLUMN_BORDER_A, high - COLUMN_BORDER_A
-    keep = np.all((columns >= lowest) & (columns <= highest), 1)
-    means = []
-    for column in columns[keep] + shift:
-        near = np.hypot(*(points - column).T) <= COLUMN_RADIUS_A
-        means.append(image[near].mean())
+    keep = np.all((columns >= low + COLUMN_BORDER_A) & (columns <= high - COLUMN_BORDER_A), 1)
+    registered = image(shift)
+    means = [registered[np.hypot(*(points - c).T) <= COLUMN_RADIUS_A].mean() for c in columns[keep]]
     linearity = np.corrcoef(means, atoms[keep])[0, 1] ** 2
     return {
         "r": correlation(shift),
