@@ -3,9 +3,9 @@
 
 Conventions. Object exp(iσV); probe = F⁻¹[A exp(−iχ)], χ = (2π/λ)·½θ²·C10, C10 = −defocus; A is a hard
 aperture, θ ≤ α; unitary FFTs; Σ|P|² = the mean sum of a frame. Object pixel λ/(N·Δθ). Position
-(row, col) = R(rotation)·(i′, j′)·step, R = [[cos, −sin], [sin, cos]]; it is where the window's pixel
-N/2 sits. Frames are rolled so that the rounded centre is the zero angle; the aperture is drawn at the
-remainder. The object begins as ones.
+(row, col) = R(rotation)·(i·step_y, j·step_x), the two swapped first if transposed, with
+R = [[cos, −sin], [sin, cos]]; it is where the window's pixel N/2 sits. Frames are rolled so that the
+rounded centre is the zero angle; the aperture is drawn at the remainder. The object begins as ones.
 
 One batch, everything from the object O and probe P at its start, with P_j = F⁻¹[P̂·ramp_j]:
     ψ = P_j·O_j,  Δψ = F⁻¹[√I·ψ̂/|ψ̂| − ψ̂]  (0/|0| is 0)
@@ -44,9 +44,9 @@ def wavelength_A(kV):
 def scan_positions(shape, step_yx, rotation_deg, transpose):
     """(row, col) of each scan position in the object's frame, Å."""
     i, j = np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij")
-    if transpose:
-        i, j = j, i
     a, b = i.ravel() * step_yx[0], j.ravel() * step_yx[1]
+    if transpose:
+        a, b = b, a
     c, s = np.cos(np.radians(rotation_deg)), np.sin(np.radians(rotation_deg))
     return np.column_stack([c * a - s * b, s * a + c * b])
 
