@@ -54,11 +54,11 @@ fn calibration(y: &Axis, x: &Axis) -> (String, [f64; 2]) {
     }
 }
 
-/// 1/step with as many decimals as two u32 hold.
+/// 1/step with as many decimals as two i32 hold: ImageJ has read the parts of a rational as signed.
 fn pixels_per_unit(step: f64) -> Rational {
     let value = 1.0 / step;
     let mut d = 1_000_000_000_u32;
-    while d > 1 && value * f64::from(d) > f64::from(u32::MAX) {
+    while d > 1 && value * f64::from(d) > f64::from(i32::MAX) {
         d /= 10;
     }
     Rational { n: (value * f64::from(d)).round() as u32, d }
