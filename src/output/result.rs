@@ -6,7 +6,7 @@
 //!   NumPy type as a fixed-length (bytes) attribute `dtype`.
 //! - HyperSpy: the ending `.emd`; 2 values even for an axis of length 1 (its step is their mean difference); units that
 //!   pint knows; and it *stacks* every array whose path contains the path of another (`phase` and `phase_scan`), which
-//!   fails where the shapes differ. Such an array lies in `/ronchi/aside/N/`, which HyperSpy comes to first, and its
+//!   fails where the shapes differ. Such an array lies below `/ronchi/aside/N/`, which HyperSpy comes to first, and its
 //!   proper path is a hard link to it. That group carries no EMD tag, so the other readers see the array once.
 
 use std::path::{Path, PathBuf};
@@ -112,7 +112,11 @@ impl ResultFile {
             let group = if aside == 0 {
                 hdf::create_group(&parent, name)?
             } else {
-                let home = descend(&self.file.group(ROOT)?, &["aside", &aside.to_string()], None)?;
+                let number = aside.to_string();
+                let mut parts = vec!["aside", &number];
+                parts.extend(array.path.split('/'));
+                parts.pop();
+                let home = descend(&self.file.group(ROOT)?, &parts, None)?;
                 let group = hdf::create_group(&home, name)?;
                 self.file.link_hard(&group.name(), &format!("/{ROOT}/{}", array.path))?;
                 group
