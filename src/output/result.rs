@@ -1,5 +1,8 @@
 //! The result file: HDF5 in the EMD 1.0 layout.
 //!
+//! An array is a group with its `data` and an axis `dim0`, `dim1`, … a dimension; `units`, `frame`, `to_scan` and what else is
+//! told of it are attributes of `data`.
+//!
 //! What each reader needs:
 //! - emdfile and py4DSTEM: the tags `emd_group_type` and `python_class`; the file's version as integers; `units` on `data`,
 //!   `name` and `units` on every `dim`; an axis as its first 2 values or all of them; the columns of a PointList with their
@@ -245,5 +248,28 @@ fn numpy_type(data: &ArrayData) -> &'static str {
         ArrayData::I64(_) => "<i8",
         ArrayData::Complex32(_) => "<c8",
         ArrayData::Complex64(_) => "<c16",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emdfile_draws_axes_out_to_their_length() {
+        let mut in_full = 0;
+        for n in 0..20_000 {
+            let n = f64::from(n);
+            let axis = Axis::new("x", "Å", (n * 0.618).fract() * 100.0 - 50.0, 0.01 + (n * 0.414).fract());
+            let length = 2 + ((n * 0.732).fract() * 500.0) as usize;
+            let values = axis_values(&axis, length);
+            // numpy.arange(start, start + step · length, step), as in emdfile's classes/array.py.
+            let (start, step) = (values[0], values[1] - values[0]);
+            let drawn_out = ((start + step * length as f64 - start) / step).ceil() as usize;
+            assert!(values.len() == length || (values.len() == 2 && drawn_out == length), "{axis:?} of {length}");
+            in_full += usize::from(values.len() > 2);
+        }
+        assert!((1..10_000).contains(&in_full), "{in_full}");
+        assert_eq!(axis_values(&Axis::index("slice"), 1), [0.0, 1.0]);
     }
 }
