@@ -1,1 +1,21 @@
 //! Virtual detectors, centre of mass and integrated phase contrast.
+//!
+//! [`image`] makes them all in one pass over the patterns. It sees [`crate::compute::Patterns`] and numbers, no file.
+
+mod detectors;
+mod disk;
+mod error;
+mod image;
+mod integrate;
+mod orientation;
+mod plan;
+
+pub use detectors::{Angle, Detector, Geometry, Kind, Layout, Output, Requested, SamplingUnit};
+pub use disk::{Disk, find_disk};
+pub use error::Error;
+pub use image::{CentreOrigin, Image, Images, Survey, image, survey};
+pub use integrate::{Edges, integrate};
+pub use orientation::Orientation;
+pub use plan::ImagingPlan;
+
+pub type Result<T> = std::result::Result<T, Error>;
