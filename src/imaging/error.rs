@@ -22,7 +22,9 @@ pub enum Error {
         "the scan of {}×{} positions (data.scan_shape) needs {} patterns, but there are {patterns}. Set data.scan_shape to rows and columns whose product is {patterns}.", scan_shape[0], scan_shape[1], scan_shape[0] * scan_shape[1]
     )]
     ScanShape { scan_shape: [usize; 2], patterns: usize },
-    #[error("the mask of bad pixels has {found} pixels, a frame has {expected}. Check data.bad_pixels against the frames after data.crop_detector and data.bin_detector.")]
+    #[error(
+        "the mask of bad pixels has {found} pixels, a frame has {expected}. Check data.bad_pixels against the frames after data.crop_detector and data.bin_detector."
+    )]
     MaskShape { found: usize, expected: usize },
     #[error("no pixel of the frames counts: all {pixels} are masked. Check data.bad_pixels.")]
     AllMasked { pixels: usize },
@@ -44,17 +46,16 @@ pub enum Error {
     DoesNotFit { name: String, reason: String, edge: String },
     #[error("the {asked} detectors asked for need {masks} masks, at most {limit} fit one pass. Split images.detectors into several jobs.")]
     TooManyMasks { asked: usize, masks: usize, limit: usize },
-    #[error("detector \"{name}\" (images.detectors) has the factor k = {k}; it must be a finite number. Leave it out for the vacuum's ratio.")]
+    #[error(
+        "detector \"{name}\" (images.detectors) has the factor k = {k}; it must be a finite number. Leave it out for the vacuum's ratio."
+    )]
     BadFactor { name: String, k: f64 },
     #[error(
         "idpc integrates over a field of at least 2×2 scan positions, this scan has {}×{}. Leave idpc out of images.detectors, or check data.scan_shape.", scan_shape[0], scan_shape[1]
     )]
     ScanTooSmall { scan_shape: [usize; 2] },
-    #[error(
-        "idpc's high-pass of {highpass_inverse_A} Å⁻¹ needs the scan step. Set scan.step_A, or leave images.highpass_inverse_A out."
-    )]
-    #[allow(non_snake_case)]
-    HighpassNeedsStep { highpass_inverse_A: f64 },
+    #[error("idpc's high-pass of {highpass} Å⁻¹ needs the scan step. Set scan.step_A, or leave images.highpass_inverse_A out.")]
+    HighpassNeedsStep { highpass: f64 },
     #[error(
         "frame {frame} (scan position {}, {}) holds values that are not finite. Mask the pixels with data.bad_pixels, or leave the frame out with data.crop_scan.", position[0], position[1]
     )]

@@ -10,7 +10,7 @@ mod integrate;
 mod orientation;
 mod plan;
 
-pub use detectors::{Angle, Detector, Geometry, Kind, Layout, Output, Requested, SamplingUnit};
+pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
 pub use disk::{Disk, find_disk};
 pub use error::Error;
 pub use image::{CentreOrigin, Image, Images, Survey, image, survey};
