@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::compute::{Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, SampleType, Totals};
+use crate::optics::apply;
 use crate::run::{Event, Run, Stage};
 
 use super::detectors::{Geometry, Layout, Output};
@@ -375,8 +376,10 @@ fn finish(run: &Run, plan: &ImagingPlan, geometry: &Geometry, layout: &Layout, p
 
 /// The integrated centre of mass along the scan, and its unit: radians where voltage, angles and step are known.
 fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2], pass: &Pass) -> (Vec<f64>, &'static str) {
-    let (mut y, mut x): (Vec<f64>, Vec<f64>) =
-        com[0].iter().zip(&com[1]).map(|(&cy, &cx)| plan.orientation.to_scan([cy, cx]).into()).unzip();
+    let grid = plan.grid();
+    // An image along the scan u is f(M·u) with the orthogonal M = scan_to_object, so its gradient is Mᵀ·∇f.
+    let turn = grid.object_to_scan();
+    let (mut y, mut x): (Vec<f64>, Vec<f64>) = com[0].iter().zip(&com[1]).map(|(&cy, &cx)| apply(turn, [cy, cx]).into()).unzip();
     // The mean is the descan's offset (or the centre's error), not the object's: it is left out. A frame with no counts tells nothing.
     for field in [&mut y, &mut x] {
         let count = pass.totals().filter(|t| *t > 0.0).count().max(1);
@@ -394,8 +397,7 @@ fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2],
     if let Some(keys) = missing {
         run.note(format!("idpc is in {unit}, not in radians, because {keys} is not known. Set it in the job file."));
     }
-    let step = plan.step_A.unwrap_or([1.0; 2]);
-    let mut image = integrate(&y, &x, plan.scan_shape, step, plan.edges, plan.highpass_inverse_A);
+    let mut image = integrate(&y, &x, plan.scan_shape, grid.step_A, plan.edges, plan.highpass_inverse_A);
     image.iter_mut().for_each(|v| *v *= factor);
     (image, unit)
 }

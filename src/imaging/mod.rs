@@ -7,7 +7,6 @@ mod disk;
 mod error;
 mod image;
 mod integrate;
-mod orientation;
 mod plan;
 
 pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
@@ -15,7 +14,6 @@ pub use disk::{Disk, find_disk};
 pub use error::Error;
 pub use image::{CentreOrigin, Image, Images, Survey, image, survey};
 pub use integrate::{Edges, integrate};
-pub use orientation::Orientation;
 pub use plan::ImagingPlan;
 
 pub type Result<T> = std::result::Result<T, Error>;

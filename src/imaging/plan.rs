@@ -1,6 +1,7 @@
 //! What [`super::image`] is asked for.
 
-use super::{Edges, Error, Orientation, Requested, Result};
+use super::{Edges, Error, Requested, Result};
+use crate::optics::ScanGrid;
 
 /// The geometry of scan and detector, as far as it is known, and the images wanted. What is `None` is not guessed.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,7 +11,9 @@ pub struct ImagingPlan {
     pub scan_shape: [usize; 2],
     /// Along the scan's own axes (y, x).
     pub step_A: Option<[f64; 2]>,
-    pub orientation: Orientation,
+    /// How the scan lies in the detector's frame, as [`ScanGrid`] says it.
+    pub rotation_deg: f64,
+    pub transpose: bool,
     pub voltage_kV: Option<f64>,
     pub convergence_mrad: Option<f64>,
     /// (y, x).
@@ -34,7 +37,8 @@ impl ImagingPlan {
         Self {
             scan_shape,
             step_A: None,
-            orientation: Orientation::default(),
+            rotation_deg: 0.0,
+            transpose: false,
             voltage_kV: None,
             convergence_mrad: None,
             mrad_per_px: None,
@@ -44,6 +48,16 @@ impl ImagingPlan {
             edges: Edges::default(),
             highpass_inverse_A: None,
             counts_per_electron: 1.0,
+        }
+    }
+
+    /// The scan, in Å or, where the step is not known, in steps.
+    pub(super) fn grid(&self) -> ScanGrid {
+        ScanGrid {
+            shape: self.scan_shape,
+            step_A: self.step_A.unwrap_or([1.0; 2]),
+            rotation_deg: self.rotation_deg,
+            transpose: self.transpose,
         }
     }
 
@@ -88,8 +102,8 @@ impl ImagingPlan {
             let expected = "it must be a pixel (y, x) inside the frame";
             return Err(Error::BadNumber { what: "the zero angle", value: format!("{centre:?}"), expected, key: "detector.centre_px" });
         }
-        if !self.orientation.rotation_deg.is_finite() {
-            let value = self.orientation.rotation_deg.to_string();
+        if !self.rotation_deg.is_finite() {
+            let value = self.rotation_deg.to_string();
             return Err(Error::BadNumber { what: "the scan rotation", value, expected: "it must be finite", key: "scan.rotation_deg" });
         }
         Ok(())
