@@ -134,8 +134,6 @@ pub fn simulate<B: Backend>(run: &Run, backend: &B, spec: &Spec) -> Result<Simul
     let phase = projected_phase(&placed, shape, pixel, origin, interaction_constant(spec.optics.voltage_kV))?;
     let electrons = spec.dose_e_per_A2 * spec.scan.step_A[0] * spec.scan.step_A[1];
     let probe_hat = spec.optics.spectrum(window, [spec.mrad_per_px; 2], [0.0; 2], electrons);
-    let positions: Vec<[f64; 2]> =
-        (0..count).map(|k| [(k / spec.scan_shape[1]) as f64 * spec.step_A[0], (k % spec.scan_shape[1]) as f64 * spec.step_A[1]]).collect();
     let in_pixels: Vec<[f64; 2]> = positions.iter().map(|p| [0, 1].map(|a| (p[a] - origin[a]) / pixel)).collect();
 
     let object = backend.complexes(&phase.iter().map(|&p| Complex64::cis(p)).collect::<Vec<_>>())?;
