@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use rand::RngExt;
-use ronchi::compute::cpu::Cpu;
+use ronchi::compute::{Backend, Direction, cpu::Cpu};
 use ronchi::imaging::{Detector, Edges, Image, ImagingPlan, Requested, image, integrate};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, apply, wavelength_A};
 
@@ -24,6 +24,14 @@ fn plan_of(scan: &ScanGrid, n: usize, mrad: f64) -> ImagingPlan {
     plan.centre_px = Some([(n / 2) as f64; 2]);
     plan.detectors = Requested::Named(Detector::named("idpc").unwrap());
     plan
+}
+
+/// |ψ|² of the probe in its window, with a sum of 1.
+fn intensity(n: usize, mrad: f64) -> Vec<f64> {
+    let engine = Cpu::<f64>::new();
+    let mut probe = engine.complexes(&optics().spectrum([n, n], [mrad; 2], [0.0; 2], 1.0)).unwrap();
+    engine.fft2(&mut probe, [n, n], 1, Direction::Inverse).unwrap();
+    engine.read_complexes(&probe).unwrap().iter().map(|v| v.norm_sqr()).collect()
 }
 
 fn idpc(plan: &ImagingPlan, patterns: &Memory<Cpu<f32>>) -> Image {
@@ -47,6 +55,7 @@ fn idpc_of_a_weak_phase_in_focus_has_the_transfer_of_an_ideal_aperture() {
     plan.edges = Edges::Periodic;
     let found = idpc(&plan, &patterns);
     assert_eq!(found.unit, "rad");
+    let probe = intensity(n, mrad);
     for (m, transfer) in waves {
         let (mut even, mut odd) = (0.0, 0.0);
         for (k, value) in found.values.iter().enumerate() {
@@ -59,8 +68,14 @@ fn idpc_of_a_weak_phase_in_focus_has_the_transfer_of_an_ideal_aperture() {
             let x = m[0].hypot(m[1]) / 20.0;
             2.0 / PI * (x.acos() - x * (1.0 - x * x).sqrt())
         };
-        println!("q/k0 = {:.1}: transfer {:.4}, ideal {ideal:.4}", m[0].hypot(m[1]) / 10.0, even * scale);
-        // A disk of 24 pixels' radius with a soft edge of one pixel is an ideal one to about 1/48 of its width.
+        // The probe at hand has a soft edge of one pixel: its own transfer is ∫|ψ|² cos 2πq·r, about the window's middle.
+        let own: f64 = (0..n * n)
+            .map(|p| probe[p] * (TAU * (m[0] * ((p / n) as f64 - 48.0) + m[1] * ((p % n) as f64 - 48.0)) / count as f64).cos())
+            .sum();
+        println!("q/k0 = {:.1}: transfer {:.4}, the probe's {own:.4}, ideal {ideal:.4}", m[0].hypot(m[1]) / 10.0, even * scale);
+        // The weak phase's square is of relative size 10⁻³.
+        assert!((even * scale - own).abs() < 1e-3, "{m:?}: {} for {own}", even * scale);
+        // A disk of 24 pixels' radius with such an edge is an ideal one to about 1/48 of its width.
         assert!((even * scale - transfer).abs() < 0.02 && (even * scale - ideal).abs() < 0.02, "{m:?}: {}", even * scale);
         assert!((odd * scale).abs() < 0.005, "the image is not shifted: {}", odd * scale);
     }
