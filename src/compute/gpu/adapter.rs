@@ -69,7 +69,8 @@ pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Opened
     };
     let name = adapter.get_info().name;
     let mut limits = wanted_limits(&adapter.limits());
-    let piece_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(options.limit_override.unwrap_or(MAX_BYTES)) & !3;
+    let piece_bytes =
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(options.limit_override.unwrap_or(MAX_BYTES)) & !3;
     if options.limit_override.is_some() {
         limits.max_buffer_size = piece_bytes;
         limits.max_storage_buffer_binding_size = piece_bytes;

@@ -65,7 +65,7 @@ const LIBRARY: [(&str, &str); 9] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 13] {
+pub fn kernels() -> [&'static Kernel; 14] {
     super::kernels::ALL
 }
 
