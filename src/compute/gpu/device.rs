@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::adapter::{self, GpuOptions, Selection};
 use super::pipelines::{Constants, Pipelines};
-use super::shaders::{Kernel, Params};
+use super::shaders::{Kernel, Uniforms};
 use crate::compute::{Error, Result};
 
 /// How long a submission should keep the device busy.
@@ -133,7 +133,7 @@ impl Device {
     }
 
     /// Records a kernel: `buffers` are bound whole, at 1, 2, … after the uniforms; `cost` is the memory traffic in bytes.
-    pub(super) fn dispatch<P: Params>(
+    pub(super) fn dispatch<P: Uniforms>(
         &self,
         kernel: &'static Kernel,
         constants: Constants<'_>,

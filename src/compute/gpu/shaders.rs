@@ -29,11 +29,9 @@ pub struct Layout {
 }
 
 /// A value of a kernel's uniforms.
-pub(super) trait Params: bytemuck::Pod {
-    const LAYOUT: Layout;
-}
+pub(super) trait Uniforms: bytemuck::Pod {}
 
-/// Declares the Rust twin of a shader's `Params`.
+/// Declares the Rust twin of a shader's `Params`, and its `LAYOUT`.
 macro_rules! params {
     ($($field:ident: $kind:ty),+ $(,)?) => {
         #[repr(C)]
@@ -42,12 +40,12 @@ macro_rules! params {
             $($field: $kind),+
         }
 
-        impl $crate::compute::gpu::shaders::Params for Params {
-            const LAYOUT: $crate::compute::gpu::shaders::Layout = $crate::compute::gpu::shaders::Layout {
-                size: size_of::<Params>(),
-                fields: &[$((stringify!($field), std::mem::offset_of!(Params, $field))),+],
-            };
-        }
+        impl $crate::compute::gpu::shaders::Uniforms for Params {}
+
+        const LAYOUT: $crate::compute::gpu::shaders::Layout = $crate::compute::gpu::shaders::Layout {
+            size: size_of::<Params>(),
+            fields: &[$((stringify!($field), std::mem::offset_of!(Params, $field))),+],
+        };
     };
 }
 pub(super) use params;

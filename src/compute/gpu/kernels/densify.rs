@@ -12,7 +12,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "densify",
     text: include_str!("../../../../shaders/imaging/densify.wgsl"),
     example: &[("PIXELS", 4096.0)],
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 /// Writes the hits of the sparse frames to dense ones, which hold zeros.

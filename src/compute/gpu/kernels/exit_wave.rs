@@ -8,12 +8,8 @@ use crate::compute::gpu::memory::spans;
 
 params! { count: u32, first_probe: u32, first_out: u32, corners: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "exit_wave",
-    text: include_str!("../../../../shaders/ptycho/exit_wave.wgsl"),
-    example: &WINDOWS,
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "exit_wave", text: include_str!("../../../../shaders/ptycho/exit_wave.wgsl"), example: &WINDOWS, params: LAYOUT };
 
 pub(in crate::compute::gpu) fn exit_wave(
     device: &Device,

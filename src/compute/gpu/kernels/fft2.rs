@@ -32,7 +32,7 @@ pub(super) static KERNEL: Kernel = Kernel {
         ("SCALE", 0.1),
         ("STORE", 1680.0),
     ],
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 /// Most stages of a side up to 1024: 3⁶ = 729 has six.

@@ -12,7 +12,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "modulus",
     text: include_str!("../../../../shaders/ptycho/modulus.wgsl"),
     example: &[("NY", 64.0), ("NX", 97.0), ("DTYPE", 1.0), ("ROW_WORDS", 49.0)],
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 /// # Panics

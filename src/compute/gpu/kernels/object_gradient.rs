@@ -24,7 +24,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "object_gradient",
     text: include_str!("../../../../shaders/ptycho/object_gradient.wgsl"),
     example: &WINDOWS,
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 pub(in crate::compute::gpu) fn object_gradient(

@@ -7,12 +7,8 @@ use crate::compute::gpu::device::Device;
 
 params! { count: u32, corners: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "object_power",
-    text: include_str!("../../../../shaders/ptycho/object_power.wgsl"),
-    example: &WINDOWS,
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "object_power", text: include_str!("../../../../shaders/ptycho/object_power.wgsl"), example: &WINDOWS, params: LAYOUT };
 
 pub(in crate::compute::gpu) fn object_power(
     device: &Device,

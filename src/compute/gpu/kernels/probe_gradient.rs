@@ -12,7 +12,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "probe_gradient",
     text: include_str!("../../../../shaders/ptycho/probe_gradient.wgsl"),
     example: &WINDOWS,
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 pub(in crate::compute::gpu) fn probe_gradient(

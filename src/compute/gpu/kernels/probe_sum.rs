@@ -8,12 +8,8 @@ use crate::compute::gpu::memory::spans;
 
 params! { count: u32, first_gradient: u32, first_ramp_y: u32, first_ramp_x: u32, fresh: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "probe_sum",
-    text: include_str!("../../../../shaders/ptycho/probe_sum.wgsl"),
-    example: &WINDOWS,
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "probe_sum", text: include_str!("../../../../shaders/ptycho/probe_sum.wgsl"), example: &WINDOWS, params: LAYOUT };
 
 pub(in crate::compute::gpu) fn probe_sum(
     device: &Device,

@@ -7,12 +7,8 @@ use crate::compute::gpu::device::Device;
 
 params! { count: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "reduce_max",
-    text: include_str!("../../../../shaders/ptycho/reduce_max.wgsl"),
-    example: &[],
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "reduce_max", text: include_str!("../../../../shaders/ptycho/reduce_max.wgsl"), example: &[], params: LAYOUT };
 
 /// `peak` = the largest of the first `count` values, which are not negative.
 pub(super) fn reduce_max(device: &Device, values: &wgpu::Buffer, count: usize, peak: &GpuReals) -> Result<()> {

@@ -8,12 +8,8 @@ use crate::compute::gpu::memory::spans;
 
 params! { count: u32, first_ramp_y: u32, first_ramp_x: u32, first_out: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "shift_probe",
-    text: include_str!("../../../../shaders/ptycho/shift_probe.wgsl"),
-    example: &WINDOWS,
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "shift_probe", text: include_str!("../../../../shaders/ptycho/shift_probe.wgsl"), example: &WINDOWS, params: LAYOUT };
 
 pub(in crate::compute::gpu) fn shift_probe(
     device: &Device,

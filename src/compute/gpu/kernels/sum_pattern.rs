@@ -21,7 +21,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "sum_pattern",
     text: include_str!("../../../../shaders/imaging/sum_pattern.wgsl"),
     example: &[("NY", 64.0), ("NX", 97.0), ("DTYPE", 3.0), ("ROW_WORDS", 97.0), ("GROUP", 64.0)],
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 /// The sum of all frames, pixel by pixel, where bit 31 of `bits` is set.

@@ -12,7 +12,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "update_object",
     text: include_str!("../../../../shaders/ptycho/update_object.wgsl"),
     example: &WINDOWS,
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 pub(in crate::compute::gpu) fn update_object(

@@ -8,12 +8,8 @@ use crate::compute::{Result, Update};
 
 params! { step: f32, count: u32 }
 
-pub(super) static KERNEL: Kernel = Kernel {
-    name: "update_probe",
-    text: include_str!("../../../../shaders/ptycho/update_probe.wgsl"),
-    example: &[],
-    params: Params::LAYOUT,
-};
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "update_probe", text: include_str!("../../../../shaders/ptycho/update_probe.wgsl"), example: &[], params: LAYOUT };
 
 pub(in crate::compute::gpu) fn update_probe(device: &Device, probe_hat: &mut GpuComplexes, update: &Update<Gpu>, step: f64) -> Result<()> {
     let count = probe_hat.0.len();

@@ -12,7 +12,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     name: "virtual_detectors",
     text: include_str!("../../../../shaders/imaging/virtual_detectors.wgsl"),
     example: &[("NY", 64.0), ("NX", 97.0), ("DTYPE", 1.0), ("ROW_WORDS", 49.0), ("DETECTORS", 5.0), ("QUADS", 2.0)],
-    params: Params::LAYOUT,
+    params: LAYOUT,
 };
 
 /// # Panics
