@@ -6,7 +6,7 @@
 
 // Points of a line.
 override SIDE: u32;
-// 0: lines are rows, one after the other. Else lines are the columns of windows of SIDE rows of COLUMNS pixels.
+// Lines are the columns of windows of SIDE rows of COLUMNS pixels; rows are the columns of windows one pixel wide.
 override COLUMNS: u32;
 override LINES: u32;
 override THREADS: u32;
@@ -56,9 +56,6 @@ struct Butterfly {
 }
 
 fn address(line: u32, i: u32) -> u32 {
-    if COLUMNS == 0u {
-        return params.first + line * SIDE + i;
-    }
     return params.first + (line / COLUMNS) * SIDE * COLUMNS + i * COLUMNS + line % COLUMNS;
 }
 
@@ -97,9 +94,10 @@ fn put(stage: Stage, butterfly: Butterfly, i: u32, value: vec2f) {
 fn run(radix: u32, s: Stage, lane: u32) {
     let n = SIDE / radix;
     for (var t = lane; t < LINES * n; t += THREADS) {
+        // Neighbours in memory go to neighbouring invocations.
         var line = t / n;
         var i = t % n;
-        if COLUMNS != 0u {
+        if COLUMNS > 1u {
             line = t % LINES;
             i = t / LINES;
         }

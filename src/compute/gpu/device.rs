@@ -148,6 +148,8 @@ impl Device {
         let mut recorder = lock(&self.recorder);
         lock(&self.faults).kernel = kernel.name;
         let pipeline = self.pipelines.get(&self.device, kernel, constants);
+        // A pipeline that could not be made must not be recorded: it would spoil the work of others.
+        self.check()?;
         let offset = recorder.uniforms.len() as u64;
         recorder.uniforms.extend_from_slice(bytemuck::bytes_of(params));
         let aligned = recorder.uniforms.len().next_multiple_of(self.limits.min_uniform_buffer_offset_alignment as usize);

@@ -94,7 +94,7 @@ pub(in crate::compute::gpu) fn fft2(
         return Err(Error::UnsupportedWindow { device: device.name().to_owned(), shape });
     };
     let stack = x.0.stack(device, ny * nx)?;
-    for (side, columns, radices) in [(nx, 0, row_radices), (ny, nx, column_radices)] {
+    for (side, columns, radices) in [(nx, 1, row_radices), (ny, nx, column_radices)] {
         let twiddles = transforms.twiddles(device, side)?;
         let store = device.limits().max_compute_workgroup_storage_size.min(STORE_BYTES) as usize;
         let lines = (store / (16 * side)).clamp(1, LINES);
