@@ -63,7 +63,7 @@ fn agree_with_f64_and_come_back(gpu: &Gpu, seed: u64) {
         ([256, 243], 1),
         ([343, 360], 1),
         ([360, 343], 1),
-        ([192, 729], 1),
+        ([100, 729], 1),
     ];
     for (shape, count) in shapes {
         let x = complexes(&mut rng, count * shape[0] * shape[1]);
@@ -90,7 +90,7 @@ fn agree_with_f64_and_come_back(gpu: &Gpu, seed: u64) {
             let oracle = Cpu::<f64>::new();
             let mut expected = oracle.complexes(&x).unwrap();
             oracle.fft2(&mut expected, [512, 512], 1, Direction::Forward).unwrap();
-            let error = relative_rms(&read(gpu, &on_gpu).unwrap(), &parts(&expected));
+            let error = relative_rms(&read(gpu, &on_gpu).unwrap(), &read(&oracle, &expected).unwrap());
             assert!(error < BOUND, "512² is off by {error:.2e}");
         }
         Err(error) => assert!(matches!(error, Error::TooLarge { needed_bytes: 2_097_152, limit_bytes: crate::LOW, .. }), "{error}"),

@@ -1,5 +1,5 @@
 use ronchi::compute::gpu::{Gpu, GpuOptions, Selection, adapters};
-use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Error, SampleType, Update};
+use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, Error, SampleType, Update};
 use std::sync::Arc;
 
 use crate::inputs::{complexes, frames, parts, plan, random, read};
@@ -10,6 +10,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("results do not depend on the limits, to the last bit", limits_change_nothing),
     ("an object beyond one binding is refused with its size", large_objects_are_refused),
     ("a device that is not there is refused with those that are", unknown_devices_are_refused),
+    ("a lost device is an error that says so, not a panic", lost_devices_are_errors),
     ("a software renderer is used only when it is named", software_is_named),
 ];
 
@@ -90,4 +91,20 @@ fn software_is_named(_gpu: &Gpu, _seed: u64) {
         let named = Gpu::new(&Selection::Named(name), &GpuOptions::default()).unwrap();
         assert_eq!(named.device_name().to_lowercase(), adapter.name.to_lowercase());
     }
+}
+
+fn lost_devices_are_errors(_gpu: &Gpu, seed: u64) {
+    let gpu = common::gpu(None).unwrap();
+    let mut x = gpu.complexes(&complexes(&mut random(seed), 256)).unwrap();
+    gpu.fft2(&mut x, [16, 16], 1, Direction::Forward).unwrap();
+    gpu.destroy();
+    let lost = |error| match error {
+        Err(Error::DeviceLost { kernel, .. }) => assert_eq!(kernel, "fft2"),
+        Err(error) => panic!("{error}"),
+        Ok(()) => panic!("it goes on"),
+    };
+    lost(gpu.finish());
+    lost(gpu.fft2(&mut x, [16, 16], 1, Direction::Forward));
+    lost(gpu.read_complexes(&x).map(drop));
+    lost(gpu.complex_zeros(7).map(drop));
 }

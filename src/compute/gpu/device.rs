@@ -47,6 +47,8 @@ struct Recorder {
     arena: wgpu::Buffer,
     uniforms: Vec<u8>,
     kernels: u32,
+    /// Bytes that wait in host memory for the next submission.
+    uploaded: u64,
     /// Bytes that the recorded work reads and writes, by estimate.
     cost: u64,
     /// Bytes a second that the device gets through, as measured.
@@ -85,6 +87,7 @@ impl Device {
             arena,
             uniforms: Vec::new(),
             kernels: 0,
+            uploaded: 0,
             cost: 0,
             rate: FIRST_RATE,
             in_flight: VecDeque::new(),
@@ -125,7 +128,8 @@ impl Device {
         let mut recorder = lock(&self.recorder);
         for (n, piece) in bytes.chunks(STAGING_BYTES as usize).enumerate() {
             self.queue.write_buffer(buffer, n as u64 * STAGING_BYTES, piece);
-            if piece.len() as u64 == STAGING_BYTES {
+            recorder.uploaded += piece.len() as u64;
+            if recorder.uploaded >= STAGING_BYTES {
                 self.submit(&mut recorder)?;
             }
         }
@@ -217,6 +221,11 @@ impl Device {
         Ok(out)
     }
 
+    /// Gives the device up: it is lost for all that comes after.
+    pub(super) fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// Submits what is recorded and waits for all of it.
     pub(super) fn finish(&self) -> Result<()> {
         let mut recorder = lock(&self.recorder);
@@ -244,6 +253,7 @@ impl Device {
         tracing::debug!(kernels = recorder.kernels, bytes = recorder.cost, rate = recorder.rate, "submitted");
         recorder.in_flight.push_back(Flight { submission, cost: recorder.cost, submitted: Instant::now() });
         recorder.kernels = 0;
+        recorder.uploaded = 0;
         recorder.cost = 0;
         while recorder.in_flight.len() > IN_FLIGHT {
             self.land(recorder)?;
