@@ -251,10 +251,13 @@ impl Device {
         let commands = recorder.encoder.take().map(wgpu::CommandEncoder::finish);
         let submission = self.queue.submit(commands);
         tracing::debug!(kernels = recorder.kernels, bytes = recorder.cost, rate = recorder.rate, "submitted");
-        recorder.in_flight.push_back(Flight { submission, cost: recorder.cost, submitted: Instant::now() });
+        let flight = Flight { submission, cost: recorder.cost, submitted: Instant::now() };
         recorder.kernels = 0;
         recorder.uploaded = 0;
         recorder.cost = 0;
+        // One that was refused would be waited for in vain.
+        self.check()?;
+        recorder.in_flight.push_back(flight);
         while recorder.in_flight.len() > IN_FLIGHT {
             self.land(recorder)?;
         }
@@ -279,7 +282,8 @@ impl Device {
         // wgpu panics where a device is lost while it is waited for.
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), false),
+            // A lost device takes no submissions and says so only here.
+            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
             Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
         }
         let now = Instant::now();
