@@ -146,7 +146,7 @@ impl<B: Backend> Device<B> {
 }
 
 /// The numbers 0..n in random order, and the random stream after them.
-fn shuffled(n: usize, rng: RngState) -> (Vec<u32>, RngState) {
+pub fn shuffled(n: usize, rng: RngState) -> (Vec<u32>, RngState) {
     let mut generator = rng.generator();
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut generator);
