@@ -83,7 +83,7 @@ fn small(seed: u64) -> Small {
     let mut random = |n: usize| (0..n).map(|_| Complex64::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect();
     start.probe_hat = random(window[0] * window[1]);
     start.object = random(frame.shape[0] * frame.shape[1]);
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [11, 13], valid: None }, start }
+    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [11, 13], valid: None, floor: 0.0 }, start }
 }
 
 fn reconstruct<B: Backend>(backend: B, small: &Small, options: &EpieOptions, cancel: &CancelToken) -> Outcome {
@@ -193,7 +193,7 @@ impl Real {
         let wavelength = wavelength_A(geometry.voltage_kV);
         let pixel = [0, 1].map(|a| object_pixel_A(wavelength, shape[a], geometry.mrad_per_px));
         let frame = ObjectFrame::enclose(&geometry.scan.positions_A(), pixel, shape).unwrap();
-        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None };
+        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None, floor: 0.0 };
         let backend = Arc::new(Cpu::<f32>::new());
         let patterns = Memory::new(backend.clone(), self.frames.clone()).unwrap();
         let electrons = mean_counts(&self.frames);
@@ -343,7 +343,7 @@ fn crop() -> Small {
         }
     }
     let start = State::start(frame.shape, probe, window, RngState::new(3));
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [24, 24], valid: None }, start }
+    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [24, 24], valid: None, floor: 0.0 }, start }
 }
 
 /// ‖a − b‖/‖b‖.
