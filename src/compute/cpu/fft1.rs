@@ -137,20 +137,51 @@ impl<R: Scalar> Stage<R> {
         to: &mut Columns<R, S>,
         butterfly: impl Fn([Pair<R, S>; N]) -> [Pair<R, S>; N],
     ) {
+        if self.stride == 1 {
+            self.run_first(simd, from, to, butterfly);
+            return;
+        }
         let (stride, step) = (self.stride, self.stride * self.count);
-        for p in 0..self.count {
+        let outs = to.re.chunks_exact_mut(N * stride).zip(to.im.chunks_exact_mut(N * stride));
+        for (p, (out_re, out_im)) in outs.enumerate() {
             let twiddles = &self.twiddles[p * (N - 1)..(p + 1) * (N - 1)];
+            let (re, im) = (lines::<N, _>(&from.re[p * stride..], step, stride), lines::<N, _>(&from.im[p * stride..], step, stride));
+            let (out_re, out_im) = (lines_mut::<N, _>(out_re, stride), lines_mut::<N, _>(out_im, stride));
             for q in 0..stride {
-                let (first, out) = (p * stride + q, p * stride * N + q);
-                let mut x = [from.get(first); N];
-                for (k, x) in x.iter_mut().enumerate().skip(1) {
-                    *x = from.get(first + k * step);
+                let mut x = [(re[0][q], im[0][q]); N];
+                for k in 1..N {
+                    x[k] = (re[k][q], im[k][q]);
                 }
                 let y = butterfly(x);
-                to.set(out, y[0]);
+                (out_re[0][q], out_im[0][q]) = y[0];
                 for k in 1..N {
-                    to.set(out + k * stride, if p == 0 { y[k] } else { twiddle::<R, S>(simd, y[k], twiddles[k - 1]) });
+                    (out_re[k][q], out_im[k][q]) = if p == 0 { y[k] } else { twiddle::<R, S>(simd, y[k], twiddles[k - 1]) };
                 }
+            }
+        }
+    }
+
+    /// The first stage: every butterfly has twiddles of its own and writes side by side.
+    #[inline(always)]
+    fn run_first<const N: usize, S: Simd>(
+        &self,
+        simd: S,
+        from: &Columns<R, S>,
+        to: &mut Columns<R, S>,
+        butterfly: impl Fn([Pair<R, S>; N]) -> [Pair<R, S>; N],
+    ) {
+        let count = self.count;
+        let (re, im) = (lines::<N, _>(from.re, count, count), lines::<N, _>(from.im, count, count));
+        let outs = to.re.as_chunks_mut::<N>().0.iter_mut().zip(to.im.as_chunks_mut::<N>().0);
+        for (p, ((out_re, out_im), twiddles)) in outs.zip(self.twiddles.chunks_exact(N - 1)).enumerate().take(count) {
+            let mut x = [(re[0][p], im[0][p]); N];
+            for k in 1..N {
+                x[k] = (re[k][p], im[k][p]);
+            }
+            let y = butterfly(x);
+            (out_re[0], out_im[0]) = y[0];
+            for k in 1..N {
+                (out_re[k], out_im[k]) = twiddle::<R, S>(simd, y[k], twiddles[k - 1]);
             }
         }
     }
@@ -173,4 +204,20 @@ impl<R: Scalar> Stage<R> {
             }
         }
     }
+}
+
+/// `N` stretches of `len`, `step` apart.
+#[inline(always)]
+fn lines<const N: usize, T>(from: &[T], step: usize, len: usize) -> [&[T]; N] {
+    std::array::from_fn(|k| &from[k * step..][..len])
+}
+
+/// `N` stretches of `len` side by side.
+#[inline(always)]
+fn lines_mut<const N: usize, T>(mut rest: &mut [T], len: usize) -> [&mut [T]; N] {
+    std::array::from_fn(|_| {
+        let (line, tail) = std::mem::take(&mut rest).split_at_mut(len);
+        rest = tail;
+        line
+    })
 }

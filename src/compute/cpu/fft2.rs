@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::fft1::{Columns, Fft1};
 use super::lanes::{Scalar, transposes_quads};
 use super::planes::{Part, PartMut, Planes};
@@ -11,10 +12,14 @@ use crate::compute::Direction;
 /// The most numbers that a register holds.
 const MAX_LANES: usize = 16;
 
+/// Numbers between the buffers of columns: were they whole pages apart, a load would wait for the store to the same place of another.
+const APART: usize = 5 * MAX_LANES;
+
 /// The work memory of one transform.
-pub(super) struct Scratch<R> {
+pub(super) struct Scratch<R: Scalar> {
     transposed: Planes<R>,
-    columns: [Planes<R>; 2],
+    /// Real and imaginary parts of two sets of columns.
+    columns: Aligned<R>,
 }
 
 /// A planned transform of one window shape.
@@ -35,7 +40,7 @@ impl<R: Scalar> Fft2<R> {
     /// The work memory of one transform.
     pub(super) fn scratch(&self) -> Scratch<R> {
         let longest = self.shape[0].max(self.shape[1]);
-        Scratch { transposed: Planes::zeros(self.shape[0] * self.shape[1]), columns: [(); 2].map(|()| Planes::zeros(longest * MAX_LANES)) }
+        Scratch { transposed: Planes::zeros(self.shape[0] * self.shape[1]), columns: Aligned::zeros(4 * (longest * MAX_LANES + APART)) }
     }
 
     /// Transforms the first `count` windows of the stack, unitary.
@@ -86,12 +91,13 @@ impl<R: Scalar> WithSimd for Passes<'_, R> {
 
 /// Transforms `from` (n, width) along its columns into `to` (width, n).
 #[inline(always)]
-fn pass<R: Scalar, S: Simd>(simd: S, fft: &Fft1<R>, width: usize, from: Part<R>, to: &mut PartMut<R>, columns: &mut [Planes<R>; 2]) {
+fn pass<R: Scalar, S: Simd>(simd: S, fft: &Fft1<R>, width: usize, from: Part<R>, to: &mut PartMut<R>, columns: &mut [R]) {
     let (n, lanes) = (fft.n, size_of::<R::Lanes<S>>() / size_of::<R>());
     let quads = transposes_quads::<R, S>(simd) && n.is_multiple_of(4);
     for first in (0..width).step_by(lanes) {
         let used = lanes.min(width - first);
-        let [here, there] = columns;
+        let middle = columns.len() / 2;
+        let (here, there) = columns.split_at_mut(middle);
         let here = lanes_of::<R, S>(here, n);
         for y in 0..n {
             let row = y * width + first..y * width + first + used;
@@ -110,11 +116,13 @@ fn pass<R: Scalar, S: Simd>(simd: S, fft: &Fft1<R>, width: usize, from: Part<R>,
     }
 }
 
-/// A buffer as `n` registers.
+/// A buffer as `n` complex registers.
 #[inline(always)]
-fn lanes_of<R: Scalar, S: Simd>(buffer: &mut Planes<R>, n: usize) -> Columns<'_, R, S> {
+fn lanes_of<R: Scalar, S: Simd>(buffer: &mut [R], n: usize) -> Columns<'_, R, S> {
     let len = n * size_of::<R::Lanes<S>>() / size_of::<R>();
-    Columns { re: bytemuck::cast_slice_mut(&mut buffer.re[..len]), im: bytemuck::cast_slice_mut(&mut buffer.im[..len]) }
+    let middle = buffer.len() / 2;
+    let (re, im) = buffer.split_at_mut(middle);
+    Columns { re: bytemuck::cast_slice_mut(&mut re[..len]), im: bytemuck::cast_slice_mut(&mut im[..len]) }
 }
 
 /// Fills a register, or its first lanes where there are fewer numbers.

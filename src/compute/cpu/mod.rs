@@ -2,6 +2,7 @@
 //!
 //! Work runs on the rayon pool of the caller. No result depends on the number of threads: every sum has a fixed order.
 
+mod aligned;
 mod butterfly;
 mod densify;
 mod exit_wave;
@@ -50,7 +51,7 @@ pub struct CpuFrames {
 
 /// A batch with its ramps in the engine's type.
 #[derive(Debug)]
-pub struct CpuBatch<R> {
+pub struct CpuBatch<R: Scalar> {
     plan: BatchPlan,
     ramps_y: Planes<R>,
     ramps_x: Planes<R>,

@@ -2,13 +2,14 @@
 
 use num_complex::Complex64;
 
+use super::aligned::Aligned;
 use super::lanes::Scalar;
 
 /// A device array of complex numbers: real parts and imaginary parts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Planes<R> {
-    pub(super) re: Vec<R>,
-    pub(super) im: Vec<R>,
+    pub(super) re: Aligned<R>,
+    pub(super) im: Aligned<R>,
 }
 
 /// A part of a [`Planes`] that is read.
@@ -27,15 +28,16 @@ pub(super) struct PartMut<'a, R> {
 
 impl<R: Scalar> Planes<R> {
     pub(super) fn zeros(len: usize) -> Self {
-        Self { re: vec![R::zero(); len], im: vec![R::zero(); len] }
+        Self { re: Aligned::zeros(len), im: Aligned::zeros(len) }
     }
 
     pub(super) fn from_complex(values: &[Complex64]) -> Self {
-        Self { re: values.iter().map(|z| R::of(z.re)).collect(), im: values.iter().map(|z| R::of(z.im)).collect() }
+        let part = |pick: fn(&Complex64) -> f64| Aligned::collect(values.iter().map(|z| R::of(pick(z))));
+        Self { re: part(|z| z.re), im: part(|z| z.im) }
     }
 
     pub(super) fn to_complex(&self) -> Vec<Complex64> {
-        self.re.iter().zip(&self.im).map(|(re, im)| Complex64::new(re.f64(), im.f64())).collect()
+        self.re.iter().zip(self.im.iter()).map(|(re, im)| Complex64::new(re.f64(), im.f64())).collect()
     }
 
     pub(super) fn part(&self, range: std::ops::Range<usize>) -> Part<'_, R> {

@@ -12,6 +12,6 @@ pub(super) fn update_probe<R: Scalar>(probe_hat: &mut Planes<R>, update: &Update
         return;
     }
     let factor = step / peak;
-    probe_hat.re.iter_mut().zip(&update.numerator.re).for_each(|(p, n)| *p += *n * factor);
-    probe_hat.im.iter_mut().zip(&update.numerator.im).for_each(|(p, n)| *p += *n * factor);
+    probe_hat.re.iter_mut().zip(update.numerator.re.iter()).for_each(|(p, n)| *p += *n * factor);
+    probe_hat.im.iter_mut().zip(update.numerator.im.iter()).for_each(|(p, n)| *p += *n * factor);
 }
