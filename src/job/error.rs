@@ -4,13 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Where a value of a job was written.
+/// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A line of a job file, counted from 1.
     Line { file: Arc<str>, line: usize },
     /// The command line.
     Typed,
+    /// The data file; where in it.
+    File(String),
+    /// The schema's default.
+    Default,
+    /// Measured from the frames; how.
+    Measured(String),
 }
 
 impl fmt::Display for Place {
@@ -18,7 +24,34 @@ impl fmt::Display for Place {
         match self {
             Self::Line { file, line } => write!(f, "{file}, line {line}"),
             Self::Typed => write!(f, "command line"),
+            Self::File(place) => write!(f, "data file, {place}"),
+            Self::Default => write!(f, "default"),
+            Self::Measured(how) => write!(f, "measured, {how}"),
         }
+    }
+}
+
+/// A value that is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub place: Place,
+    pub key: String,
+    pub found: String,
+    pub expected: String,
+    /// A sentence that says what to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, key, found, expected, remedy } = self;
+        write!(f, "{place}: {key} is {found}, expected {expected}. {remedy}")
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Invalid(Box::new(refusal))
     }
 }
 
@@ -36,8 +69,8 @@ pub enum Error {
     Unknown { place: Place, kind: &'static str, name: String, nearest: String },
     #[error("{place}: {key} is {found}, expected {expected}.")]
     Mistyped { place: Place, key: String, found: String, expected: String },
-    #[error("{place}: {key} is {found}, expected {expected}. {remedy}")]
-    Invalid { place: Place, key: String, found: String, expected: String, remedy: String },
+    #[error("{0}")]
+    Invalid(Box<Refusal>),
     #[error("{key} is not known: {why}. Write it under [{}] of the job file or type --set {key}={example}.", section_of(key))]
     Missing { key: &'static str, why: String, example: &'static str },
     #[error("{what} {}: {remedy}", path.display())]

@@ -1,10 +1,13 @@
 //! Job files: schema, plan, run.
 
+mod check;
 mod error;
+mod plan;
 mod schema;
 mod source;
 mod values;
 
-pub use error::{Error, Place};
-pub use schema::{Entry, Job, KeyDoc, SECTIONS, SectionDoc, Shown};
+pub use error::{Error, Place, Refusal};
+pub use plan::{Geometry, Plan, Scan, Tasks};
+pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
 pub use values::{Algorithm, Annulus, Coefficients, DetectorList, DetectorSpec, Pair, Reference};

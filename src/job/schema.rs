@@ -1,6 +1,7 @@
 //! The job file: every key with its type, its meaning and its default, stated once.
 //!
-//! What stands here makes the reader, `docs/job-file.md`, the file that `ronchi init` prints and the messages that refuse a wrong value.
+//! What stands here makes the reader, the defaults, `docs/job-file.md`, the file that `ronchi init` prints and the messages that
+//! refuse a wrong value.
 
 use std::path::PathBuf;
 
@@ -12,6 +13,15 @@ use super::values::{Algorithm, Coefficients, DetectorList, JobValue, Pair, Refer
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry<T> {
     pub value: T,
+    pub place: Place,
+}
+
+/// A value that a job has, as TOML.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub section: &'static str,
+    pub key: &'static str,
+    pub value: toml::Value,
     pub place: Place,
 }
 
@@ -52,6 +62,18 @@ pub struct SectionDoc {
     pub keys: &'static [KeyDoc],
 }
 
+/// A key's place in its section: always filled where it has a default, else optional.
+macro_rules! slot {
+    (Default $type:ty) => { Entry<$type> };
+    (Example $type:ty) => { Option<Entry<$type>> };
+    (Default = $shown:literal) => { source::default_entry($shown) };
+    (Example = $shown:literal) => { None };
+    (Default fill $entry:expr) => { $entry };
+    (Example fill $entry:expr) => { Some($entry) };
+    (Default of $slot:expr) => { Some(&$slot) };
+    (Example of $slot:expr) => { $slot.as_ref() };
+}
+
 macro_rules! sections {
     ($(
         $(#[doc = $about:literal])*
@@ -61,12 +83,18 @@ macro_rules! sections {
     )*) => {
         $(
             $(#[doc = $about])*
-            #[derive(Debug, Clone, Default, PartialEq)]
+            #[derive(Debug, Clone, PartialEq)]
             #[allow(non_snake_case)]
             pub struct $Section {
                 /// Where the section begins, if the job has it.
                 pub section: Option<Place>,
-                $( $(#[doc = $doc])* pub $key: Option<Entry<$type>>, )*
+                $( $(#[doc = $doc])* pub $key: slot!($kind $type), )*
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { section: None, $( $key: slot!($kind = $shown), )* }
+                }
             }
 
             impl $Section {
@@ -74,16 +102,28 @@ macro_rules! sections {
                 fn assign(&mut self, key: &str, value: source::Value<'_>, reader: &Reader<'_>) -> Result<bool, Error> {
                     match key {
                         $( stringify!($key) => {
-                            self.$key = Some(reader.entry(concat!(stringify!($section), ".", stringify!($key)), $expected, value)?);
+                            let entry = reader.entry(concat!(stringify!($section), ".", stringify!($key)), $expected, value)?;
+                            self.$key = slot!($kind fill entry);
                         } )*
                         _ => return Ok(false),
                     }
                     Ok(true)
                 }
+
+                fn rows(&self, rows: &mut Vec<Row>) {
+                    $( if let Some(entry) = slot!($kind of self.$key) {
+                        rows.push(Row {
+                            section: stringify!($section),
+                            key: stringify!($key),
+                            value: entry.value.toml(),
+                            place: entry.place.clone(),
+                        });
+                    } )*
+                }
             }
         )*
 
-        /// A job as it was written: nothing checked but names and types.
+        /// A job: what was written or typed, and the defaults of what was not.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Job {
             $( pub $section: $Section, )*
@@ -103,6 +143,13 @@ macro_rules! sections {
                     $( stringify!($section) => self.$section.assign(key, value, reader), )*
                     _ => Ok(false),
                 }
+            }
+
+            /// All values that are known, in the order of [`SECTIONS`].
+            pub fn rows(&self) -> Vec<Row> {
+                let mut rows = Vec::new();
+                $( self.$section.rows(&mut rows); )*
+                rows
             }
         }
 

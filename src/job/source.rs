@@ -71,8 +71,16 @@ impl Job {
                 }
             }
         }
+        job.check()?;
         Ok(job)
     }
+}
+
+/// A documented default as an entry.
+pub(super) fn default_entry<T: JobValue>(literal: &str) -> Entry<T> {
+    #[expect(clippy::expect_used, reason = "a test reads every documented value")]
+    let value = ValueDeserializer::parse(literal).and_then(T::deserialize).expect("a documented default has the type of its key");
+    Entry { value, place: Place::Default }
 }
 
 /// A text that values are read from.
@@ -166,7 +174,12 @@ fn apply<'a>(table: &mut DeTable<'a>, set: &'a str, reader: &Reader<'_>) -> Resu
         table = match body.get_mut() {
             DeValue::Table(inner) => inner,
             _ => {
-                return Err(Error::Mistyped { place: Place::Typed, key: path.to_owned(), found, expected: format!("{name} to be a table") });
+                return Err(Error::Mistyped {
+                    place: Place::Typed,
+                    key: path.to_owned(),
+                    found,
+                    expected: format!("{name} to be a table"),
+                });
             }
         };
     }
@@ -271,9 +284,9 @@ mod tests {
         let job = Job::from_text(text, "job.toml", &sets).unwrap();
         let path = job.data.path.unwrap();
         assert_eq!((path.value, path.place), ("my scan.h5".into(), Place::Typed));
-        let coefficients = job.optics.aberrations.unwrap().value.0;
+        let coefficients = job.optics.aberrations.value.0;
         assert_eq!(coefficients.into_iter().collect::<Vec<_>>(), [("C12_A".to_owned(), 7.0), ("C30_A".to_owned(), 1e4)]);
-        assert_eq!(job.ptychography.batch.unwrap().value, 8);
+        assert_eq!(job.ptychography.batch.value, 8);
         assert_eq!(job.scan.step_A.unwrap().value.0, [1.0, 2.0]);
         assert_eq!(refusal("", &["batch"]), "--set batch is not of the form section.key=value, such as --set optics.voltage_kV=300.");
     }

@@ -6,23 +6,47 @@ use std::path::PathBuf;
 
 use serde::de::{self, DeserializeOwned, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
+use toml::Value;
 
 /// A type that the value of a key may have.
 pub(super) trait JobValue: DeserializeOwned {
     /// The keys of the tables inside the value.
     const FIELDS: &'static [&'static str] = &[];
+
+    /// The value as a job file says it.
+    fn toml(&self) -> Value;
 }
 
-impl JobValue for f64 {}
-impl JobValue for bool {}
-impl JobValue for u32 {}
-impl JobValue for u64 {}
-impl JobValue for usize {}
-impl JobValue for String {}
-impl JobValue for PathBuf {}
-impl JobValue for [f64; 2] {}
-impl JobValue for [usize; 2] {}
-impl JobValue for [[usize; 2]; 2] {}
+macro_rules! plain {
+    ($($type:ty: |$x:ident| $toml:expr;)*) => {
+        $( impl JobValue for $type {
+            fn toml(&self) -> Value {
+                let $x = self;
+                $toml
+            }
+        } )*
+    };
+}
+
+plain! {
+    f64: |x| Value::Float(*x);
+    bool: |x| Value::Boolean(*x);
+    u32: |x| Value::Integer(i64::from(*x));
+    u64: |x| whole(*x);
+    usize: |x| whole(*x as u64);
+    String: |x| Value::String(x.clone());
+    PathBuf: |x| Value::String(x.display().to_string());
+    [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
+    [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());
+    [[usize; 2]; 2]: |x| Value::Array(x.iter().map(<[usize; 2]>::toml).collect());
+    Pair: |x| if x.0[0] == x.0[1] { x.0[0].toml() } else { x.0.toml() };
+    Reference: |x| Value::String(x.to_string());
+}
+
+/// TOML's integers have 64 bits with a sign, so what was read from one fits.
+fn whole(x: u64) -> Value {
+    Value::Integer(i64::try_from(x).unwrap_or(i64::MAX))
+}
 
 /// One number for both axes, or [y, x].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,8 +67,6 @@ impl<'de> Deserialize<'de> for Pair {
     }
 }
 
-impl JobValue for Pair {}
-
 /// A dataset of an HDF5 file, written `file.h5:/group/dataset`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -64,8 +86,6 @@ impl<'de> Deserialize<'de> for Reference {
     }
 }
 
-impl JobValue for Reference {}
-
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.dataset)
@@ -80,7 +100,16 @@ pub enum Algorithm {
     Epie,
 }
 
-impl JobValue for Algorithm {}
+impl JobValue for Algorithm {
+    fn toml(&self) -> Value {
+        Value::String(
+            match self {
+                Self::Epie => "epie",
+            }
+            .to_owned(),
+        )
+    }
+}
 
 /// Aberration coefficients under their names in Krivanek's notation.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -114,6 +143,10 @@ impl JobValue for Coefficients {
         "C56_A",
         "phi56_deg",
     ];
+
+    fn toml(&self) -> Value {
+        Value::Table(self.0.iter().map(|(name, x)| (name.clone(), Value::Float(*x))).collect())
+    }
 }
 
 /// A virtual detector as a job asks for it.
@@ -143,6 +176,24 @@ pub struct DetectorList(pub Vec<DetectorSpec>);
 
 impl JobValue for DetectorList {
     const FIELDS: &'static [&'static str] = &["name", "inner_mrad", "outer_mrad", "inner_disk", "outer_disk"];
+
+    fn toml(&self) -> Value {
+        let spec = |spec: &DetectorSpec| match spec {
+            DetectorSpec::Named(name) => Value::String(name.clone()),
+            DetectorSpec::Annulus(ring) => {
+                let edges = [
+                    ("inner_mrad", ring.inner_mrad),
+                    ("outer_mrad", ring.outer_mrad),
+                    ("inner_disk", ring.inner_disk),
+                    ("outer_disk", ring.outer_disk),
+                ];
+                let edges = edges.into_iter().filter_map(|(key, x)| Some((key.to_owned(), Value::Float(x?))));
+                let name = ("name".to_owned(), Value::String(ring.name.clone()));
+                Value::Table(std::iter::once(name).chain(edges).collect())
+            }
+        };
+        Value::Array(self.0.iter().map(spec).collect())
+    }
 }
 
 impl<'de> Deserialize<'de> for DetectorSpec {
