@@ -113,7 +113,7 @@ impl Job {
 }
 
 /// Takes from the file what the job does not say.
-fn fill_in(job: &mut Job, calibration: &Calibration) {
+pub(super) fn fill_in(job: &mut Job, calibration: &Calibration) {
     fn take<T: Clone, U>(slot: &mut Option<Entry<U>>, known: &Option<Known<T>>, of: impl Fn(T) -> U) {
         if let (None, Some(known)) = (&*slot, known) {
             *slot = Some(Entry { value: of(known.value.clone()), place: Place::File(known.origin.clone()) });
