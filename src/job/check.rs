@@ -15,8 +15,8 @@ impl Job {
         }
         let crops = [(&self.data.crop_scan, "data.crop_scan"), (&self.data.crop_detector, "data.crop_detector")];
         for (crop, key) in crops.into_iter().filter_map(|(crop, key)| Some((crop.as_ref()?, key))) {
-            let wanted = "each end to be greater than its first";
-            require(crop, key, |c| c.iter().all(|[first, end]| first < end), |c| format!("{c:?}"), wanted, "Ends are not included.")?;
+            let wanted = "[first row, end row, first column, end column], each end greater than its first";
+            require(crop, key, |c| c[0] < c[1] && c[2] < c[3], |c| format!("{c:?}"), wanted, "Ends are not included.")?;
         }
 
         let optics = &self.optics;
@@ -206,7 +206,7 @@ mod tests {
             ("detector.mrad_per_px=-1", "detector.mrad_per_px is [-1.0, -1.0]"),
             ("detector.centre_px=[nan, 3]", "detector.centre_px is [NaN, 3.0]"),
             ("data.scan_shape=[0, 4]", "data.scan_shape is [0, 4]"),
-            ("data.crop_scan=[[3, 3], [0, 4]]", "data.crop_scan is [[3, 3], [0, 4]], expected each end to be greater than its first."),
+            ("data.crop_scan=[3, 3, 0, 4]", "data.crop_scan is [3, 3, 0, 4], expected [first row, end row"),
             ("compute.threads=0", "compute.threads is 0, expected a whole number from 1 to 1024."),
             ("compute.memory_limit_GiB=0.001", "compute.memory_limit_GiB is 0.001, expected a number of GiB from 0.0625."),
             ("images.detectors=[]", "images.detectors is an empty list, expected at least one detector."),

@@ -15,7 +15,11 @@ pub fn page() -> String {
          `--set section.key=value`, and what is typed outranks the file. A result carries its job with all values resolved.\n",
     );
     for section in SECTIONS {
-        page.push_str(&format!("\n## [{}]\n\n{}\n\n| key | value | default | meaning |\n|---|---|---|---|\n", section.name, one_line(section.doc)));
+        page.push_str(&format!(
+            "\n## [{}]\n\n{}\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+            section.name,
+            one_line(section.doc)
+        ));
         for key in section.keys {
             let default = match key.shown {
                 Shown::Default(toml) => format!("`{toml}`"),

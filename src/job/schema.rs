@@ -181,12 +181,13 @@ sections! {
         dataset: String, "the path of a dataset in double quotes", Example "\"/entry/data/data\"";
         /// The scan's shape [rows, columns]. Needed where the file stores its frames as one list; otherwise it overrides the file.
         scan_shape: [usize; 2], "two whole numbers [rows, columns]", Example "[64, 64]";
-        /// The part of the scan to use, [[first row, row after the last], [first column, column after the last]].
+        /// The part of the scan to use: first row, row after the last, first column, column after the last. By default all of it.
+        crop_scan: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 64, 0, 64]";
+        /// The part of each frame to use, in detector pixels: first row, row after the last, first column, column after the last.
         /// By default all of it.
-        crop_scan: [[usize; 2]; 2], "[[first row, end row], [first column, end column]] in whole numbers", Example "[[0, 64], [0, 64]]";
-        /// The part of each frame to use, [[first row, row after the last], [first column, column after the last]] in detector pixels.
-        /// By default all of it.
-        crop_detector: [[usize; 2]; 2], "[[first row, end row], [first column, end column]] in whole numbers", Example "[[0, 128], [0, 128]]";
+        crop_detector: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 128, 0, 128]";
+        /// Round integers that a 32-bit float does not hold, instead of refusing them.
+        allow_rounding: bool, "true or false", Default "false";
     }
 
     /// The illumination.

@@ -38,7 +38,7 @@ plain! {
     PathBuf: |x| Value::String(x.display().to_string());
     [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
     [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());
-    [[usize; 2]; 2]: |x| Value::Array(x.iter().map(<[usize; 2]>::toml).collect());
+    [usize; 4]: |x| Value::Array(x.iter().map(usize::toml).collect());
     Pair: |x| if x.0[0] == x.0[1] { x.0[0].toml() } else { x.0.toml() };
     Reference: |x| Value::String(x.to_string());
 }
