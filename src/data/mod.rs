@@ -19,7 +19,6 @@ pub struct Known<T> {
 
 /// What a file says of its own geometry. Nothing is guessed: what it does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
-#[allow(non_snake_case)]
 pub struct Calibration {
     pub voltage_kV: Option<Known<f64>>,
     pub convergence_mrad: Option<Known<f64>>,

@@ -4,7 +4,6 @@ use std::f64::consts::TAU;
 
 /// One coefficient C_nm with its azimuth.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[allow(non_snake_case)]
 pub struct Aberration {
     /// Order n.
     pub n: u32,
@@ -21,7 +20,6 @@ pub struct Aberrations {
     pub terms: Vec<Aberration>,
 }
 
-#[allow(non_snake_case)]
 impl Aberrations {
     /// Defocus alone: C10 = −defocus, positive defocus is underfocus.
     pub fn defocus(defocus_A: f64) -> Self {

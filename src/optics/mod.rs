@@ -2,9 +2,11 @@
 
 mod aberrations;
 mod probe;
+mod scan;
 
 pub use aberrations::{Aberration, Aberrations};
 pub use probe::ProbeOptics;
+pub use scan::{ScanGrid, apply};
 
 /// Planck's constant in J·s (exact, SI 2019).
 const PLANCK: f64 = 6.626_070_15e-34;
@@ -16,7 +18,6 @@ const MASS: f64 = 9.109_383_701_5e-31;
 const LIGHT: f64 = 299_792_458.0;
 
 /// The relativistic electron wavelength in Å: λ = h / √(2meU(1 + eU/2mc²)).
-#[allow(non_snake_case)]
 pub fn wavelength_A(voltage_kV: f64) -> f64 {
     let energy = CHARGE * voltage_kV * 1e3;
     let momentum = (2.0 * MASS * energy * (1.0 + energy / (2.0 * MASS * LIGHT * LIGHT))).sqrt();
@@ -25,14 +26,12 @@ pub fn wavelength_A(voltage_kV: f64) -> f64 {
 
 /// The interaction constant σ = 2πm′eλ/h² in rad/(V·Å), with the relativistic mass m′ (Kirkland, Advanced Computing in
 /// Electron Microscopy, eq. 5.6).
-#[allow(non_snake_case)]
 pub fn interaction_constant(voltage_kV: f64) -> f64 {
     let mass = MASS + CHARGE * voltage_kV * 1e3 / (LIGHT * LIGHT);
     std::f64::consts::TAU * mass * CHARGE * (wavelength_A(voltage_kV) * 1e-10) / (PLANCK * PLANCK) * 1e-10
 }
 
 /// The side of an object pixel in Å, λ/(N·Δθ), for windows of `n` pixels of `mrad_per_px`.
-#[allow(non_snake_case)]
 pub fn object_pixel_A(wavelength_A: f64, n: usize, mrad_per_px: f64) -> f64 {
     wavelength_A / (n as f64 * mrad_per_px * 1e-3)
 }

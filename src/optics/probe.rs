@@ -1,23 +1,23 @@
 //! The probe that an aberrated aperture forms.
 
+use std::f64::consts::TAU;
+
 use num_complex::Complex64;
 
 use super::{Aberrations, fft_index, wavelength_A};
 
 /// What forms the probe.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(non_snake_case)]
 pub struct ProbeOptics {
     pub voltage_kV: f64,
     pub convergence_mrad: f64,
     pub aberrations: Aberrations,
 }
 
-#[allow(non_snake_case)]
 impl ProbeOptics {
     /// The probe's spectrum A·e^{−iχ} on a detector of `shape` pixels of `mrad_per_px` (y, x), in FFT order, with Σ|P̂|² = `electrons`.
     ///
-    /// The zero angle lies `remainder_px` (y, x) beyond FFT index (0, 0): what is left of the disk's centre after rolling frames by
+    /// Its inverse transform is the window with the optic axis at pixel N/2. The zero angle lies `remainder_px` (y, x) beyond FFT index (0, 0): what is left of the disk's centre after rolling frames by
     /// whole pixels. The aperture's edge is one pixel wide.
     pub fn spectrum(&self, shape: [usize; 2], mrad_per_px: [f64; 2], remainder_px: [f64; 2], electrons: f64) -> Vec<Complex64> {
         let lambda = wavelength_A(self.voltage_kV);
@@ -29,7 +29,9 @@ impl ProbeOptics {
                 let x = (fft_index(kx, shape[1]) - remainder_px[1]) * mrad_per_px[1];
                 let inside = ((self.convergence_mrad - y.hypot(x)) / pixel + 0.5).clamp(0.0, 1.0);
                 let chi = if inside > 0.0 { self.aberrations.chi(lambda, y * 1e-3, x * 1e-3) } else { 0.0 };
-                spectrum.push(Complex64::from_polar(inside, -chi));
+                // The shift by N/2 pixels that puts the probe in the window's middle.
+                let middle = TAU * ((ky * (shape[0] / 2)) as f64 / shape[0] as f64 + (kx * (shape[1] / 2)) as f64 / shape[1] as f64);
+                spectrum.push(Complex64::from_polar(inside, -chi - middle));
             }
         }
         let power: f64 = spectrum.iter().map(Complex64::norm_sqr).sum();

@@ -1,1 +1,15 @@
-//! Iterative ptychography.
+//! Iterative ptychography: the state, the rules that change it, and what is read from it.
+
+mod epie;
+mod error;
+mod field;
+mod frame;
+mod state;
+
+pub use epie::{EpieOptions, epie};
+pub use error::Error;
+pub use field::{PhaseScan, amplitude, phase, phase_in_scan_frame};
+pub use frame::ObjectFrame;
+pub use state::{Outcome, State};
+
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,1 +1,15 @@
 //! Synthetic datasets with their truth.
+//!
+//! The smallest honest one: a thin slab of Na₃Ni₂SbO₆ as a pure phase object (one slice, no absorption, no thermal diffuse scattering),
+//! scanned by an aberrated probe, with Poisson counts. [`Spec::demo`] is what `ronchi demo` looks at.
+
+mod atoms;
+mod crystal;
+mod error;
+mod scan;
+
+pub use crystal::Column;
+pub use error::Error;
+pub use scan::{Simulated, Spec, Truth, simulate};
+
+pub type Result<T> = std::result::Result<T, Error>;

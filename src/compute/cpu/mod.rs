@@ -1,1 +1,282 @@
-//! The CPU engine.
+//! The CPU engine: `Cpu<f32>` computes, `Cpu<f64>` is the oracle of the tests. One file a kernel.
+//!
+//! Work runs on the rayon pool of the caller. No result depends on the number of threads: every sum has a fixed order.
+
+mod densify;
+mod exit_wave;
+mod fft2;
+mod fused;
+mod modulus;
+mod object_gradient;
+mod object_power;
+mod pixel;
+mod probe_gradient;
+mod probe_sum;
+mod shift_probe;
+mod update_object;
+mod update_probe;
+mod virtual_detectors;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use num_complex::{Complex, Complex64};
+
+use super::{
+    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Real, Result,
+    SparseFrames, Update, Waves,
+};
+use fft2::Fft2;
+pub use virtual_detectors::CpuDetectorSet;
+
+/// The CPU engine with numbers of type `R`.
+pub struct Cpu<R: Real> {
+    plans: Mutex<HashMap<[usize; 2], Arc<Fft2<R>>>>,
+}
+
+/// Frames that the CPU engine shares with their owner: a stack and the places in it.
+#[derive(Debug, Clone)]
+pub struct CpuFrames {
+    stack: Arc<HostFrames>,
+    slots: Option<Arc<[u32]>>,
+}
+
+/// A batch with its ramps in the engine's type.
+#[derive(Debug)]
+pub struct CpuBatch<R> {
+    plan: BatchPlan,
+    ramps_y: Vec<Complex<R>>,
+    ramps_x: Vec<Complex<R>>,
+}
+
+impl<R: Real> Default for Cpu<R> {
+    fn default() -> Self {
+        Self { plans: Mutex::default() }
+    }
+}
+
+impl<R: Real> Cpu<R> {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The transform of this shape, planned once.
+    fn fft(&self, shape: [usize; 2]) -> Arc<Fft2<R>> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.entry(shape).or_insert_with(|| Arc::new(Fft2::new(shape))).clone()
+    }
+}
+
+impl CpuFrames {
+    fn len(&self) -> usize {
+        self.slots.as_ref().map_or(self.stack.count, |s| s.len())
+    }
+
+    /// The bytes of the frame at place `index`.
+    fn frame(&self, index: usize) -> &[u8] {
+        self.stack.frame_bytes(self.slots.as_ref().map_or(index, |s| s[index] as usize))
+    }
+}
+
+impl<R: Real> CpuBatch<R> {
+    fn ramps(&self, b: usize) -> (&[Complex<R>], &[Complex<R>]) {
+        let [ny, nx] = self.plan.window;
+        (&self.ramps_y[b * ny..(b + 1) * ny], &self.ramps_x[b * nx..(b + 1) * nx])
+    }
+
+    /// The first pixel of window b in the object.
+    fn corner(&self, b: usize) -> [usize; 2] {
+        self.plan.corners[b].map(|c| c as usize)
+    }
+
+    fn window_len(&self) -> usize {
+        self.plan.window[0] * self.plan.window[1]
+    }
+}
+
+/// A number of the host in the engine's type.
+fn narrow<R: Real>(z: &Complex64) -> Complex<R> {
+    Complex::new(R::of(z.re), R::of(z.im))
+}
+
+impl<R: Real> Backend for Cpu<R> {
+    type Real = R;
+    type Complexes = Vec<Complex<R>>;
+    type Reals = Vec<R>;
+    type Frames = CpuFrames;
+    type Batch = CpuBatch<R>;
+    type Detector = DetectorLayout;
+    type DetectorSet = CpuDetectorSet;
+
+    fn device_name(&self) -> String {
+        match rayon::current_num_threads() {
+            1 => "CPU, 1 thread".into(),
+            n => format!("CPU, {n} threads"),
+        }
+    }
+
+    fn supports_window(&self, shape: [usize; 2]) -> bool {
+        shape.iter().all(|&n| n > 0)
+    }
+
+    fn complexes(&self, values: &[Complex64]) -> Result<Self::Complexes> {
+        Ok(values.iter().map(narrow).collect())
+    }
+
+    fn complex_zeros(&self, len: usize) -> Result<Self::Complexes> {
+        Ok(vec![Complex::default(); len])
+    }
+
+    fn read_complexes(&self, array: &Self::Complexes) -> Result<Vec<Complex64>> {
+        Ok(array.iter().map(|z| Complex64::new(z.re.f64(), z.im.f64())).collect())
+    }
+
+    fn reals(&self, values: &[f64]) -> Result<Self::Reals> {
+        Ok(values.iter().map(|&x| R::of(x)).collect())
+    }
+
+    fn real_zeros(&self, len: usize) -> Result<Self::Reals> {
+        Ok(vec![R::zero(); len])
+    }
+
+    fn read_reals(&self, array: &Self::Reals) -> Result<Vec<f64>> {
+        Ok(array.iter().map(|x| x.f64()).collect())
+    }
+
+    fn frames(&self, frames: Arc<HostFrames>) -> Result<Self::Frames> {
+        Ok(CpuFrames { stack: frames, slots: None })
+    }
+
+    fn sparse_frames(&self, frames: &SparseFrames) -> Result<Self::Frames> {
+        self.frames(Arc::new(densify::densify(frames)))
+    }
+
+    fn gather(&self, frames: &Self::Frames, slots: &[u32]) -> Result<Self::Frames> {
+        let slots = match &frames.slots {
+            None => slots.into(),
+            Some(inner) => slots.iter().map(|&s| inner[s as usize]).collect(),
+        };
+        Ok(CpuFrames { stack: frames.stack.clone(), slots: Some(slots) })
+    }
+
+    fn batch(&self, plan: BatchPlan) -> Result<Self::Batch> {
+        let ramps_y = plan.ramps_y.iter().map(narrow).collect();
+        let ramps_x = plan.ramps_x.iter().map(narrow).collect();
+        Ok(CpuBatch { plan, ramps_y, ramps_x })
+    }
+
+    fn batch_len(&self, batch: &Self::Batch) -> usize {
+        batch.plan.len()
+    }
+
+    fn detector(&self, layout: &DetectorLayout) -> Result<Self::Detector> {
+        Ok(layout.clone())
+    }
+
+    fn detector_set(&self, set: &DetectorSet) -> Result<Self::DetectorSet> {
+        Ok(CpuDetectorSet::new(set))
+    }
+
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fft2(&self, x: &mut Self::Complexes, shape: [usize; 2], count: usize, direction: Direction) -> Result<()> {
+        self.fft(shape).transform(&mut x[..count * shape[0] * shape[1]], direction);
+        Ok(())
+    }
+
+    fn shift_probe(&self, probe_hat: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()> {
+        shift_probe::shift_probe(probe_hat, batch, out);
+        Ok(())
+    }
+
+    fn exit_wave(&self, probes: &Self::Complexes, object: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()> {
+        exit_wave::exit_wave(probes, object, batch, out);
+        Ok(())
+    }
+
+    fn modulus(
+        &self,
+        waves: &mut Self::Complexes,
+        frames: &Self::Frames,
+        detector: &Self::Detector,
+        batch: &Self::Batch,
+        metrics: &mut Self::Reals,
+    ) -> Result<()> {
+        modulus::modulus(waves, frames, detector, batch, metrics);
+        Ok(())
+    }
+
+    fn object_gradient(
+        &self,
+        waves: &Self::Complexes,
+        probes: &Self::Complexes,
+        batch: &Self::Batch,
+        update: &mut Update<Self>,
+    ) -> Result<()> {
+        object_gradient::object_gradient(waves, probes, batch, update);
+        Ok(())
+    }
+
+    fn probe_gradient(
+        &self,
+        waves: &Self::Complexes,
+        object: &Self::Complexes,
+        batch: &Self::Batch,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        probe_gradient::probe_gradient(waves, object, batch, out);
+        Ok(())
+    }
+
+    fn probe_sum(&self, gradients: &Self::Complexes, batch: &Self::Batch, numerator: &mut Self::Complexes) -> Result<()> {
+        probe_sum::probe_sum(gradients, batch, numerator);
+        Ok(())
+    }
+
+    fn object_power(
+        &self,
+        object: &Self::Complexes,
+        batch: &Self::Batch,
+        denominator: &mut Self::Reals,
+        peak: &mut Self::Reals,
+    ) -> Result<()> {
+        object_power::object_power(object, batch, denominator, peak);
+        Ok(())
+    }
+
+    fn update_object(&self, object: &mut Self::Complexes, update: &Update<Self>, step: f64, batch: &Self::Batch) -> Result<()> {
+        update_object::update_object(object, update, R::of(step), batch);
+        Ok(())
+    }
+
+    fn update_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, step: f64) -> Result<()> {
+        update_probe::update_probe(probe_hat, update, R::of(step));
+        Ok(())
+    }
+
+    fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums> {
+        Ok(virtual_detectors::virtual_detectors(frames, detectors))
+    }
+
+    fn wave_gradient(
+        &self,
+        batch: &Self::Batch,
+        block: &DeviceBlock<Self>,
+        model: &Model<Self>,
+        likelihood: Likelihood,
+        work: &mut Waves<Self>,
+        metrics: &mut Self::Reals,
+    ) -> Result<()> {
+        match likelihood {
+            Likelihood::Amplitude => fused::wave_gradient(&self.fft(model.window), batch, block, model, work, metrics),
+        }
+        Ok(())
+    }
+
+    fn accumulate_probe(&self, batch: &Self::Batch, model: &Model<Self>, work: &mut Waves<Self>, update: &mut Update<Self>) -> Result<()> {
+        fused::accumulate_probe(&self.fft(model.window), batch, model, work, update);
+        self.object_power(&model.object, batch, &mut update.denominator, &mut update.peak)
+    }
+}

@@ -1,0 +1,403 @@
+//! All virtual images in one pass over the patterns.
+
+use std::time::Instant;
+
+use crate::compute::{Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, SampleType, Totals};
+use crate::optics::apply;
+use crate::run::{Event, Run, Stage};
+
+use super::detectors::{Geometry, Layout, Output};
+use super::{Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, SamplingUnit, find_disk, integrate};
+
+/// Float sums are made in groups of so many frames, so that they do not depend on the size of a block.
+const GROUP: usize = 64;
+/// The frames of a [`survey`].
+const SURVEYED: usize = 256;
+
+/// A first look at a datacube.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// How many frames were looked at, spread over the scan.
+    pub frames: usize,
+    /// Their mean, (y, x); 0 where a pixel is not valid.
+    pub pattern: Vec<f64>,
+    /// The mean sum of a frame, in counts.
+    pub incident: f64,
+    pub disk: Disk,
+}
+
+/// Where the zero angle comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CentreOrigin {
+    Given,
+    /// The centre of the disk in a [`survey`].
+    Disk,
+}
+
+/// An image along the scan, (i, j).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    pub name: String,
+    /// Such as `counts`, `mrad` or `rad`.
+    pub unit: &'static str,
+    pub values: Vec<f64>,
+    /// [inner, outer) in the unit of [`Images::sampling_unit`], of a virtual detector.
+    pub range: Option<[f64; 2]>,
+    /// The part of the detector that lies in the frame and counts; 1 of images that are no virtual detector.
+    pub coverage: f64,
+    /// The factor of eabf.
+    pub k: Option<f64>,
+}
+
+/// What [`image`] makes.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(non_snake_case)]
+pub struct Images {
+    pub scan_shape: [usize; 2],
+    /// In the order asked for. All lie along the scan. Virtual detectors are raw sums of counts; `com_y` and `com_x` are the
+    /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `idpc` is integrated along the scan after
+    /// turning the vectors into the scan's frame and subtracting their mean.
+    pub images: Vec<Image>,
+    pub frame_shape: [usize; 2],
+    /// The mean of all frames, (y, x), in counts; 0 where a pixel is not valid.
+    pub pattern: Vec<f64>,
+    /// The mean sum of a frame over the valid pixels, in counts.
+    pub incident: f64,
+    /// Mean electrons of a frame ÷ (step_y·step_x).
+    pub dose_e_per_A2: Option<f64>,
+    /// The zero angle (y, x) that detectors and centres of mass refer to.
+    pub centre_px: [f64; 2],
+    pub centre_origin: CentreOrigin,
+    /// The disk's radius that the detectors refer to, in pixels, where they need one.
+    pub radius_px: Option<f64>,
+    /// (y, x), as given or measured by the disk and the convergence angle.
+    pub mrad_per_px: Option<[f64; 2]>,
+    pub sampling_unit: SamplingUnit,
+    /// The disk of the mean of all frames, if there is one to be found.
+    pub disk: Option<Disk>,
+    /// Frames whose sum is not above 0; their centre of mass is set to 0.
+    pub empty_frames: usize,
+}
+
+/// Looks at up to 256 frames spread over the scan and finds the bright-field disk in their mean. `pixel` is a detector pixel's
+/// size (y, x) in any unit.
+pub fn survey<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, valid: Option<&[bool]>, pixel: [f64; 2]) -> Result<Survey> {
+    let shape = patterns.frame_shape();
+    let ids = sample(patterns.len());
+    let stage = Stage::Survey;
+    let begun = Instant::now();
+    run.emit(Event::StageStarted { stage, total: ids.len() as u64, unit: "frames" });
+    let bits = (0..shape[0] * shape[1]).map(|p| if valid.is_none_or(|v| v[p]) { DetectorSet::VALID } else { 0 }).collect();
+    let set = backend.detector_set(&DetectorSet { shape, detectors: 0, bits })?;
+    let mut pass = Pass::new(shape, 0, 0);
+    patterns.prefetch(&ids);
+    for ids in ids.chunks(GROUP) {
+        stop_if_cancelled(run)?;
+        pass.take(&ids.iter().map(|_| 0).collect::<Vec<_>>(), &backend.virtual_detectors(&patterns.batch(ids)?.frames, &set)?);
+        run.emit(Event::Progress { stage, done: pass.frames as u64 });
+    }
+    let pattern = pass.mean_pattern();
+    let disk = find_disk(&pattern, shape, valid, pixel)?;
+    run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
+    Ok(Survey { frames: ids.len(), incident: pass.incident(), pattern, disk })
+}
+
+/// Makes the images of `plan` in one pass over `patterns`, after a [`survey`] unless the zero angle is given and either the disk's radius follows from the
+/// convergence angle or no detector needs it. Memory: the images and the mean pattern. The results do not depend on how the pass is cut into blocks.
+pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan) -> Result<Images> {
+    let shape = patterns.frame_shape();
+    plan.check(patterns.len(), shape)?;
+    let valid = plan.valid.as_deref();
+    let aspect = plan.mrad_per_px.unwrap_or([1.0; 2]);
+    let (geometry, centre_origin) = geometry(run, backend, patterns, plan)?;
+    let layout = Layout::new(&geometry, &plan.detectors, valid, plan.scan_shape)?;
+    let wants_idpc = layout.images.iter().any(|i| i.output == Output::Idpc);
+    if let (Some(highpass), None, true) = (plan.highpass_inverse_A, plan.step_A, wants_idpc) {
+        return Err(Error::HighpassNeedsStep { highpass });
+    }
+    layout.told.iter().for_each(|event| run.emit(event.clone()));
+
+    let pass = measure(run, backend, patterns, plan, &layout)?;
+
+    let pattern = pass.mean_pattern();
+    let disk = match find_disk(&pattern, shape, valid, aspect) {
+        Ok(disk) => Some(disk),
+        Err(e) => {
+            run.note(format!("The disk could not be measured in the mean of all frames: {e}"));
+            None
+        }
+    };
+    let radius_px = geometry.radius.is_finite().then(|| geometry.radius / (geometry.scale[0] * geometry.scale[1]).sqrt());
+    if let Some(disk) = &disk {
+        tell_of_disk(run, plan, &geometry, radius_px, disk);
+    }
+    if let Some((first, count)) = pass.empty() {
+        let [i, j] = [first / plan.scan_shape[1], first % plan.scan_shape[1]];
+        run.warn(format!(
+            "{count} of {} frames have no counts (the first at scan position {i}, {j}): their centre of mass is set to 0.",
+            pass.frames
+        ));
+    }
+    let incident = pass.incident();
+    Ok(Images {
+        scan_shape: plan.scan_shape,
+        images: finish(run, plan, &geometry, &layout, &pass),
+        frame_shape: shape,
+        pattern,
+        incident,
+        dose_e_per_A2: plan.step_A.map(|[y, x]| incident / plan.counts_per_electron / (y * x)),
+        centre_px: geometry.centre,
+        centre_origin,
+        radius_px,
+        mrad_per_px: (geometry.unit == SamplingUnit::Mrad).then_some(geometry.scale),
+        sampling_unit: geometry.unit,
+        disk,
+        empty_frames: pass.empty().map_or(0, |(_, count)| count),
+    })
+}
+
+/// Up to [`SURVEYED`] of `len` patterns in rising order, evenly spread but in step with no period of the scan.
+fn sample(len: usize) -> Vec<u32> {
+    let count = len.min(SURVEYED);
+    let golden = 0.618_033_988_749_895;
+    let place = |k: usize| (k as f64 + (k as f64 * golden).fract()) * len as f64 / count as f64;
+    if count == len { (0..len as u32).collect() } else { (0..count).map(|k| place(k) as u32).collect() }
+}
+
+fn stop_if_cancelled(run: &Run) -> Result<()> {
+    if run.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// Where the detectors' angles lie: from the plan, and from a survey for what the plan leaves open.
+fn geometry<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan) -> Result<(Geometry, CentreOrigin)> {
+    let shape = patterns.frame_shape();
+    let mean = |[y, x]: [f64; 2]| (y * x).sqrt();
+    let too_wide = |convergence_mrad: f64, radius_px: f64| {
+        if radius_px > shape[0].max(shape[1]) as f64 / 2.0 {
+            Err(Error::ConvergenceTooWide { convergence_mrad, radius_px, shape })
+        } else {
+            Ok(())
+        }
+    };
+    if let (Some(alpha), Some(mrad)) = (plan.convergence_mrad, plan.mrad_per_px) {
+        too_wide(alpha, alpha / mean(mrad))?;
+    }
+    let of_disk = |d: &Detector| match d.kind {
+        Kind::Annulus { inner, outer } => [inner, outer].iter().any(|a| matches!(a, super::Angle::Disk(_))),
+        Kind::Eabf { .. } => true,
+        Kind::ComY | Kind::ComX | Kind::Idpc => false,
+    };
+    let needs_radius = match &plan.detectors {
+        Requested::Default => true,
+        Requested::Named(list) => list.iter().any(of_disk),
+    };
+    let radius_known = plan.convergence_mrad.is_some() && plan.mrad_per_px.is_some();
+    let measured = if plan.centre_px.is_none() || (needs_radius && !radius_known) {
+        Some(survey(run, backend, patterns, plan.valid.as_deref(), plan.mrad_per_px.unwrap_or([1.0; 2]))?.disk)
+    } else {
+        None
+    };
+    let mrad = match (plan.mrad_per_px, plan.convergence_mrad, &measured) {
+        (None, Some(alpha), Some(disk)) => {
+            let pixel = alpha / disk.radius;
+            run.note(format!(
+                "A pixel is taken as {pixel:.5} mrad, from the convergence angle of {alpha} mrad and the disk's radius of {:.2} px. Set detector.mrad_per_px if it is known.",
+                disk.radius
+            ));
+            Some([pixel; 2])
+        }
+        (mrad, _, _) => mrad,
+    };
+    let (scale, unit) = mrad.map_or(([1.0; 2], SamplingUnit::Px), |m| (m, SamplingUnit::Mrad));
+    let radius = match (plan.convergence_mrad, unit, &measured) {
+        (Some(alpha), SamplingUnit::Mrad, _) => alpha,
+        (_, _, Some(disk)) => disk.radius * mean(scale),
+        _ => f64::NAN,
+    };
+    let (centre, origin) = match (plan.centre_px, &measured) {
+        (Some(centre), _) => (centre, CentreOrigin::Given),
+        (None, Some(disk)) => (disk.centre, CentreOrigin::Disk),
+        // A survey is made wherever the centre is not given.
+        (None, None) => ([0, 1].map(|a| (shape[a] as f64 - 1.0) / 2.0), CentreOrigin::Disk),
+    };
+    Ok((Geometry { shape, centre, scale, unit, radius }, origin))
+}
+
+/// Says where the disk of all frames is not what the images were made with.
+fn tell_of_disk(run: &Run, plan: &ImagingPlan, geometry: &Geometry, radius_px: Option<f64>, disk: &Disk) {
+    if let Some(text) = disk.warning() {
+        run.warn(text);
+    }
+    let off = (disk.centre[0] - geometry.centre[0]).hypot(disk.centre[1] - geometry.centre[1]);
+    if off > 0.5 {
+        run.warn(format!(
+            "The disk's centre in the mean of all frames ({:.2}, {:.2}) lies {off:.2} px from the zero angle used ({:.2}, {:.2}). Set detector.centre_px to change it.",
+            disk.centre[0], disk.centre[1], geometry.centre[0], geometry.centre[1]
+        ));
+    }
+    if let (Some(alpha), Some(_), Some(nominal)) = (plan.convergence_mrad, plan.mrad_per_px, radius_px)
+        && (disk.radius - nominal).abs() > (0.05 * nominal).max(1.0)
+    {
+        run.warn(format!(
+            "The disk's measured radius of {:.2} px is not the {nominal:.2} px of optics.convergence_mrad = {alpha} over detector.mrad_per_px. Check both: every angle depends on them.",
+            disk.radius
+        ));
+    }
+}
+
+/// The pass itself.
+fn measure<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan, layout: &Layout) -> Result<Pass> {
+    let stage = Stage::Image;
+    let begun = Instant::now();
+    run.emit(Event::StageStarted { stage, total: patterns.len() as u64, unit: "frames" });
+    let set = backend.detector_set(&layout.set)?;
+    let mut pass = Pass::new(patterns.frame_shape(), layout.set.detectors, patterns.len());
+    let one_by_one = patterns.dtype() == SampleType::F32;
+    for block in patterns.pass()? {
+        stop_if_cancelled(run)?;
+        let DeviceBlock { ids, frames } = block?;
+        if one_by_one && ids.len() > GROUP {
+            let slots: Vec<u32> = (0..ids.len() as u32).collect();
+            for (ids, slots) in ids.chunks(GROUP).zip(slots.chunks(GROUP)) {
+                pass.take(ids, &backend.virtual_detectors(&backend.gather(&frames, slots)?, &set)?);
+            }
+        } else {
+            pass.take(&ids, &backend.virtual_detectors(&frames, &set)?);
+        }
+        if let Some(frame) = pass.not_finite {
+            let at = frame as usize;
+            return Err(Error::NotFinite { frame, position: [at / plan.scan_shape[1], at % plan.scan_shape[1]] });
+        }
+        run.emit(Event::Progress { stage, done: pass.frames as u64 });
+    }
+    stop_if_cancelled(run)?;
+    run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
+    Ok(pass)
+}
+
+/// What a pass gathers.
+struct Pass {
+    detectors: usize,
+    frames: usize,
+    /// (frame, detectors + 3), as [`BlockSums::frames`].
+    sums: Vec<f64>,
+    total: f64,
+    pattern_exact: Vec<u64>,
+    pattern_float: Vec<f64>,
+    not_finite: Option<u32>,
+}
+
+impl Pass {
+    /// `keep` patterns have their sums kept; with 0 only the mean pattern is made.
+    fn new(shape: [usize; 2], detectors: usize, keep: usize) -> Self {
+        let pixels = shape[0] * shape[1];
+        let (pattern_exact, pattern_float) = (vec![0; pixels], vec![0.0; pixels]);
+        Self { detectors, frames: 0, sums: vec![0.0; keep * (detectors + 3)], total: 0.0, pattern_exact, pattern_float, not_finite: None }
+    }
+
+    fn width(&self) -> usize {
+        self.detectors + 3
+    }
+
+    fn take(&mut self, ids: &[u32], sums: &BlockSums) {
+        let width = self.width();
+        for (k, &id) in ids.iter().enumerate() {
+            let total = sums.frames.get(k * width + self.detectors);
+            self.total += total;
+            let at = id as usize * width;
+            if at + width <= self.sums.len() {
+                for (c, slot) in self.sums[at..at + width].iter_mut().enumerate() {
+                    *slot = sums.frames.get(k * width + c);
+                }
+            }
+            if !total.is_finite() {
+                self.not_finite.get_or_insert(id);
+            }
+        }
+        self.frames += ids.len();
+        match &sums.pattern {
+            Totals::Integer(values) => self.pattern_exact.iter_mut().zip(values).for_each(|(a, b)| *a += b),
+            Totals::Float(values) => self.pattern_float.iter_mut().zip(values).for_each(|(a, b)| *a += b),
+        }
+    }
+
+    fn mean_pattern(&self) -> Vec<f64> {
+        let n = self.frames.max(1) as f64;
+        self.pattern_exact.iter().zip(&self.pattern_float).map(|(&a, b)| (a as f64 + b) / n).collect()
+    }
+
+    fn incident(&self) -> f64 {
+        self.total / self.frames.max(1) as f64
+    }
+
+    /// Column `c` of the sums, one a pattern.
+    fn column(&self, c: usize) -> impl Iterator<Item = f64> {
+        self.sums.chunks_exact(self.width()).map(move |row| row[c])
+    }
+
+    fn totals(&self) -> impl Iterator<Item = f64> {
+        self.column(self.detectors)
+    }
+
+    /// The first pattern with no counts, and how many there are.
+    fn empty(&self) -> Option<(usize, usize)> {
+        let mut empty = self.totals().enumerate().filter(|(_, t)| *t <= 0.0).map(|(k, _)| k);
+        empty.next().map(|first| (first, 1 + empty.count()))
+    }
+
+    /// The centre of mass along axis `a` relative to `centre`, in units of `scale` a pixel; 0 where a frame has no counts.
+    fn centre_of_mass(&self, a: usize, centre: f64, scale: f64) -> Vec<f64> {
+        self.totals().zip(self.column(self.detectors + 1 + a)).map(|(t, m)| if t > 0.0 { (m / t - centre) * scale } else { 0.0 }).collect()
+    }
+}
+
+/// The images of a finished pass.
+fn finish(run: &Run, plan: &ImagingPlan, geometry: &Geometry, layout: &Layout, pass: &Pass) -> Vec<Image> {
+    let com = [0, 1].map(|a| pass.centre_of_mass(a, geometry.centre[a], geometry.scale[a]));
+    layout
+        .images
+        .iter()
+        .map(|planned| {
+            let mut k_used = None;
+            let (values, unit) = match planned.output {
+                Output::Sum { mask } => (pass.column(mask).collect(), "counts"),
+                Output::Eabf { abf, centre, k } => {
+                    k_used = Some(k);
+                    (pass.column(abf).zip(pass.column(centre)).map(|(a, c)| a - k * c).collect(), "counts")
+                }
+                Output::ComY => (com[0].clone(), geometry.unit.name()),
+                Output::ComX => (com[1].clone(), geometry.unit.name()),
+                Output::Idpc => idpc(run, plan, geometry, &com, pass),
+            };
+            Image { name: planned.name.clone(), unit, values, range: planned.range, coverage: planned.coverage, k: k_used }
+        })
+        .collect()
+}
+
+/// The integrated centre of mass along the scan, and its unit: radians where voltage, angles and step are known.
+fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2], pass: &Pass) -> (Vec<f64>, &'static str) {
+    let grid = plan.grid();
+    // An image along the scan u is f(M·u) with the orthogonal M = scan_to_object, so its gradient is Mᵀ·∇f.
+    let turn = grid.object_to_scan();
+    let (mut y, mut x): (Vec<f64>, Vec<f64>) = com[0].iter().zip(&com[1]).map(|(&cy, &cx)| apply(turn, [cy, cx]).into()).unzip();
+    // The mean is the descan's offset (or the centre's error), not the object's: it is left out. A frame with no counts tells nothing.
+    for field in [&mut y, &mut x] {
+        let count = pass.totals().filter(|t| *t > 0.0).count().max(1);
+        let mean = field.iter().sum::<f64>() / count as f64;
+        field.iter_mut().zip(pass.totals()).for_each(|(c, t)| *c = if t > 0.0 { *c - mean } else { 0.0 });
+    }
+    // With C = θ/λ in Å⁻¹, ∇φ = 2πC.
+    let (unit, factor, missing) = match (geometry.unit, plan.voltage_kV, plan.step_A) {
+        (SamplingUnit::Mrad, Some(voltage), Some(_)) => ("rad", std::f64::consts::TAU * 1e-3 / crate::optics::wavelength_A(voltage), None),
+        (SamplingUnit::Mrad, None, Some(_)) => ("mrad·Å", 1.0, Some("optics.voltage_kV")),
+        (SamplingUnit::Mrad, _, None) => ("mrad·px", 1.0, Some("scan.step_A")),
+        (SamplingUnit::Px, _, Some(_)) => ("px·Å", 1.0, Some("detector.mrad_per_px")),
+        (SamplingUnit::Px, _, None) => ("px·px", 1.0, Some("detector.mrad_per_px and scan.step_A")),
+    };
+    if let Some(keys) = missing {
+        run.note(format!("idpc is in {unit}, not in radians, because {keys} is not known. Set it in the job file."));
+    }
+    let mut image = integrate(&y, &x, plan.scan_shape, grid.step_A, plan.edges, plan.highpass_inverse_A);
+    image.iter_mut().for_each(|v| *v *= factor);
+    (image, unit)
+}

@@ -1,0 +1,76 @@
+//! What is shown of an object: its phase and amplitude, and the phase as it lies in the scan.
+
+use num_complex::Complex64;
+
+use super::{ObjectFrame, State};
+use crate::optics::{ScanGrid, apply};
+
+/// The object's phase in radians, (y, x), with the mean phase of the scanned field taken as 0.
+pub fn phase(state: &State, frame: &ObjectFrame) -> Vec<f64> {
+    let mean = mean_phasor(state, frame).conj();
+    state.object.iter().map(|o| (o * mean).arg()).collect()
+}
+
+/// The object's amplitude, (y, x).
+pub fn amplitude(state: &State) -> Vec<f64> {
+    state.object.iter().map(|o| o.norm()).collect()
+}
+
+/// A phase image along the scan's axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseScan {
+    pub shape: [usize; 2],
+    /// (y, x), that of the object.
+    pub pixel_A: [f64; 2],
+    /// Radians; its pixel (0, 0) is scan position (0, 0).
+    pub phase: Vec<f64>,
+}
+
+/// Resamples the phase (cubic) to the scan's axes, cropped to the scanned field.
+pub fn phase_in_scan_frame(phase: &[f64], frame: &ObjectFrame, scan: &ScanGrid) -> PhaseScan {
+    let pixel = frame.pixel_A;
+    let shape = [0, 1].map(|a| ((scan.shape[a].saturating_sub(1)) as f64 * scan.step_A[a] / pixel[a]).floor() as usize + 1);
+    let matrix = scan.scan_to_object();
+    let mut resampled = Vec::with_capacity(shape[0] * shape[1]);
+    for row in 0..shape[0] {
+        for col in 0..shape[1] {
+            let place = apply(matrix, [row as f64 * pixel[0], col as f64 * pixel[1]]);
+            resampled.push(cubic(phase, frame.shape, [0, 1].map(|a| place[a] / pixel[a] + frame.origin_px[a])));
+        }
+    }
+    PhaseScan { shape, pixel_A: pixel, phase: resampled }
+}
+
+/// The direction of the mean object under the probe positions.
+fn mean_phasor(state: &State, frame: &ObjectFrame) -> Complex64 {
+    let width = state.object_shape[1];
+    let sum: Complex64 = frame
+        .positions_px
+        .iter()
+        .map(|p| {
+            let [row, col] = [0, 1].map(|a| (p[a].round() as usize).min(state.object_shape[a] - 1));
+            state.object[row * width + col]
+        })
+        .sum();
+    if sum.norm() > 0.0 { sum / sum.norm() } else { Complex64::new(1.0, 0.0) }
+}
+
+/// Catmull–Rom interpolation of an image at a fractional pixel, its edge pixels repeated outwards (Keys, IEEE Trans. ASSP 29 (1981)
+/// 1153, a = −½).
+fn cubic(image: &[f64], shape: [usize; 2], place: [f64; 2]) -> f64 {
+    let weights = |t: f64| {
+        let (t2, t3) = (t * t, t * t * t);
+        [-0.5 * t3 + t2 - 0.5 * t, 1.5 * t3 - 2.5 * t2 + 1.0, -1.5 * t3 + 2.0 * t2 + 0.5 * t, 0.5 * t3 - 0.5 * t2]
+    };
+    let base = place.map(f64::floor);
+    let (wy, wx) = (weights(place[0] - base[0]), weights(place[1] - base[1]));
+    let index = |base: f64, k: usize, n: usize| (base as i64 + k as i64 - 1).clamp(0, n as i64 - 1) as usize;
+    let mut value = 0.0;
+    for (ky, wy) in wy.iter().enumerate() {
+        let row = &image[index(base[0], ky, shape[0]) * shape[1]..];
+        for (kx, wx) in wx.iter().enumerate() {
+            value += wy * wx * row[index(base[1], kx, shape[1])];
+        }
+    }
+    value
+}

@@ -1,0 +1,28 @@
+//! What can go wrong in a simulation.
+
+/// An error of the simulation room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("{what} is {value}, but {expected}.")]
+    BadNumber { what: &'static str, value: String, expected: String },
+    #[error(
+        "frame {frame} has a pixel of {count} counts, more than the 65535 that its type holds. Lower the dose or the step, or raise the number of pixels across the disk."
+    )]
+    Overflow { frame: u32, count: f64 },
+    #[error("interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Compute(#[from] crate::compute::Error),
+}
+
+impl Error {
+    /// 2 where the specification says what cannot be, 130 after an interruption, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BadNumber { .. } | Self::Overflow { .. } => 2,
+            Self::Interrupted => 130,
+            Self::Compute(e) => e.exit_code(),
+        }
+    }
+}
