@@ -1,1 +1,29 @@
-//! Result files, TIFF and PNG pictures.
+//! Result files, TIFF and PNG pictures, and the comparison of two result files.
+//!
+//! [`Array`] and [`Table`] are what a job hands over; [`ResultFile`] writes them into one HDF5 file, [`write_tiff`]
+//! and [`write_png`] write single images. Every file is written beside its place and renamed when complete
+//! ([`Claim`]): a reader sees the whole file or none, and nothing is overwritten unasked.
+
+mod claim;
+mod colormap;
+mod compare;
+mod error;
+mod hdf;
+mod model;
+mod picture;
+mod read;
+mod result;
+mod text;
+mod tiff;
+
+pub use claim::Claim;
+pub use colormap::ColorMap;
+pub use compare::{Difference, Kind, compare_exact};
+pub use error::Error;
+pub use model::{Array, ArrayData, Attr, Axis, Column, Frame, Table};
+pub use picture::{Look, write_png};
+pub use read::{Results, read_complex};
+pub use result::{Header, Input, ResultFile, RunFacts};
+pub use tiff::write_tiff;
+
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,151 @@
+//! A canvas of RGB pixels and text on it.
+
+use std::convert::Infallible;
+
+use embedded_graphics::Drawable;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::{OriginDimensions, Point, Size};
+use embedded_graphics::mono_font::MonoTextStyle;
+use embedded_graphics::mono_font::iso_8859_1::FONT_10X20;
+use embedded_graphics::pixelcolor::BinaryColor;
+use embedded_graphics::text::{Baseline, Text};
+
+/// Of a character at scale 1, in pixels.
+pub(super) const GLYPH: [usize; 2] = [20, 10];
+
+/// An 8-bit RGB picture (y, x, channel).
+pub(super) struct Canvas {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) rgb: Vec<u8>,
+}
+
+impl Canvas {
+    pub(super) fn new(width: usize, height: usize, color: [u8; 3]) -> Self {
+        Self { width, height, rgb: color.repeat(width * height) }
+    }
+
+    /// Sets a pixel; outside of the canvas nothing.
+    pub(super) fn set(&mut self, y: usize, x: usize, color: [u8; 3]) {
+        if y < self.height && x < self.width {
+            let at = (y * self.width + x) * 3;
+            self.rgb[at..at + 3].copy_from_slice(&color);
+        }
+    }
+
+    pub(super) fn fill(&mut self, [y, x]: [usize; 2], [height, width]: [usize; 2], color: [u8; 3]) {
+        for row in y..y + height {
+            for column in x..x + width {
+                self.set(row, column, color);
+            }
+        }
+    }
+
+    /// Draws a line of text with its upper left corner at (y, x), each pixel of the font `scale` pixels wide.
+    pub(super) fn text(&mut self, [y, x]: [usize; 2], scale: usize, color: [u8; 3], text: &str) {
+        let text = drawable(text);
+        let style = MonoTextStyle::new(&FONT_10X20, BinaryColor::On);
+        let mut pen = Pen { canvas: self, at: [y, x], scale, color };
+        let Ok(_) = Text::with_baseline(&text, Point::zero(), style, Baseline::Top).draw(&mut pen);
+    }
+}
+
+/// The width of a text at scale 1, in pixels.
+pub(super) fn width(text: &str) -> usize {
+    drawable(text).chars().count() * GLYPH[1]
+}
+
+/// Puts what the font (ISO 8859-1) lacks into what it has.
+fn drawable(text: &str) -> String {
+    let mut drawn = String::new();
+    let mut raised = false;
+    for c in text.chars() {
+        // ⁻¹ becomes ^-1; e⁻ stays short as e-.
+        let superscript = match c {
+            '⁻' => Some('-'),
+            '⁰' => Some('0'),
+            '¹' => Some('1'),
+            '⁴'..='⁹' => char::from_digit(c as u32 - '⁰' as u32, 10),
+            _ => None,
+        };
+        match superscript {
+            Some('-') => drawn.push('-'),
+            Some(digit) => {
+                if !raised {
+                    drawn.push('^');
+                }
+                drawn.push(digit);
+            }
+            None => match c {
+                '\u{212b}' => drawn.push('Å'),
+                '\u{3bc}' => drawn.push('µ'),
+                '−' | '–' => drawn.push('-'),
+                '⋅' => drawn.push('·'),
+                'π' => drawn.push_str("pi"),
+                'σ' => drawn.push_str("sigma"),
+                ' '..='~' | '\u{a0}'..='ÿ' => drawn.push(c),
+                _ => drawn.push('?'),
+            },
+        }
+        raised = superscript.is_some();
+    }
+    // The minus came before its ^.
+    for digit in '0'..='9' {
+        drawn = drawn.replace(&format!("-^{digit}"), &format!("^-{digit}"));
+    }
+    drawn.replace("-²", "^-2").replace("-³", "^-3")
+}
+
+/// Draws enlarged.
+struct Pen<'a> {
+    canvas: &'a mut Canvas,
+    at: [usize; 2],
+    scale: usize,
+    color: [u8; 3],
+}
+
+impl OriginDimensions for Pen<'_> {
+    fn size(&self) -> Size {
+        // Canvases are far below 2³² pixels wide.
+        Size::new(self.canvas.width as u32, self.canvas.height as u32)
+    }
+}
+
+impl DrawTarget for Pen<'_> {
+    type Color = BinaryColor;
+    type Error = Infallible;
+
+    fn draw_iter<I>(&mut self, pixels: I) -> Result<(), Infallible>
+    where
+        I: IntoIterator<Item = embedded_graphics::Pixel<BinaryColor>>,
+    {
+        for embedded_graphics::Pixel(point, on) in pixels {
+            if let (BinaryColor::On, Ok(y), Ok(x)) = (on, usize::try_from(point.y), usize::try_from(point.x)) {
+                let corner = [self.at[0] + y * self.scale, self.at[1] + x * self.scale];
+                self.canvas.fill(corner, [self.scale; 2], self.color);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::drawable;
+
+    #[test]
+    fn units_are_told_in_letters_that_the_font_has() {
+        for (unit, drawn) in [
+            ("Å", "Å"),
+            ("e⁻/Å²", "e-/Å²"),
+            ("Å⁻¹", "Å^-1"),
+            ("mrad·Å", "mrad·Å"),
+            ("e⁻", "e-"),
+            ("m⁻²", "m^-2"),
+            ("µm", "µm"),
+            ("10⁴", "10^4"),
+        ] {
+            assert_eq!(drawable(unit), drawn);
+        }
+    }
+}
