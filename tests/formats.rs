@@ -1,5 +1,7 @@
 //! Files are read as they were written, whatever their types, chunks and crops, and refused in words where they cannot be.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod fixtures;
 
 use std::path::{Path, PathBuf};

@@ -74,12 +74,12 @@ impl Cube {
         let (name, dataset) = find::cube(&shown, &file, options)?;
         let shape = dataset.shape();
         let stored = find::stored(&shown, &name, &dataset)?;
+        let filters = filters(&shown, &name, &dataset)?;
         let view = View::new(&shown, &name, &shape, options)?;
         let failed = |e: hdf5::Error| Error::Hdf5 { path: shown.clone(), reason: format!("dataset {name}: {e}") };
         let plist = dataset.dcpl().map_err(failed)?;
         let layout = plist.get_layout().map_err(failed)?;
         let chunks = if layout == Layout::Chunked { plist.get_chunk().map_err(failed)? } else { None };
-        let filters = filters(&shown, &name, &dataset)?;
         let (format, calibration) = emd::read(&file, &name).unwrap_or_else(|| ("HDF5 dataset".to_owned(), Calibration::default()));
         let info = CubeInfo {
             path: path.to_owned(),

@@ -58,7 +58,7 @@ fn check_signature(path: &Path) -> Result<()> {
         "an empty file"
     } else if head.starts_with(b"PK\x03\x04") {
         "a ZIP archive (such as .zspy, .ndata or .npz)"
-    } else if head.starts_with(b"HDR,") {
+    } else if head.starts_with(b"HDR,") || head.starts_with(b"MQ1,") {
         "Merlin data (.hdr or .mib)"
     } else if head.starts_with(b"IMGBLO") {
         "a NanoMegas block file (.blo)"
