@@ -1,5 +1,7 @@
 //! The result file: what is written is read back, whole or not at all, and the same inputs make the same file.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are no #[test] functions")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -406,6 +408,50 @@ fn the_smallest_difference_is_found() {
     let other = Header { seed: header.seed ^ 1, ..header };
     let found = differences("seed.emd", &other, &arrays, &tables);
     assert_eq!((found.len(), found[0].path.as_str(), found[0].attribute.as_deref()), (1, "/ronchi", Some("seed")), "{found:?}");
+}
+
+/// The paths that a program comes to which visits every object once, in the order of names, as h5py does.
+fn visited(group: &hdf5::Group, path: &str, seen: &mut Vec<String>, found: &mut Vec<String>) {
+    let names = group.member_names_by(hdf5::IndexType::Name, hdf5::IterationOrder::Increasing).unwrap();
+    for name in names {
+        let info = group.loc_info_by_name(&name).unwrap();
+        let token = format!("{:?}", info.token);
+        if !seen.contains(&token) {
+            seen.push(token);
+            found.push(format!("{path}/{name}"));
+            if info.loc_type == hdf5::LocationType::Group {
+                visited(&group.group(&name).unwrap(), &format!("{path}/{name}"), seen, found);
+            }
+        }
+    }
+}
+
+#[test]
+fn hyperspy_stacks_no_arrays() {
+    let (directory, mut rng) = (tempfile::tempdir().unwrap(), rng());
+    let path = directory.path().join("result.emd");
+    let arrays = [
+        "images/adf_10_20",
+        "images/adf",
+        "images/adf_1",
+        "images/phase",
+        "images/phase_scan",
+        "ptychography/phase",
+        "ptychography/phase_scan",
+    ]
+    .map(|path| image(path, [2, 2], ArrayData::F32(floats(&mut rng, 4))));
+    write(&path, &header(&mut rng), &arrays, &[], &facts("then")).unwrap();
+    let mut found = Vec::new();
+    visited(&hdf5::File::open(&path).unwrap(), "", &mut vec![], &mut found);
+    let groups: Vec<_> = found.iter().filter_map(|path| path.strip_suffix("/data")).collect();
+    assert_eq!(groups.len(), arrays.len(), "{found:?}");
+    for (n, group) in groups.iter().enumerate() {
+        // It takes every later array whose path contains this one's.
+        assert!(groups[n + 1..].iter().all(|later| !later.contains(group)), "{groups:?}");
+    }
+    let mut expected: Vec<_> = arrays.iter().map(|array| array.path.clone()).collect();
+    expected.sort();
+    assert_eq!(Results::open(&path).unwrap().arrays(), expected);
 }
 
 #[test]

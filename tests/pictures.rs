@@ -1,5 +1,7 @@
 //! TIFF and PNG: the numbers and sizes that other programs read, and the pixels that people see.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests are no #[test] functions")]
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};

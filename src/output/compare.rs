@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use hdf5::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::{FixedAscii, FixedUnicode, FloatSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Container, Group, H5Type, LinkType, LocationType};
 
 use super::{ArrayData, Error, Result, hdf, read};
@@ -198,7 +198,6 @@ fn value_difference(ty: &TypeDescriptor, a: &Container, b: &Container) -> hdf5::
         T::Float(FloatSize::U4) => numbers::<f32>(a, b, |x| u64::from(x.to_bits()), |x| f64::from(*x))?,
         T::Float(FloatSize::U8) => numbers::<f64>(a, b, |x| x.to_bits(), |x| *x)?,
         T::Boolean => numbers::<bool>(a, b, |x| u64::from(*x), |x| f64::from(u8::from(*x)))?,
-        T::Enum(e) if e.size == IntSize::U1 => texts(&a.read_raw::<u8>()?, &b.read_raw::<u8>()?, &a.shape()),
         T::VarLenUnicode => texts(&a.read_raw::<VarLenUnicode>()?, &b.read_raw::<VarLenUnicode>()?, &a.shape()),
         T::VarLenAscii => texts(&a.read_raw::<VarLenAscii>()?, &b.read_raw::<VarLenAscii>()?, &a.shape()),
         // HDF5 lengthens what is shorter.

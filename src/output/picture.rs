@@ -80,12 +80,9 @@ fn render(array: &Array, look: Look) -> Result<Canvas> {
     let bar = ScaleBar::of(&array.axes[1], columns, place.width);
     let s = (place.height.max(place.width) / 1200).max(1);
 
-    let beyond = |mark: &str, any: bool, value: f64| format!("{}{}", if any { mark } else { "" }, number(value));
-    let labels = [
-        beyond("> ", values.iter().any(|&x| x > high), high),
-        number((low + high) / 2.0),
-        beyond("< ", values.iter().any(|&x| x < low), low),
-    ];
+    let [highest, middle, lowest] = bar_numbers(low, high);
+    let beyond = |mark: &str, any: bool, number: String| if any { format!("{mark} {number}") } else { number };
+    let labels = [beyond(">", values.iter().any(|&x| x > high), highest), middle, beyond("<", values.iter().any(|&x| x < low), lowest)];
     let holes = values.iter().any(|x| x.is_nan());
     let no_value = "no value";
 
@@ -198,6 +195,24 @@ impl ScaleBar {
         };
         Self { pixels: ((length / field * width as f64).round() as usize).max(1), label: format!("{} {unit}", number(told)) }
     }
+}
+
+/// The numbers at the top, middle and bottom of the colour bar, with as many decimals as tell them apart.
+fn bar_numbers(low: f64, high: f64) -> [String; 3] {
+    let largest = high.abs().max(low.abs());
+    let digits = (largest / (high - low)).log10().max(0.0).ceil() as i32 + 2;
+    let powers = !(1e-3..1e5).contains(&largest);
+    let decimals = if powers { digits } else { digits - largest.log10().floor() as i32 }.clamp(0, 15) as usize;
+    [high, (low + high) / 2.0, low].map(|x| {
+        // The middle of nearly opposite ends is 0 but for rounding.
+        if x.abs() < (high - low) / 2000.0 {
+            "0".into()
+        } else if powers {
+            format!("{x:.decimals$e}")
+        } else {
+            format!("{x:.decimals$}")
+        }
+    })
 }
 
 /// A number with 4 digits at most, without needless ones.

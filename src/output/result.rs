@@ -1,12 +1,15 @@
 //! The result file: HDF5 in the EMD 1.0 layout.
 //!
+//! An array is a group with its `data` and an axis `dim0`, `dim1`, … a dimension; `units`, `frame`, `to_scan` and what else is
+//! told of it are attributes of `data`.
+//!
 //! What each reader needs:
 //! - emdfile and py4DSTEM: the tags `emd_group_type` and `python_class`; the file's version as integers; `units` on `data`,
 //!   `name` and `units` on every `dim`; an axis as its first 2 values or all of them; the columns of a PointList with their
 //!   NumPy type as a fixed-length (bytes) attribute `dtype`.
 //! - HyperSpy: the ending `.emd`; 2 values even for an axis of length 1 (its step is their mean difference); units that
 //!   pint knows; and it *stacks* every array whose path contains the path of another (`phase` and `phase_scan`), which
-//!   fails where the shapes differ. Such an array lies in `/ronchi/aside/N/`, which HyperSpy comes to first, and its
+//!   fails where the shapes differ. Such an array lies below `/ronchi/aside/N/`, which HyperSpy comes to first, and its
 //!   proper path is a hard link to it. That group carries no EMD tag, so the other readers see the array once.
 
 use std::path::{Path, PathBuf};
@@ -112,7 +115,11 @@ impl ResultFile {
             let group = if aside == 0 {
                 hdf::create_group(&parent, name)?
             } else {
-                let home = descend(&self.file.group(ROOT)?, &["aside", &aside.to_string()], None)?;
+                let number = aside.to_string();
+                let mut parts = vec!["aside", &number];
+                parts.extend(array.path.split('/'));
+                parts.pop();
+                let home = descend(&self.file.group(ROOT)?, &parts, None)?;
                 let group = hdf::create_group(&home, name)?;
                 self.file.link_hard(&group.name(), &format!("/{ROOT}/{}", array.path))?;
                 group
@@ -241,5 +248,28 @@ fn numpy_type(data: &ArrayData) -> &'static str {
         ArrayData::I64(_) => "<i8",
         ArrayData::Complex32(_) => "<c8",
         ArrayData::Complex64(_) => "<c16",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emdfile_draws_axes_out_to_their_length() {
+        let mut in_full = 0;
+        for n in 0..20_000 {
+            let n = f64::from(n);
+            let axis = Axis::new("x", "Å", (n * 0.618).fract() * 100.0 - 50.0, 0.01 + (n * 0.414).fract());
+            let length = 2 + ((n * 0.732).fract() * 500.0) as usize;
+            let values = axis_values(&axis, length);
+            // numpy.arange(start, start + step · length, step), as in emdfile's classes/array.py.
+            let (start, step) = (values[0], values[1] - values[0]);
+            let drawn_out = ((start + step * length as f64 - start) / step).ceil() as usize;
+            assert!(values.len() == length || (values.len() == 2 && drawn_out == length), "{axis:?} of {length}");
+            in_full += usize::from(values.len() > 2);
+        }
+        assert!((1..10_000).contains(&in_full), "{in_full}");
+        assert_eq!(axis_values(&Axis::index("slice"), 1), [0.0, 1.0]);
     }
 }
