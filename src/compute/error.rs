@@ -10,6 +10,10 @@ pub enum Error {
         "{device} does not have enough memory for {what}: {needed_bytes} bytes are needed in one piece, at most {limit_bytes} are possible. {hint}"
     )]
     TooLarge { device: String, what: String, needed_bytes: u64, limit_bytes: u64, hint: String },
+    #[error(
+        "{device} is out of memory: {what} needs {needed_bytes} bytes. Close other programs that use it, lower compute.memory_limit_GiB, or use --device cpu."
+    )]
+    OutOfMemory { device: String, what: String, needed_bytes: u64 },
     #[error("the GPU reported an error in kernel {kernel}: {message}. Try --device cpu, or another driver version.")]
     Kernel { kernel: String, message: String },
     #[error(
@@ -31,7 +35,7 @@ impl Error {
         match self {
             Self::NoSuchDevice { .. } | Self::TooLarge { .. } | Self::UnsupportedWindow { .. } => 2,
             Self::Interrupted => 130,
-            Self::Kernel { .. } | Self::DeviceLost { .. } | Self::Source(_) => 1,
+            Self::OutOfMemory { .. } | Self::Kernel { .. } | Self::DeviceLost { .. } | Self::Source(_) => 1,
         }
     }
 }

@@ -1,1 +1,166 @@
-//! The GPU engine.
+//! The GPU engine: kernels in WGSL, recorded into submissions of bounded time.
+//!
+//! A kernel's wrapper in `kernels/` says which parts of which arrays it binds; what it computes stands in its shader.
+
+mod adapter;
+mod arrays;
+mod device;
+mod kernels;
+mod memory;
+mod pipelines;
+pub mod shaders;
+
+use std::sync::Arc;
+
+use num_complex::{Complex32, Complex64};
+
+use super::{Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Update};
+pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
+use arrays::{FrameStack, narrow};
+pub use arrays::{GpuBatch, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
+use device::Device;
+use kernels::fft2::Transforms;
+use memory::Array;
+
+/// The engine on one graphics device, computing in f32.
+pub struct Gpu {
+    device: Device,
+    transforms: Transforms,
+}
+
+impl Gpu {
+    /// Opens a device.
+    pub fn new(selection: &Selection, options: &GpuOptions) -> Result<Self> {
+        Ok(Self { device: Device::open(selection, options)?, transforms: Transforms::default() })
+    }
+}
+
+impl Backend for Gpu {
+    type Real = f32;
+    type Complexes = GpuComplexes;
+    type Reals = GpuReals;
+    type Frames = GpuFrames;
+    type Batch = GpuBatch;
+    type Detector = GpuDetector;
+    type DetectorSet = GpuDetectorSet;
+
+    fn device_name(&self) -> String {
+        self.device.name().to_owned()
+    }
+
+    fn supports_window(&self, shape: [usize; 2]) -> bool {
+        shape.iter().all(|&side| kernels::fft2::radices(side).is_some())
+    }
+
+    fn complexes(&self, values: &[Complex64]) -> Result<GpuComplexes> {
+        Array::of(&self.device, "an array of complex numbers", &narrow(values), 1).map(GpuComplexes)
+    }
+
+    fn complex_zeros(&self, len: usize) -> Result<GpuComplexes> {
+        Array::zeros(&self.device, "an array of complex numbers", 8, len, 1).map(GpuComplexes)
+    }
+
+    fn read_complexes(&self, array: &GpuComplexes) -> Result<Vec<Complex64>> {
+        let values: Vec<Complex32> = array.0.read(&self.device)?;
+        Ok(values.iter().map(|z| Complex64::new(z.re.into(), z.im.into())).collect())
+    }
+
+    fn reals(&self, values: &[f64]) -> Result<GpuReals> {
+        let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+        Array::of(&self.device, "an array of numbers", &values, 1).map(GpuReals)
+    }
+
+    fn real_zeros(&self, len: usize) -> Result<GpuReals> {
+        Array::zeros(&self.device, "an array of numbers", 4, len, 1).map(GpuReals)
+    }
+
+    fn read_reals(&self, array: &GpuReals) -> Result<Vec<f64>> {
+        let values: Vec<f32> = array.0.read(&self.device)?;
+        Ok(values.into_iter().map(f64::from).collect())
+    }
+
+    fn frames(&self, frames: Arc<HostFrames>) -> Result<GpuFrames> {
+        FrameStack::of(&self.device, &frames).map(|stack| GpuFrames(Arc::new(stack)))
+    }
+
+    fn sparse_frames(&self, frames: &SparseFrames) -> Result<GpuFrames> {
+        let dense = FrameStack::zeros(&self.device, SampleType::U32, frames.shape, frames.count)?;
+        kernels::densify::densify(&self.device, frames, &dense)?;
+        Ok(GpuFrames(Arc::new(dense)))
+    }
+
+    fn gather(&self, frames: &GpuFrames, slots: &[u32]) -> Result<GpuFrames> {
+        frames.0.gather(&self.device, slots).map(|stack| GpuFrames(Arc::new(stack)))
+    }
+
+    fn batch(&self, plan: BatchPlan) -> Result<GpuBatch> {
+        GpuBatch::new(&self.device, &plan)
+    }
+
+    fn batch_len(&self, batch: &GpuBatch) -> usize {
+        batch.len
+    }
+
+    fn detector(&self, layout: &DetectorLayout) -> Result<GpuDetector> {
+        GpuDetector::new(&self.device, layout)
+    }
+
+    fn detector_set(&self, set: &DetectorSet) -> Result<GpuDetectorSet> {
+        GpuDetectorSet::new(&self.device, set)
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.device.finish()
+    }
+
+    fn fft2(&self, x: &mut GpuComplexes, shape: [usize; 2], count: usize, direction: Direction) -> Result<()> {
+        kernels::fft2::fft2(&self.device, &self.transforms, x, shape, count, direction)
+    }
+
+    fn shift_probe(&self, probe_hat: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
+        kernels::shift_probe::shift_probe(&self.device, probe_hat, batch, out)
+    }
+
+    fn exit_wave(&self, probes: &GpuComplexes, object: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
+        kernels::exit_wave::exit_wave(&self.device, probes, object, batch, out)
+    }
+
+    fn modulus(
+        &self,
+        waves: &mut GpuComplexes,
+        frames: &GpuFrames,
+        detector: &GpuDetector,
+        batch: &GpuBatch,
+        metrics: &mut GpuReals,
+    ) -> Result<()> {
+        kernels::modulus::modulus(&self.device, waves, &frames.0, detector, batch, metrics)
+    }
+
+    fn object_gradient(&self, waves: &GpuComplexes, probes: &GpuComplexes, batch: &GpuBatch, update: &mut Update<Self>) -> Result<()> {
+        kernels::object_gradient::object_gradient(&self.device, waves, probes, batch, update)
+    }
+
+    fn probe_gradient(&self, waves: &GpuComplexes, object: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
+        kernels::probe_gradient::probe_gradient(&self.device, waves, object, batch, out)
+    }
+
+    fn probe_sum(&self, gradients: &GpuComplexes, batch: &GpuBatch, numerator: &mut GpuComplexes) -> Result<()> {
+        kernels::probe_sum::probe_sum(&self.device, gradients, batch, numerator)
+    }
+
+    fn object_power(&self, object: &GpuComplexes, batch: &GpuBatch, denominator: &mut GpuReals, peak: &mut GpuReals) -> Result<()> {
+        kernels::object_power::object_power(&self.device, object, batch, denominator, peak)
+    }
+
+    fn update_object(&self, object: &mut GpuComplexes, update: &Update<Self>, step: f64, batch: &GpuBatch) -> Result<()> {
+        kernels::update_object::update_object(&self.device, object, update, step, batch)
+    }
+
+    fn update_probe(&self, probe_hat: &mut GpuComplexes, update: &Update<Self>, step: f64) -> Result<()> {
+        kernels::update_probe::update_probe(&self.device, probe_hat, update, step)
+    }
+
+    fn virtual_detectors(&self, frames: &GpuFrames, detectors: &GpuDetectorSet) -> Result<BlockSums> {
+        kernels::virtual_detectors::virtual_detectors(&self.device, &frames.0, detectors)
+    }
+}

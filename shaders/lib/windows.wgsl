@@ -1,0 +1,24 @@
+// Indexing of stacks of windows (batch, NY, NX) and of the object (OBJECT_NY, OBJECT_NX) they lie in.
+
+override NY: u32;
+override NX: u32;
+override OBJECT_NY: u32;
+override OBJECT_NX: u32;
+
+struct Pixel {
+    // Window of the stack.
+    b: u32,
+    y: u32,
+    x: u32,
+}
+
+// The pixel that is the index-th of a stack.
+fn pixel_of(index: u32) -> Pixel {
+    let in_window = index % (NY * NX);
+    return Pixel(index / (NY * NX), in_window / NX, in_window % NX);
+}
+
+// The object's pixel (y, x) of a window whose first pixel is at `corner` (row, col).
+fn object_index(corner: vec2u, y: u32, x: u32) -> u32 {
+    return (corner.x + y) * OBJECT_NX + corner.y + x;
+}

@@ -1,0 +1,45 @@
+// numerator = Σ_b ramp_b* · Ĝ_b, in reciprocal space, b in order.
+// Reads `gradients`, `ramps_y` and `ramps_x`; each pixel of `numerator` is written by one invocation.
+// Workgroups run beside each other; the dispatches of one batch (its parts) run one after the other, each going on from the one before.
+#import complex
+#import grid
+#import windows
+
+struct Params {
+    // The part of the batch that is bound here, and where it begins in each array.
+    count: u32,
+    first_gradient: u32,
+    first_ramp_y: u32,
+    first_ramp_x: u32,
+    // 1 in the batch's first part: the sum begins at 0.
+    fresh: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradients: array<vec2f>;
+@group(0) @binding(2) var<storage, read> ramps_y: array<vec2f>;
+@group(0) @binding(3) var<storage, read> ramps_x: array<vec2f>;
+@group(0) @binding(4) var<storage, read_write> numerator: array<vec2f>;
+
+@compute @workgroup_size(WIDTH)
+fn probe_sum(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let p = flat_group(group, groups) * WIDTH + lane;
+    if p >= NY * NX {
+        return;
+    }
+    let y = p / NX;
+    let x = p % NX;
+    var sum = vec2f();
+    if params.fresh == 0u {
+        sum = numerator[p];
+    }
+    for (var b = 0u; b < params.count; b++) {
+        let ramp = mul(ramps_y[(params.first_ramp_y + b) * NY + y], ramps_x[(params.first_ramp_x + b) * NX + x]);
+        sum += conj_mul(ramp, gradients[(params.first_gradient + b) * NY * NX + p]);
+    }
+    numerator[p] = sum;
+}

@@ -1,0 +1,47 @@
+//! One wrapper a kernel: it binds the arrays part by part, and nothing of it is physics.
+
+pub(super) mod densify;
+pub(super) mod exit_wave;
+pub(super) mod fft2;
+pub(super) mod modulus;
+pub(super) mod object_gradient;
+pub(super) mod object_power;
+pub(super) mod probe_gradient;
+pub(super) mod probe_sum;
+mod reduce_max;
+pub(super) mod shift_probe;
+mod sum_pattern;
+pub(super) mod update_object;
+pub(super) mod update_probe;
+pub(super) mod virtual_detectors;
+
+use super::shaders::{Kernel, params};
+
+/// All kernels.
+pub(super) static ALL: [&Kernel; 14] = [
+    &densify::KERNEL,
+    &exit_wave::KERNEL,
+    &fft2::KERNEL,
+    &modulus::KERNEL,
+    &object_gradient::KERNEL,
+    &object_power::KERNEL,
+    &probe_gradient::KERNEL,
+    &probe_sum::KERNEL,
+    &reduce_max::KERNEL,
+    &shift_probe::KERNEL,
+    &sum_pattern::KERNEL,
+    &update_object::KERNEL,
+    &update_probe::KERNEL,
+    &virtual_detectors::KERNEL,
+];
+
+/// Invocations of a workgroup: `WIDTH` of `shaders/lib/grid.wgsl`.
+const WIDTH: usize = 256;
+
+/// The workgroups that give each of these elements an invocation.
+fn groups_of(elements: usize) -> u64 {
+    elements.div_ceil(WIDTH) as u64
+}
+
+/// Constants of `shaders/lib/windows.wgsl` to translate shaders with.
+const WINDOWS: [(&str, f64); 4] = [("NY", 64.0), ("NX", 96.0), ("OBJECT_NY", 300.0), ("OBJECT_NX", 417.0)];

@@ -1,0 +1,25 @@
+//! Kernel `object_power`: see `shaders/ptycho/object_power.wgsl`.
+
+use super::{Kernel, WINDOWS, groups_of, params, reduce_max};
+use crate::compute::Result;
+use crate::compute::gpu::arrays::{GpuBatch, GpuComplexes, GpuReals};
+use crate::compute::gpu::device::Device;
+
+params! { count: u32, corners: u32 }
+
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "object_power", text: include_str!("../../../../shaders/ptycho/object_power.wgsl"), example: &WINDOWS, params: LAYOUT };
+
+pub(in crate::compute::gpu) fn object_power(
+    device: &Device,
+    object: &GpuComplexes,
+    batch: &GpuBatch,
+    denominator: &mut GpuReals,
+    peak: &mut GpuReals,
+) -> Result<()> {
+    let (object, lists, denominator) = (object.0.whole(device)?, batch.lists.whole(device)?, denominator.0.whole(device)?);
+    let params = Params { count: batch.len as u32, corners: batch.corners() };
+    let cost = 8 * (batch.len * batch.pixels()) as u64;
+    device.dispatch(&KERNEL, &batch.constants(), &params, &[&object, &lists, &denominator], groups_of(batch.pixels()), cost)?;
+    reduce_max::reduce_max(device, &denominator, batch.pixels(), peak)
+}

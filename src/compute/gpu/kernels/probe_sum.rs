@@ -1,0 +1,37 @@
+//! Kernel `probe_sum`: see `shaders/ptycho/probe_sum.wgsl`.
+
+use super::{Kernel, WINDOWS, groups_of, params};
+use crate::compute::Result;
+use crate::compute::gpu::arrays::{GpuBatch, GpuComplexes};
+use crate::compute::gpu::device::Device;
+use crate::compute::gpu::memory::spans;
+
+params! { count: u32, first_gradient: u32, first_ramp_y: u32, first_ramp_x: u32, fresh: u32 }
+
+pub(super) static KERNEL: Kernel =
+    Kernel { name: "probe_sum", text: include_str!("../../../../shaders/ptycho/probe_sum.wgsl"), example: &WINDOWS, params: LAYOUT };
+
+pub(in crate::compute::gpu) fn probe_sum(
+    device: &Device,
+    gradients: &GpuComplexes,
+    batch: &GpuBatch,
+    numerator: &mut GpuComplexes,
+) -> Result<()> {
+    let [ny, nx] = batch.window;
+    let numerator = numerator.0.whole(device)?;
+    let (ramps_y, ramps_x) = (batch.ramps_y.stack(device, ny)?, batch.ramps_x.stack(device, nx)?);
+    for span in spans([&gradients.0.stack(device, ny * nx)?, &ramps_y, &ramps_x], batch.len) {
+        let [(gradients, first_gradient), (ramps_y, first_ramp_y), (ramps_x, first_ramp_x)] = &span.at;
+        let params = Params {
+            count: span.count as u32,
+            first_gradient: *first_gradient,
+            first_ramp_y: *first_ramp_y,
+            first_ramp_x: *first_ramp_x,
+            fresh: u32::from(span.first == 0),
+        };
+        let cost = 8 * (span.count * ny * nx) as u64;
+        let buffers = [gradients, ramps_y, ramps_x, &numerator];
+        device.dispatch(&KERNEL, &batch.constants(), &params, &buffers, groups_of(ny * nx), cost)?;
+    }
+    Ok(())
+}
