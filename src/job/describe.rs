@@ -71,7 +71,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::data::{Calibration, Known};
+    use crate::job::plan::tests::cube;
 
     #[test]
     fn the_page_of_the_job_file_is_what_the_schema_says() {
@@ -81,26 +81,12 @@ mod tests {
 
     #[test]
     fn the_job_file_of_init_is_a_job_with_what_the_data_file_says() {
-        let info = CubeInfo {
-            path: "scan.h5".into(),
-            format: "HDF5 dataset".to_owned(),
-            dataset: "/data".to_owned(),
-            scan_shape: [6, 8],
-            frame_shape: [64, 64],
-            stored_dtype: "uint16".to_owned(),
-            dtype: crate::compute::SampleType::U16,
-            chunks: None,
-            filters: Vec::new(),
-            calibration: Calibration {
-                voltage_kV: Some(Known { value: 200.0, origin: "attribute `kV` of /".to_owned() }),
-                ..Calibration::default()
-            },
-        };
+        let info = cube();
         let text = template(Job::of_data(Path::new("scan.h5"), &[]).unwrap(), &info).unwrap();
         let job = Job::from_text(&text, "job.toml", &[]).unwrap();
         assert_eq!(job.data.path.unwrap().value, Path::new("scan.h5"));
-        assert_eq!(job.optics.voltage_kV.unwrap().value, 200.0);
-        assert!(text.contains("voltage_kV = 200.0  # from the data file, attribute `kV` of /\n"), "{text}");
+        assert_eq!(job.optics.convergence_mrad.unwrap().value, 20.0);
+        assert!(text.contains("convergence_mrad = 20.0  # from the data file, attribute `x`\n"), "{text}");
         assert!(text.contains("\n# batch = 32\n"), "{text}");
         assert!(job.ptychography.section.is_some(), "the job asks for what the template shows");
     }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::values::Reference;
+use crate::{compute, data, imaging, output, ptycho, simulate};
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -73,8 +76,26 @@ pub enum Error {
     Invalid(Box<Refusal>),
     #[error("{key} is not known: {why}. Write it under [{}] of the job file or type --set {key}={example}.", section_of(key))]
     Missing { key: &'static str, why: String, example: &'static str },
-    #[error("{what} {}: {remedy}", path.display())]
-    Output { what: &'static str, path: PathBuf, remedy: String },
+    #[error("{reference} ({key}) has the shape {found:?}, expected {expected}. Check which part of the data is used.")]
+    Shape { key: &'static str, reference: Reference, found: Vec<usize>, expected: String },
+    #[error("{} is the data file: give output.path another name.", path.display())]
+    OutputIsInput { path: PathBuf },
+    #[error("interrupted: nothing was written to {}.", path.display())]
+    Interrupted { path: PathBuf },
+    #[error("{} could not be {done}: {why}.", path.display())]
+    Files { path: PathBuf, done: &'static str, why: String },
+    #[error(transparent)]
+    Compute(#[from] compute::Error),
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    #[error(transparent)]
+    Imaging(#[from] imaging::Error),
+    #[error(transparent)]
+    Ptycho(#[from] ptycho::Error),
+    #[error(transparent)]
+    Output(#[from] output::Error),
+    #[error(transparent)]
+    Simulate(#[from] simulate::Error),
 }
 
 fn section_of(key: &str) -> &str {
@@ -82,8 +103,18 @@ fn section_of(key: &str) -> &str {
 }
 
 impl Error {
-    /// 2: the job or the way it was called has to change.
+    /// 2: the job, or the way it was called, has to change. 1: the input or the run failed. 130: interrupted.
     pub fn exit_code(&self) -> u8 {
-        2
+        match self {
+            Self::Interrupted { .. } => 130,
+            Self::Files { .. } => 1,
+            Self::Compute(e) => e.exit_code(),
+            Self::Data(e) => e.exit_code(),
+            Self::Imaging(e) => e.exit_code(),
+            Self::Ptycho(e) => e.exit_code(),
+            Self::Output(e) => e.exit_code(),
+            Self::Simulate(e) => e.exit_code(),
+            _ => 2,
+        }
     }
 }

@@ -190,17 +190,19 @@ fn geometry(job: &Job) -> Result<Geometry, Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::compute::SampleType;
     use crate::job::Row;
 
-    fn cube() -> CubeInfo {
+    /// A cube of which the file says the convergence angle and the sampling.
+    pub(in crate::job) fn cube() -> CubeInfo {
         let known = |value| Some(Known { value, origin: "attribute `x`".to_owned() });
         CubeInfo {
             path: "scan.h5".into(),
             format: "HDF5 dataset".to_owned(),
             dataset: "/data".to_owned(),
+            stored_shape: vec![6, 8, 64, 64],
             scan_shape: [6, 8],
             frame_shape: [64, 64],
             stored_dtype: "uint16".to_owned(),
