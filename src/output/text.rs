@@ -55,45 +55,46 @@ pub(super) fn width(text: &str) -> usize {
     drawable(text).chars().count() * GLYPH[1]
 }
 
-/// Puts what the font (ISO 8859-1) lacks into what it has.
+/// Puts what the font (ISO 8859-1) lacks into what it has: `Å⁻¹` becomes `Å^-1`, `e⁻` becomes `e-`.
 fn drawable(text: &str) -> String {
     let mut drawn = String::new();
-    let mut raised = false;
-    for c in text.chars() {
-        // ⁻¹ becomes ^-1; e⁻ stays short as e-.
-        let superscript = match c {
-            '⁻' => Some('-'),
-            '⁰' => Some('0'),
-            '¹' => Some('1'),
-            '⁴'..='⁹' => char::from_digit(c as u32 - '⁰' as u32, 10),
-            _ => None,
-        };
-        match superscript {
-            Some('-') => drawn.push('-'),
-            Some(digit) => {
-                if !raised {
-                    drawn.push('^');
-                }
-                drawn.push(digit);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if let Some(first) = raised(c) {
+            let mut power = String::from(first);
+            while let Some(next) = rest.peek().copied().and_then(raised) {
+                power.push(next);
+                rest.next();
             }
-            None => match c {
-                '\u{212b}' => drawn.push('Å'),
-                '\u{3bc}' => drawn.push('µ'),
-                '−' | '–' => drawn.push('-'),
-                '⋅' => drawn.push('·'),
-                'π' => drawn.push_str("pi"),
-                'σ' => drawn.push_str("sigma"),
-                ' '..='~' | '\u{a0}'..='ÿ' => drawn.push(c),
-                _ => drawn.push('?'),
-            },
+            match power.as_str() {
+                "-" => drawn.push('-'),
+                "2" => drawn.push('²'),
+                "3" => drawn.push('³'),
+                _ => drawn.extend(["^", &power]),
+            }
+            continue;
         }
-        raised = superscript.is_some();
+        match c {
+            '\u{212b}' => drawn.push('Å'),
+            '\u{3bc}' => drawn.push('µ'),
+            '−' | '–' => drawn.push('-'),
+            '⋅' => drawn.push('·'),
+            'π' => drawn.push_str("pi"),
+            'σ' => drawn.push_str("sigma"),
+            ' '..='~' | '\u{a0}'..='ÿ' => drawn.push(c),
+            _ => drawn.push('?'),
+        }
     }
-    // The minus came before its ^.
-    for digit in '0'..='9' {
-        drawn = drawn.replace(&format!("-^{digit}"), &format!("^-{digit}"));
+    drawn
+}
+
+/// What a superscript raises.
+fn raised(c: char) -> Option<char> {
+    let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    match digits.iter().zip('0'..='9').find(|(superscript, _)| **superscript == c) {
+        Some((_, digit)) => Some(digit),
+        None => (c == '⁻').then_some('-'),
     }
-    drawn.replace("-²", "^-2").replace("-³", "^-3")
 }
 
 /// Draws enlarged.

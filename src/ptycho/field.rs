@@ -1,14 +1,50 @@
 //! What is shown of an object: its phase and amplitude, and the phase as it lies in the scan.
 
+use std::f64::consts::TAU;
+
 use num_complex::Complex64;
 
 use super::{ObjectFrame, State};
 use crate::optics::{ScanGrid, apply};
 
-/// The object's phase in radians, (y, x), with the mean phase of the scanned field taken as 0.
+/// Bins of the phase histogram over a full turn.
+const BINS: usize = 360;
+
+/// The object's phase in radians, (y, x); 0 is the direction of the mean object of the scanned field.
+///
+/// A phase is known up to whole turns only, and heavy columns pass half a turn. The cut is laid where the fewest pixels of the
+/// scanned field are, and opposite the mean where none is better, so that columns do not wrap to dark centres while it can be helped.
 pub fn phase(state: &State, frame: &ObjectFrame) -> Vec<f64> {
     let mean = mean_phasor(state, frame).conj();
-    state.object.iter().map(|o| (o * mean).arg()).collect()
+    let mut phase: Vec<f64> = state.object.iter().map(|o| (o * mean).arg()).collect();
+    let cut = emptiest_phase(&phase, frame);
+    for p in &mut phase {
+        if *p > cut {
+            *p -= TAU;
+        } else if *p <= cut - TAU {
+            *p += TAU;
+        }
+    }
+    phase
+}
+
+/// The phase in (0, 2π) that the fewest pixels of the scanned field have, seen in windows of 30°; the one nearest to π among equals.
+fn emptiest_phase(phase: &[f64], frame: &ObjectFrame) -> f64 {
+    let mut histogram = [0u64; BINS];
+    let [rows, cols] = [0, 1].map(|a| {
+        let (low, high) = frame.positions_px.iter().fold((f64::MAX, 0.0_f64), |(l, h), p| (l.min(p[a]), h.max(p[a])));
+        low.round().max(0.0) as usize..(high.round() as usize + 1).min(frame.shape[a])
+    });
+    for row in rows {
+        for p in &phase[row * frame.shape[1]..][cols.clone()] {
+            let turn = p.rem_euclid(TAU) / TAU;
+            histogram[((turn * BINS as f64) as usize).min(BINS - 1)] += 1;
+        }
+    }
+    let half = BINS / 24;
+    let around = |bin: usize| (0..=2 * half).map(|k| histogram[(bin + BINS + k - half) % BINS]).sum::<u64>();
+    let emptiest = (1..BINS).min_by_key(|&bin| (around(bin), bin.abs_diff(BINS / 2))).unwrap_or(BINS / 2);
+    emptiest as f64 / BINS as f64 * TAU
 }
 
 /// The object's amplitude, (y, x).

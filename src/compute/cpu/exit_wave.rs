@@ -1,41 +1,34 @@
 //! Kernel `exit_wave`: the shifted probe times the object under it.
 
-use num_complex::Complex;
 use rayon::prelude::*;
 
 use super::CpuBatch;
-use crate::compute::Real;
+use super::lanes::Scalar;
+use super::planes::{Part, PartMut, Planes};
 
 /// `out[b] = P_b · O[window of b]`.
-pub(super) fn exit_wave<R: Real>(probes: &[Complex<R>], object: &[Complex<R>], batch: &CpuBatch<R>, out: &mut [Complex<R>]) {
+pub(super) fn exit_wave<R: Scalar>(probes: &Planes<R>, object: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out[..batch.plan.len() * n]
-        .par_chunks_exact_mut(n)
-        .zip(probes.par_chunks_exact(n))
+    out.windows_mut(n, batch.plan.len())
         .enumerate()
-        .for_each(|(b, (wave, probe))| multiply_window(probe, object, batch, b, R::one(), wave));
+        .for_each(|(b, wave)| multiply_window(probes.window(n, b), object, batch, b, R::one(), wave));
 }
 
 /// One window of the kernel, times `scale`.
-pub(super) fn multiply_window<R: Real>(
-    probe: &[Complex<R>],
-    object: &[Complex<R>],
-    batch: &CpuBatch<R>,
-    b: usize,
-    scale: R,
-    out: &mut [Complex<R>],
-) {
-    let nx = batch.plan.window[1];
-    for (y, (row, p)) in out.chunks_exact_mut(nx).zip(probe.chunks_exact(nx)).enumerate() {
-        for ((o, p), t) in row.iter_mut().zip(p).zip(object_row(object, batch, b, y)) {
-            *o = (*p * *t).scale(scale);
-        }
+#[inline(always)]
+pub(super) fn multiply_window<R: Scalar>(probe: Part<R>, object: &Planes<R>, batch: &CpuBatch<R>, b: usize, scale: R, mut out: PartMut<R>) {
+    let [ny, nx] = batch.plan.window;
+    for y in 0..ny {
+        let row = y * nx..(y + 1) * nx;
+        multiply_row(probe.range(row.clone()), object.part(batch.object_row(b, y)), scale, out.range(row));
     }
 }
 
-/// Row y of the object under window b.
-pub(super) fn object_row<'a, R: Real>(object: &'a [Complex<R>], batch: &CpuBatch<R>, b: usize, y: usize) -> &'a [Complex<R>] {
-    let [row, col] = batch.corner(b);
-    let start = (row + y) * batch.plan.object_shape[1] + col;
-    &object[start..start + batch.plan.window[1]]
+#[inline(always)]
+fn multiply_row<R: Scalar>(p: Part<R>, o: Part<R>, scale: R, out: PartMut<R>) {
+    let inputs = p.re.iter().zip(p.im).zip(o.re.iter().zip(o.im));
+    for ((re, im), ((pr, pi), (or, oi))) in out.re.iter_mut().zip(out.im).zip(inputs) {
+        *re = (*pr * *or - *pi * *oi) * scale;
+        *im = (*pr * *oi + *pi * *or) * scale;
+    }
 }

@@ -2,14 +2,18 @@
 //!
 //! Work runs on the rayon pool of the caller. No result depends on the number of threads: every sum has a fixed order.
 
+mod butterfly;
 mod densify;
 mod exit_wave;
+mod fft1;
 mod fft2;
 mod fused;
+mod lanes;
 mod modulus;
 mod object_gradient;
 mod object_power;
 mod pixel;
+mod planes;
 mod probe_gradient;
 mod probe_sum;
 mod shift_probe;
@@ -20,17 +24,20 @@ mod virtual_detectors;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use num_complex::{Complex, Complex64};
+use num_complex::Complex64;
 
 use super::{
-    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Real, Result,
+    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Result,
     SparseFrames, Update, Waves,
 };
 use fft2::Fft2;
+pub use lanes::Scalar;
+use planes::Part;
+pub use planes::Planes;
 pub use virtual_detectors::CpuDetectorSet;
 
 /// The CPU engine with numbers of type `R`.
-pub struct Cpu<R: Real> {
+pub struct Cpu<R: Scalar> {
     plans: Mutex<HashMap<[usize; 2], Arc<Fft2<R>>>>,
 }
 
@@ -45,17 +52,17 @@ pub struct CpuFrames {
 #[derive(Debug)]
 pub struct CpuBatch<R> {
     plan: BatchPlan,
-    ramps_y: Vec<Complex<R>>,
-    ramps_x: Vec<Complex<R>>,
+    ramps_y: Planes<R>,
+    ramps_x: Planes<R>,
 }
 
-impl<R: Real> Default for Cpu<R> {
+impl<R: Scalar> Default for Cpu<R> {
     fn default() -> Self {
         Self { plans: Mutex::default() }
     }
 }
 
-impl<R: Real> Cpu<R> {
+impl<R: Scalar> Cpu<R> {
     pub fn new() -> Self {
         Self::default()
     }
@@ -78,10 +85,10 @@ impl CpuFrames {
     }
 }
 
-impl<R: Real> CpuBatch<R> {
-    fn ramps(&self, b: usize) -> (&[Complex<R>], &[Complex<R>]) {
+impl<R: Scalar> CpuBatch<R> {
+    fn ramps(&self, b: usize) -> (Part<'_, R>, Part<'_, R>) {
         let [ny, nx] = self.plan.window;
-        (&self.ramps_y[b * ny..(b + 1) * ny], &self.ramps_x[b * nx..(b + 1) * nx])
+        (self.ramps_y.window(ny, b), self.ramps_x.window(nx, b))
     }
 
     /// The first pixel of window b in the object.
@@ -89,19 +96,21 @@ impl<R: Real> CpuBatch<R> {
         self.plan.corners[b].map(|c| c as usize)
     }
 
+    /// Where row y of window b lies in the object.
+    fn object_row(&self, b: usize, y: usize) -> std::ops::Range<usize> {
+        let [row, col] = self.corner(b);
+        let start = (row + y) * self.plan.object_shape[1] + col;
+        start..start + self.plan.window[1]
+    }
+
     fn window_len(&self) -> usize {
         self.plan.window[0] * self.plan.window[1]
     }
 }
 
-/// A number of the host in the engine's type.
-fn narrow<R: Real>(z: &Complex64) -> Complex<R> {
-    Complex::new(R::of(z.re), R::of(z.im))
-}
-
-impl<R: Real> Backend for Cpu<R> {
+impl<R: Scalar> Backend for Cpu<R> {
     type Real = R;
-    type Complexes = Vec<Complex<R>>;
+    type Complexes = Planes<R>;
     type Reals = Vec<R>;
     type Frames = CpuFrames;
     type Batch = CpuBatch<R>;
@@ -120,15 +129,15 @@ impl<R: Real> Backend for Cpu<R> {
     }
 
     fn complexes(&self, values: &[Complex64]) -> Result<Self::Complexes> {
-        Ok(values.iter().map(narrow).collect())
+        Ok(Planes::from_complex(values))
     }
 
     fn complex_zeros(&self, len: usize) -> Result<Self::Complexes> {
-        Ok(vec![Complex::default(); len])
+        Ok(Planes::zeros(len))
     }
 
     fn read_complexes(&self, array: &Self::Complexes) -> Result<Vec<Complex64>> {
-        Ok(array.iter().map(|z| Complex64::new(z.re.f64(), z.im.f64())).collect())
+        Ok(array.to_complex())
     }
 
     fn reals(&self, values: &[f64]) -> Result<Self::Reals> {
@@ -160,8 +169,8 @@ impl<R: Real> Backend for Cpu<R> {
     }
 
     fn batch(&self, plan: BatchPlan) -> Result<Self::Batch> {
-        let ramps_y = plan.ramps_y.iter().map(narrow).collect();
-        let ramps_x = plan.ramps_x.iter().map(narrow).collect();
+        let ramps_y = Planes::from_complex(&plan.ramps_y);
+        let ramps_x = Planes::from_complex(&plan.ramps_x);
         Ok(CpuBatch { plan, ramps_y, ramps_x })
     }
 
@@ -182,7 +191,7 @@ impl<R: Real> Backend for Cpu<R> {
     }
 
     fn fft2(&self, x: &mut Self::Complexes, shape: [usize; 2], count: usize, direction: Direction) -> Result<()> {
-        self.fft(shape).transform(&mut x[..count * shape[0] * shape[1]], direction);
+        self.fft(shape).transform(x, count, direction);
         Ok(())
     }
 

@@ -1,23 +1,23 @@
 //! Kernel `modulus`: what each wave lacks to have the measured amplitudes.
 
-use num_complex::Complex;
 use rayon::prelude::*;
 
+use super::lanes::Scalar;
 use super::pixel::{Pixel, row, with_pixel};
+use super::planes::{PartMut, Planes};
 use super::{CpuBatch, CpuFrames};
-use crate::compute::{DetectorLayout, Real};
+use crate::compute::DetectorLayout;
 
 /// Replaces each wave ψ̂ by √I ψ̂/|ψ̂| − ψ̂ and writes its Σ(|ψ̂| − √I)² and Σ I.
-pub(super) fn modulus<R: Real>(
-    waves: &mut [Complex<R>],
+pub(super) fn modulus<R: Scalar>(
+    waves: &mut Planes<R>,
     frames: &CpuFrames,
     detector: &DetectorLayout,
     batch: &CpuBatch<R>,
     metrics: &mut [R],
 ) {
-    let n = batch.window_len();
-    let sums: Vec<[R; 2]> = waves[..batch.plan.len() * n]
-        .par_chunks_exact_mut(n)
+    let sums: Vec<[R; 2]> = waves
+        .windows_mut(batch.window_len(), batch.plan.len())
         .enumerate()
         .map(|(b, wave)| modulus_window(wave, frames, b, detector, R::one()))
         .collect();
@@ -25,35 +25,33 @@ pub(super) fn modulus<R: Real>(
 }
 
 /// Puts the sums of each position at its pattern's place.
-pub(super) fn store<R: Real>(sums: &[[R; 2]], batch: &CpuBatch<R>, metrics: &mut [R]) {
+pub(super) fn store<R: Scalar>(sums: &[[R; 2]], batch: &CpuBatch<R>, metrics: &mut [R]) {
     for (&id, sum) in batch.plan.ids.iter().zip(sums) {
         metrics[2 * id as usize..][..2].copy_from_slice(sum);
     }
 }
 
 /// One window of the kernel; the new wave is `scale` times it.
-pub(super) fn modulus_window<R: Real>(
-    wave: &mut [Complex<R>],
-    frames: &CpuFrames,
-    b: usize,
-    detector: &DetectorLayout,
-    scale: R,
-) -> [R; 2] {
+#[inline(always)]
+pub(super) fn modulus_window<R: Scalar>(wave: PartMut<R>, frames: &CpuFrames, b: usize, detector: &DetectorLayout, scale: R) -> [R; 2] {
     with_pixel!(frames.stack.dtype, P => modulus_rows::<R, P>(wave, frames.frame(b), detector, scale))
 }
 
-fn modulus_rows<R: Real, P: Pixel>(wave: &mut [Complex<R>], frame: &[u8], detector: &DetectorLayout, scale: R) -> [R; 2] {
+#[inline(always)]
+fn modulus_rows<R: Scalar, P: Pixel>(mut wave: PartMut<R>, frame: &[u8], detector: &DetectorLayout, scale: R) -> [R; 2] {
     let [ny, nx] = detector.shape;
     let [cy, cx] = detector.centre;
     let mut total = [R::zero(); 2];
-    for (ky, wave) in wave.chunks_exact_mut(nx).enumerate() {
+    for ky in 0..ny {
         let y = (ky + cy) % ny;
         let counts = row::<P>(frame, detector.shape, y);
-        let valid = detector.valid.as_ref().map(|v| &v[y * nx..(y + 1) * nx]);
         // Reciprocal columns 0.. begin at detector column cx and wrap around once.
-        let (head, tail) = wave.split_at_mut(nx - cx);
-        for (part, span) in [(head, cx..nx), (tail, 0..cx)] {
-            let sums = modulus_span(part, &counts[span.clone()], valid.map(|v| &v[span]), scale);
+        for (columns, span) in [(0..nx - cx, cx..nx), (nx - cx..nx, 0..cx)] {
+            let wave = wave.range(ky * nx + columns.start..ky * nx + columns.end);
+            let sums = match &detector.valid {
+                None => modulus_span(wave, &counts[span], scale),
+                Some(valid) => modulus_masked(wave, &counts[span.clone()], &valid[y * nx..][span], scale),
+            };
             total[0] += sums[0];
             total[1] += sums[1];
         }
@@ -61,19 +59,52 @@ fn modulus_rows<R: Real, P: Pixel>(wave: &mut [Complex<R>], frame: &[u8], detect
     total
 }
 
-fn modulus_span<R: Real, P: Pixel>(wave: &mut [Complex<R>], counts: &[P], valid: Option<&[bool]>, scale: R) -> [R; 2] {
-    let mut sums = [R::zero(); 2];
-    for (i, (z, count)) in wave.iter_mut().zip(counts).enumerate() {
-        if valid.is_some_and(|v| !v[i]) {
-            *z = Complex::default();
-            continue;
+/// Running sums side by side, so that they fill the lanes of a register.
+const SUMS: usize = 16;
+
+#[inline(always)]
+fn modulus_span<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], scale: R) -> [R; 2] {
+    let (mut misfit, mut power) = ([R::zero(); SUMS], [R::zero(); SUMS]);
+    let (re, re_tail) = wave.re.as_chunks_mut::<SUMS>();
+    let (im, im_tail) = wave.im.as_chunks_mut::<SUMS>();
+    let (counts, counts_tail) = counts.as_chunks::<SUMS>();
+    for ((re, im), counts) in re.iter_mut().zip(im).zip(counts) {
+        for i in 0..SUMS {
+            let (m, p) = modulus_pixel(&mut re[i], &mut im[i], counts[i].real(), scale);
+            misfit[i] += m;
+            power[i] += p;
         }
-        let intensity = count.real::<R>().max(R::zero());
-        let (amplitude, modulus) = (intensity.sqrt(), z.norm_sqr().sqrt());
-        let factor = if modulus > R::zero() { amplitude / modulus - R::one() } else { R::zero() };
-        *z = z.scale(factor * scale);
-        sums[0] += (modulus - amplitude) * (modulus - amplitude);
-        sums[1] += intensity;
+    }
+    for ((re, im), count) in re_tail.iter_mut().zip(im_tail).zip(counts_tail) {
+        let (m, p) = modulus_pixel(re, im, count.real(), scale);
+        misfit[0] += m;
+        power[0] += p;
+    }
+    [misfit.into_iter().sum(), power.into_iter().sum()]
+}
+
+/// The same where some pixels do not count.
+fn modulus_masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[bool], scale: R) -> [R; 2] {
+    let mut sums = [R::zero(); 2];
+    for (((re, im), count), valid) in wave.re.iter_mut().zip(wave.im).zip(counts).zip(valid) {
+        if *valid {
+            let (misfit, power) = modulus_pixel(re, im, count.real(), scale);
+            sums[0] += misfit;
+            sums[1] += power;
+        } else {
+            (*re, *im) = (R::zero(), R::zero());
+        }
     }
     sums
+}
+
+/// One pixel: (|ψ̂| − √I)² and I.
+#[inline(always)]
+fn modulus_pixel<R: Scalar>(re: &mut R, im: &mut R, intensity: R, scale: R) -> (R, R) {
+    let intensity = if intensity > R::zero() { intensity } else { R::zero() };
+    let (amplitude, modulus) = (intensity.sqrt(), (*re * *re + *im * *im).sqrt());
+    let factor = if modulus > R::zero() { (amplitude / modulus - R::one()) * scale } else { R::zero() };
+    *re *= factor;
+    *im *= factor;
+    ((modulus - amplitude) * (modulus - amplitude), intensity)
 }

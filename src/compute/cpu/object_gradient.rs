@@ -1,37 +1,47 @@
 //! Kernel `object_gradient`: the batch's object update, gathered tile by tile.
 
-use num_complex::Complex;
+use pulp::Arch;
 use rayon::prelude::*;
 
+use super::lanes::Scalar;
+use super::planes::{Part, PartMut, Planes};
 use super::{Cpu, CpuBatch};
-use crate::compute::{Real, TILE, Update};
+use crate::compute::{TILE, Update};
 
 /// `numerator = Σ_b P_b* Δψ_b` and `denominator = Σ_b |P_b|²` in the touched tiles, and the largest denominator.
-pub(super) fn object_gradient<R: Real>(waves: &[Complex<R>], probes: &[Complex<R>], batch: &CpuBatch<R>, update: &mut Update<Cpu<R>>) {
-    let width = batch.plan.object_shape[1];
+pub(super) fn object_gradient<R: Scalar>(waves: &Planes<R>, probes: &Planes<R>, batch: &CpuBatch<R>, update: &mut Update<Cpu<R>>) {
+    let strip = TILE * batch.plan.object_shape[1];
     // A strip is a row of tiles: strips are written side by side, and within a strip each pixel sums its members in order.
     let peak = update
         .numerator
-        .par_chunks_mut(TILE * width)
-        .zip(update.denominator.par_chunks_mut(TILE * width))
+        .re
+        .par_chunks_mut(strip)
+        .zip(update.numerator.im.par_chunks_mut(strip))
+        .zip(update.denominator.par_chunks_mut(strip))
         .enumerate()
-        .map(|(strip, (numerator, denominator))| gather_strip(strip * TILE, waves, probes, batch, numerator, denominator))
+        .map(|(s, ((re, im), denominator))| {
+            Arch::new().dispatch(
+                #[inline(always)]
+                || gather_strip(s * TILE, waves, probes, batch, PartMut { re, im }, denominator),
+            )
+        })
         .reduce(R::zero, R::max);
     update.peak[0] = peak;
 }
 
 /// Gathers the rows `first_row..first_row + TILE` of the object.
-fn gather_strip<R: Real>(
+#[inline(always)]
+fn gather_strip<R: Scalar>(
     first_row: usize,
-    waves: &[Complex<R>],
-    probes: &[Complex<R>],
+    waves: &Planes<R>,
+    probes: &Planes<R>,
     batch: &CpuBatch<R>,
-    numerator: &mut [Complex<R>],
+    mut numerator: PartMut<R>,
     denominator: &mut [R],
 ) -> R {
     let [ny, nx] = batch.plan.window;
     let width = batch.plan.object_shape[1];
-    let rows = numerator.len() / width;
+    let rows = denominator.len() / width;
     let mut touched = width..0;
     for b in 0..batch.plan.len() {
         let [row, col] = batch.corner(b);
@@ -43,20 +53,33 @@ fn gather_strip<R: Real>(
         return R::zero();
     }
     for y in 0..rows {
-        numerator[y * width..][touched.clone()].fill(Complex::default());
-        denominator[y * width..][touched.clone()].fill(R::zero());
+        let place = y * width + touched.start..y * width + touched.end;
+        numerator.re[place.clone()].fill(R::zero());
+        numerator.im[place.clone()].fill(R::zero());
+        denominator[place].fill(R::zero());
     }
     for b in 0..batch.plan.len() {
         let [row, col] = batch.corner(b);
         for y in first_row.max(row)..(first_row + rows).min(row + ny) {
             let place = (y - first_row) * width + col;
             let source = (b * ny + y - row) * nx;
-            let (p, d) = (&probes[source..source + nx], &waves[source..source + nx]);
-            for (((n, den), p), d) in numerator[place..place + nx].iter_mut().zip(&mut denominator[place..place + nx]).zip(p).zip(d) {
-                *n += p.conj() * d;
-                *den += p.norm_sqr();
-            }
+            add_row(
+                probes.part(source..source + nx),
+                waves.part(source..source + nx),
+                numerator.range(place..place + nx),
+                &mut denominator[place..place + nx],
+            );
         }
     }
-    (0..rows).flat_map(|y| &denominator[y * width..][touched.clone()]).fold(R::zero(), |a, &d| a.max(d))
+    (0..rows).flat_map(|y| &denominator[y * width..][touched.clone()]).fold(R::zero(), |a, &d| if d > a { d } else { a })
+}
+
+#[inline(always)]
+fn add_row<R: Scalar>(p: Part<R>, d: Part<R>, numerator: PartMut<R>, denominator: &mut [R]) {
+    let inputs = p.re.iter().zip(p.im).zip(d.re.iter().zip(d.im));
+    for (((re, im), den), ((pr, pi), (dr, di))) in numerator.re.iter_mut().zip(numerator.im).zip(denominator).zip(inputs) {
+        *re += *pr * *dr + *pi * *di;
+        *im += *pr * *di - *pi * *dr;
+        *den += *pr * *pr + *pi * *pi;
+    }
 }

@@ -1,26 +1,35 @@
 //! Kernel `object_power`: the denominator of the probe's update.
 
-use num_complex::Complex;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::CpuBatch;
-use super::exit_wave::object_row;
-use crate::compute::Real;
+use super::lanes::Scalar;
+use super::planes::{Part, Planes};
 
 /// `denominator = Σ_b |O[window of b]|²`, in the batch's order, and its largest value.
-pub(super) fn object_power<R: Real>(object: &[Complex<R>], batch: &CpuBatch<R>, denominator: &mut [R], peak: &mut [R]) {
-    let nx = batch.plan.window[1];
+pub(super) fn object_power<R: Scalar>(object: &Planes<R>, batch: &CpuBatch<R>, denominator: &mut [R], peak: &mut [R]) {
     peak[0] = denominator
-        .par_chunks_exact_mut(nx)
+        .par_chunks_exact_mut(batch.plan.window[1])
         .enumerate()
         .map(|(y, out)| {
-            out.fill(R::zero());
-            for b in 0..batch.plan.len() {
-                for (o, t) in out.iter_mut().zip(object_row(object, batch, b, y)) {
-                    *o += t.norm_sqr();
-                }
-            }
-            out.iter().fold(R::zero(), |a, &d| a.max(d))
+            Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    out.fill(R::zero());
+                    for b in 0..batch.plan.len() {
+                        add_row(object.part(batch.object_row(b, y)), out);
+                    }
+                    out.iter().fold(R::zero(), |a, &d| if d > a { d } else { a })
+                },
+            )
         })
         .reduce(R::zero, R::max);
+}
+
+#[inline(always)]
+fn add_row<R: Scalar>(o: Part<R>, out: &mut [R]) {
+    for ((out, re), im) in out.iter_mut().zip(o.re).zip(o.im) {
+        *out += *re * *re + *im * *im;
+    }
 }

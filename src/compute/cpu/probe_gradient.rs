@@ -1,28 +1,34 @@
 //! Kernel `probe_gradient`: each position's probe update before it is shifted back.
 
-use num_complex::Complex;
 use rayon::prelude::*;
 
 use super::CpuBatch;
-use super::exit_wave::object_row;
-use crate::compute::Real;
+use super::lanes::Scalar;
+use super::planes::{Part, PartMut, Planes};
 
 /// `out[b] = O[window of b]* · Δψ_b`.
-pub(super) fn probe_gradient<R: Real>(waves: &[Complex<R>], object: &[Complex<R>], batch: &CpuBatch<R>, out: &mut [Complex<R>]) {
+pub(super) fn probe_gradient<R: Scalar>(waves: &Planes<R>, object: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out[..batch.plan.len() * n]
-        .par_chunks_exact_mut(n)
-        .zip(waves.par_chunks_exact(n))
+    out.windows_mut(n, batch.plan.len())
         .enumerate()
-        .for_each(|(b, (out, wave))| gradient_window(wave, object, batch, b, out));
+        .for_each(|(b, out)| gradient_window(waves.window(n, b), object, batch, b, R::one(), out));
 }
 
-/// One window of the kernel.
-pub(super) fn gradient_window<R: Real>(wave: &[Complex<R>], object: &[Complex<R>], batch: &CpuBatch<R>, b: usize, out: &mut [Complex<R>]) {
-    let nx = batch.plan.window[1];
-    for (y, (out, wave)) in out.chunks_exact_mut(nx).zip(wave.chunks_exact(nx)).enumerate() {
-        for ((o, w), t) in out.iter_mut().zip(wave).zip(object_row(object, batch, b, y)) {
-            *o = t.conj() * w;
-        }
+/// One window of the kernel, times `scale`.
+#[inline(always)]
+pub(super) fn gradient_window<R: Scalar>(wave: Part<R>, object: &Planes<R>, batch: &CpuBatch<R>, b: usize, scale: R, mut out: PartMut<R>) {
+    let [ny, nx] = batch.plan.window;
+    for y in 0..ny {
+        let row = y * nx..(y + 1) * nx;
+        gradient_row(wave.range(row.clone()), object.part(batch.object_row(b, y)), scale, out.range(row));
+    }
+}
+
+#[inline(always)]
+fn gradient_row<R: Scalar>(w: Part<R>, o: Part<R>, scale: R, out: PartMut<R>) {
+    let inputs = w.re.iter().zip(w.im).zip(o.re.iter().zip(o.im));
+    for ((re, im), ((wr, wi), (or, oi))) in out.re.iter_mut().zip(out.im).zip(inputs) {
+        *re = (*or * *wr + *oi * *wi) * scale;
+        *im = (*or * *wi - *oi * *wr) * scale;
     }
 }

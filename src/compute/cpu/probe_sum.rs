@@ -1,33 +1,36 @@
 //! Kernel `probe_sum`: the batch's probe update, shifted back and summed in reciprocal space.
 
-use num_complex::Complex;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::CpuBatch;
-use crate::compute::Real;
+use super::lanes::Scalar;
+use super::planes::{Part, PartMut, Planes};
 
 /// `numerator = Σ_b ramp_b* · Ĝ_b`, in the batch's order.
-pub(super) fn probe_sum<R: Real>(gradients: &[Complex<R>], batch: &CpuBatch<R>, numerator: &mut [Complex<R>]) {
+pub(super) fn probe_sum<R: Scalar>(gradients: &Planes<R>, batch: &CpuBatch<R>, numerator: &mut Planes<R>) {
     let [ny, nx] = batch.plan.window;
-    numerator.par_chunks_exact_mut(nx).enumerate().for_each(|(y, out)| {
-        out.fill(Complex::default());
-        for b in 0..batch.plan.len() {
-            let row = &gradients[(b * ny + y) * nx..][..nx];
-            add_row(row, y, batch.ramps(b), R::one(), out);
-        }
+    numerator.windows_mut(nx, ny).enumerate().for_each(|(y, mut out)| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                out.re.fill(R::zero());
+                out.im.fill(R::zero());
+                for b in 0..batch.plan.len() {
+                    let (ramp_y, ramp_x) = batch.ramps(b);
+                    add_row(gradients.window(nx, b * ny + y), [ramp_y.re[y], ramp_y.im[y]], ramp_x, out.reborrow());
+                }
+            },
+        );
     });
 }
 
-/// Adds one row of a gradient, shifted back, times `scale`.
-pub(super) fn add_row<R: Real>(
-    row: &[Complex<R>],
-    y: usize,
-    (ramp_y, ramp_x): (&[Complex<R>], &[Complex<R>]),
-    scale: R,
-    out: &mut [Complex<R>],
-) {
-    let ry = ramp_y[y].scale(scale);
-    for ((o, g), rx) in out.iter_mut().zip(row).zip(ramp_x) {
-        *o += (ry * rx).conj() * g;
+#[inline(always)]
+fn add_row<R: Scalar>(g: Part<R>, [ry, iy]: [R; 2], ramp: Part<R>, out: PartMut<R>) {
+    let inputs = g.re.iter().zip(g.im).zip(ramp.re.iter().zip(ramp.im));
+    for ((re, im), ((gr, gi), (rx, ix))) in out.re.iter_mut().zip(out.im).zip(inputs) {
+        let (r, i) = (ry * *rx - iy * *ix, ry * *ix + iy * *rx);
+        *re += *gr * r + *gi * i;
+        *im += *gi * r - *gr * i;
     }
 }

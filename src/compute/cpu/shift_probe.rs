@@ -1,32 +1,35 @@
 //! Kernel `shift_probe`: the spectrum of each position's sub-pixel shifted probe.
 
-use num_complex::Complex;
 use rayon::prelude::*;
 
 use super::CpuBatch;
-use crate::compute::Real;
+use super::lanes::Scalar;
+use super::planes::{Part, PartMut, Planes};
 
 /// `out[b] = P̂ · ramp_b`.
-pub(super) fn shift_probe<R: Real>(probe_hat: &[Complex<R>], batch: &CpuBatch<R>, out: &mut [Complex<R>]) {
+pub(super) fn shift_probe<R: Scalar>(probe_hat: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out[..batch.plan.len() * n]
-        .par_chunks_exact_mut(n)
+    out.windows_mut(n, batch.plan.len())
         .enumerate()
-        .for_each(|(b, window)| shift_window(probe_hat, batch.ramps(b), R::one(), window));
+        .for_each(|(b, window)| shift_window(probe_hat.window(n, 0), batch.ramps(b), R::one(), window));
 }
 
 /// One window of the kernel, times `scale`.
-pub(super) fn shift_window<R: Real>(
-    probe_hat: &[Complex<R>],
-    (ramp_y, ramp_x): (&[Complex<R>], &[Complex<R>]),
-    scale: R,
-    out: &mut [Complex<R>],
-) {
-    let nx = ramp_x.len();
-    for ((row, p), ry) in out.chunks_exact_mut(nx).zip(probe_hat.chunks_exact(nx)).zip(ramp_y) {
-        let ry = ry.scale(scale);
-        for ((o, p), rx) in row.iter_mut().zip(p).zip(ramp_x) {
-            *o = *p * (ry * rx);
-        }
+#[inline(always)]
+pub(super) fn shift_window<R: Scalar>(probe_hat: Part<R>, (ramp_y, ramp_x): (Part<R>, Part<R>), scale: R, mut out: PartMut<R>) {
+    let nx = ramp_x.re.len();
+    for (y, (ry, iy)) in ramp_y.re.iter().zip(ramp_y.im).enumerate() {
+        let row = y * nx..(y + 1) * nx;
+        shift_row(probe_hat.range(row.clone()), [*ry * scale, *iy * scale], ramp_x, out.range(row));
+    }
+}
+
+#[inline(always)]
+fn shift_row<R: Scalar>(p: Part<R>, [ry, iy]: [R; 2], ramp: Part<R>, out: PartMut<R>) {
+    let inputs = p.re.iter().zip(p.im).zip(ramp.re.iter().zip(ramp.im));
+    for ((re, im), ((pr, pi), (rx, ix))) in out.re.iter_mut().zip(out.im).zip(inputs) {
+        let (r, i) = (ry * *rx - iy * *ix, ry * *ix + iy * *rx);
+        *re = *pr * r - *pi * i;
+        *im = *pr * i + *pi * r;
     }
 }

@@ -1,17 +1,17 @@
 //! Kernel `update_probe`: adds a pending update to the probe.
 
-use num_complex::Complex;
-
 use super::Cpu;
-use crate::compute::{Real, Update};
+use super::lanes::Scalar;
+use super::planes::Planes;
+use crate::compute::Update;
 
 /// `probe_hat += step · numerator / peak`.
-pub(super) fn update_probe<R: Real>(probe_hat: &mut [Complex<R>], update: &Update<Cpu<R>>, step: R) {
+pub(super) fn update_probe<R: Scalar>(probe_hat: &mut Planes<R>, update: &Update<Cpu<R>>, step: R) {
     let peak = update.peak[0];
     if peak <= R::zero() {
         return;
     }
-    for (p, n) in probe_hat.iter_mut().zip(&update.numerator) {
-        *p += n.scale(step / peak);
-    }
+    let factor = step / peak;
+    probe_hat.re.iter_mut().zip(&update.numerator.re).for_each(|(p, n)| *p += *n * factor);
+    probe_hat.im.iter_mut().zip(&update.numerator.im).for_each(|(p, n)| *p += *n * factor);
 }

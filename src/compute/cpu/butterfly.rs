@@ -1,0 +1,96 @@
+//! Small discrete Fourier transforms of complex lanes, e^{−2πi}.
+
+use pulp::Simd;
+
+use super::lanes::Scalar;
+
+/// A complex number in every lane.
+pub(super) type Pair<R, S> = (<R as Scalar>::Lanes<S>, <R as Scalar>::Lanes<S>);
+
+#[inline(always)]
+fn add<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S> {
+    (R::lanes_add(simd, a.0, b.0), R::lanes_add(simd, a.1, b.1))
+}
+
+#[inline(always)]
+fn sub<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S> {
+    (R::lanes_sub(simd, a.0, b.0), R::lanes_sub(simd, a.1, b.1))
+}
+
+/// a times a real number.
+#[inline(always)]
+fn scale<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, x: R) -> Pair<R, S> {
+    let x = R::splat(simd, x);
+    (R::lanes_mul(simd, a.0, x), R::lanes_mul(simd, a.1, x))
+}
+
+/// −i times a.
+#[inline(always)]
+fn minus_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>) -> Pair<R, S> {
+    (a.1, R::lanes_sub(simd, R::splat(simd, R::zero()), a.0))
+}
+
+/// a times the same complex number in every lane.
+#[inline(always)]
+pub(super) fn twiddle<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, w: [R; 2]) -> Pair<R, S> {
+    let (re, im) = (R::splat(simd, w[0]), R::splat(simd, w[1]));
+    let minus_im = R::splat(simd, -w[1]);
+    (R::lanes_mul_add(simd, a.1, minus_im, R::lanes_mul(simd, a.0, re)), R::lanes_mul_add(simd, a.1, re, R::lanes_mul(simd, a.0, im)))
+}
+
+#[inline(always)]
+pub(super) fn radix_2<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 2]) -> [Pair<R, S>; 2] {
+    [add::<R, S>(simd, x[0], x[1]), sub::<R, S>(simd, x[0], x[1])]
+}
+
+#[inline(always)]
+pub(super) fn radix_4<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 4]) -> [Pair<R, S>; 4] {
+    let [a, b] = radix_2::<R, S>(simd, [x[0], x[2]]);
+    let [c, d] = radix_2::<R, S>(simd, [x[1], x[3]]);
+    let d = minus_i::<R, S>(simd, d);
+    [add::<R, S>(simd, a, c), add::<R, S>(simd, b, d), sub::<R, S>(simd, a, c), sub::<R, S>(simd, b, d)]
+}
+
+#[inline(always)]
+pub(super) fn radix_8<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 8]) -> [Pair<R, S>; 8] {
+    let even = radix_4::<R, S>(simd, [x[0], x[2], x[4], x[6]]);
+    let odd = radix_4::<R, S>(simd, [x[1], x[3], x[5], x[7]]);
+    let half = R::of(std::f64::consts::FRAC_1_SQRT_2);
+    // e^{−iπ/4}·z = (1 − i)z/√2 and e^{−3iπ/4}·z = (−1 − i)z/√2.
+    let odd_1 = scale::<R, S>(simd, add::<R, S>(simd, odd[1], minus_i::<R, S>(simd, odd[1])), half);
+    let odd_2 = minus_i::<R, S>(simd, odd[2]);
+    let odd_3 = scale::<R, S>(simd, sub::<R, S>(simd, minus_i::<R, S>(simd, odd[3]), odd[3]), half);
+    let odd = [odd[0], odd_1, odd_2, odd_3];
+    let mut out = x;
+    for k in 0..4 {
+        out[k] = add::<R, S>(simd, even[k], odd[k]);
+        out[k + 4] = sub::<R, S>(simd, even[k], odd[k]);
+    }
+    out
+}
+
+/// A transform of odd length `N`, from the sums and differences of the points k and N − k.
+#[inline(always)]
+pub(super) fn radix_odd<const N: usize, R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; N], roots: &[[R; 2]]) -> [Pair<R, S>; N] {
+    let mut out = x;
+    let half = N / 2;
+    for k in 1..=half {
+        out[0] = add::<R, S>(simd, out[0], x[k]);
+        out[0] = add::<R, S>(simd, out[0], x[N - k]);
+    }
+    for k in 1..=half {
+        // X_k = x_0 + Σ_j cos(2πjk/N)(x_j + x_{N−j}) − i Σ_j sin(2πjk/N)(x_j − x_{N−j}), and X_{N−k} with +i.
+        let (mut even, mut odd) = (x[0], (R::splat(simd, R::zero()), R::splat(simd, R::zero())));
+        for j in 1..=half {
+            let root = roots[j * k % N];
+            let (sum, difference) = (add::<R, S>(simd, x[j], x[N - j]), sub::<R, S>(simd, x[j], x[N - j]));
+            let (cos, sin) = (R::splat(simd, root[0]), R::splat(simd, -root[1]));
+            even = (R::lanes_mul_add(simd, cos, sum.0, even.0), R::lanes_mul_add(simd, cos, sum.1, even.1));
+            odd = (R::lanes_mul_add(simd, sin, difference.0, odd.0), R::lanes_mul_add(simd, sin, difference.1, odd.1));
+        }
+        let odd = minus_i::<R, S>(simd, odd);
+        out[k] = add::<R, S>(simd, even, odd);
+        out[N - k] = sub::<R, S>(simd, even, odd);
+    }
+    out
+}

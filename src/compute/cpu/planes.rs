@@ -1,0 +1,76 @@
+//! Complex arrays as two planes, so that every lane of a register holds the same part.
+
+use num_complex::Complex64;
+
+use super::lanes::Scalar;
+
+/// A device array of complex numbers: real parts and imaginary parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planes<R> {
+    pub(super) re: Vec<R>,
+    pub(super) im: Vec<R>,
+}
+
+/// A part of a [`Planes`] that is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a, R> {
+    pub(super) re: &'a [R],
+    pub(super) im: &'a [R],
+}
+
+/// A part of a [`Planes`] that is written.
+#[derive(Debug)]
+pub(super) struct PartMut<'a, R> {
+    pub(super) re: &'a mut [R],
+    pub(super) im: &'a mut [R],
+}
+
+impl<R: Scalar> Planes<R> {
+    pub(super) fn zeros(len: usize) -> Self {
+        Self { re: vec![R::zero(); len], im: vec![R::zero(); len] }
+    }
+
+    pub(super) fn from_complex(values: &[Complex64]) -> Self {
+        Self { re: values.iter().map(|z| R::of(z.re)).collect(), im: values.iter().map(|z| R::of(z.im)).collect() }
+    }
+
+    pub(super) fn to_complex(&self) -> Vec<Complex64> {
+        self.re.iter().zip(&self.im).map(|(re, im)| Complex64::new(re.f64(), im.f64())).collect()
+    }
+
+    pub(super) fn part(&self, range: std::ops::Range<usize>) -> Part<'_, R> {
+        Part { re: &self.re[range.clone()], im: &self.im[range] }
+    }
+
+    /// The first `count` windows of `n` numbers.
+    pub(super) fn windows_mut(&mut self, n: usize, count: usize) -> impl rayon::iter::IndexedParallelIterator<Item = PartMut<'_, R>> {
+        use rayon::prelude::*;
+        let (re, im) = (&mut self.re[..n * count], &mut self.im[..n * count]);
+        re.par_chunks_exact_mut(n).zip(im.par_chunks_exact_mut(n)).map(|(re, im)| PartMut { re, im })
+    }
+
+    /// Window `b` of `n` numbers.
+    pub(super) fn window(&self, n: usize, b: usize) -> Part<'_, R> {
+        self.part(b * n..(b + 1) * n)
+    }
+}
+
+impl<R> PartMut<'_, R> {
+    pub(super) fn reborrow(&mut self) -> PartMut<'_, R> {
+        PartMut { re: self.re, im: self.im }
+    }
+
+    pub(super) fn range(&mut self, range: std::ops::Range<usize>) -> PartMut<'_, R> {
+        PartMut { re: &mut self.re[range.clone()], im: &mut self.im[range] }
+    }
+
+    pub(super) fn as_part(&self) -> Part<'_, R> {
+        Part { re: self.re, im: self.im }
+    }
+}
+
+impl<'a, R> Part<'a, R> {
+    pub(super) fn range(&self, range: std::ops::Range<usize>) -> Part<'a, R> {
+        Part { re: &self.re[range.clone()], im: &self.im[range] }
+    }
+}
