@@ -347,3 +347,96 @@ fn chunks_that_were_never_written_are_dark() {
     let expected: Vec<u32> = (0..8 * 16).map(|n| if (4..6).contains(&(n / 16)) { 7 } else { 0 }).collect();
     assert_eq!(samples(&read_all(&*source)), expected);
 }
+
+/// An EMD 1.0 file of py4DSTEM's shape, whose calibration `fill` writes.
+fn emd(path: &Path, axis_units: [&str; 2], fill: impl Fn(&hdf5::Group)) {
+    let file = hdf5::File::create(path).unwrap();
+    let text = |at: &hdf5::Location, name: &str, value: &str| {
+        let value: hdf5::types::VarLenUnicode = value.parse().unwrap();
+        at.new_attr::<hdf5::types::VarLenUnicode>().create(name).unwrap().write_scalar(&value).unwrap();
+    };
+    text(&file, "emd_group_type", "file");
+    file.new_attr::<i64>().create("version_major").unwrap().write_scalar(&1).unwrap();
+    let array = file.create_group("root/datacube").unwrap();
+    text(&array, "python_class", "DataCube");
+    array.new_dataset_builder().with_data(&ndarray::Array4::<u8>::ones((2, 3, 4, 4))).create("data").unwrap();
+    for (n, step) in [0.5, 0.25, 2.0, 4.0].into_iter().enumerate() {
+        let axis = array.new_dataset_builder().with_data(&ndarray::arr1(&[0.0, step])).create(format!("dim{n}").as_str()).unwrap();
+        text(&axis, "units", axis_units[n / 2]);
+    }
+    fill(&file.create_group("root/metadatabundle/calibration").unwrap());
+}
+
+#[test]
+fn calibrations_are_read_in_the_units_they_are_written_in_and_say_where_they_stand() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("emd.h5");
+    let text = |group: &hdf5::Group, name: &str, value: &str| {
+        let value: hdf5::types::VarLenUnicode = value.parse().unwrap();
+        group.new_dataset::<hdf5::types::VarLenUnicode>().create(name).unwrap().write_scalar(&value).unwrap();
+    };
+    let known = |fill: &dyn Fn(&hdf5::Group), axes| {
+        let _ = std::fs::remove_file(&path);
+        emd(&path, axes, fill);
+        data::open(&path, &OpenOptions::default()).unwrap().info().clone()
+    };
+    // Everything in the metadata: integers, bools and fixed-length texts count as well.
+    let info = known(
+        &|group| {
+            group.new_dataset::<i32>().create("R_pixel_size").unwrap().write_scalar(&2).unwrap();
+            let unit = hdf5::types::FixedAscii::<4>::from_ascii("nm").unwrap();
+            group.new_dataset::<hdf5::types::FixedAscii<4>>().create("R_pixel_units").unwrap().write_scalar(&unit).unwrap();
+            group.new_dataset::<f32>().create("Q_pixel_size").unwrap().write_scalar(&0.5).unwrap();
+            text(group, "Q_pixel_units", "A^-1");
+            group.new_dataset::<bool>().create("QR_flip").unwrap().write_scalar(&true).unwrap();
+            group.new_dataset::<f64>().create("QR_rotation_degrees").unwrap().write_scalar(&-12.5).unwrap();
+            group.new_dataset::<f64>().create("probe_semiangle").unwrap().write_scalar(&26.25).unwrap();
+        },
+        ["pixels", "pixels"],
+    );
+    let calibration = &info.calibration;
+    assert_eq!(info.format, "py4DSTEM EMD 1.0");
+    assert_eq!(calibration.step_A.as_ref().unwrap().value, [20.0, 20.0]);
+    assert_eq!(calibration.step_A.as_ref().unwrap().origin, "dataset `R_pixel_size` of /root/metadatabundle/calibration");
+    assert_eq!(calibration.inverse_A_per_px.as_ref().unwrap().value, [0.5, 0.5]);
+    assert!(calibration.mrad_per_px.is_none() && calibration.convergence_mrad.is_none());
+    assert!(calibration.qr_flip.as_ref().unwrap().value);
+    assert_eq!(calibration.qr_rotation_deg.as_ref().unwrap().value, -12.5);
+    assert_eq!(calibration.extra.iter().map(|k| k.value.as_str()).collect::<Vec<_>>(), ["probe_semiangle = 26.25"]);
+    // Only the axes say something.
+    let info = known(&|_| (), ["A", "mrad"]);
+    assert_eq!(info.calibration.step_A.as_ref().unwrap().value, [0.5, 0.25]);
+    assert_eq!(info.calibration.step_A.as_ref().unwrap().origin, "datasets `dim0` and `dim1` of /root/datacube");
+    assert_eq!(info.calibration.mrad_per_px.as_ref().unwrap().value, [2.0, 4.0]);
+    // Pixels, or nonsense, are no calibration.
+    let info = known(
+        &|group| {
+            group.new_dataset::<f64>().create("R_pixel_size").unwrap().write_scalar(&1.0).unwrap();
+            text(group, "R_pixel_units", "pixels");
+            group.new_dataset::<f64>().create("Q_pixel_size").unwrap().write_scalar(&f64::NAN).unwrap();
+            text(group, "Q_pixel_units", "mrad");
+        },
+        ["pixels", "pixels"],
+    );
+    let calibration = &info.calibration;
+    assert!(calibration.step_A.is_none() && calibration.mrad_per_px.is_none() && calibration.inverse_A_per_px.is_none());
+}
+
+#[test]
+fn virtual_datasets_are_followed_and_their_missing_sources_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, half) = (directory.path().join("virtual.h5"), directory.path().join("half.h5"));
+    let values = Fixture::contiguous(&[1, 3, 4, 4], Type::U16).write(&half, &mut fresh_rng());
+    let file = hdf5::File::create(&path).unwrap();
+    file.new_dataset::<u16>()
+        .virtual_map("half.h5", "cube", (1, 3, 4, 4), (.., .., .., ..), (1, 3, 4, 4), (.., .., .., ..))
+        .shape((1, 3, 4, 4))
+        .create("cube")
+        .unwrap();
+    drop(file);
+    let source = data::open(&path, &OpenOptions::default()).unwrap();
+    assert_eq!(samples(&read_all(&*source)), values);
+    drop(source);
+    std::fs::remove_file(&half).unwrap();
+    refuses(&path, &OpenOptions::default(), &["virtual dataset /cube", "half.h5"]);
+}

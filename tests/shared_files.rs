@@ -57,7 +57,7 @@ fn main() {
     others.sort();
     for path in others {
         let file = path.strip_prefix(&root).unwrap().display().to_string();
-        trials.push(trial(&root, &file, "gives frames or a sentence", |path| frames_or_sentence(path)));
+        trials.push(trial(&root, &file, "gives frames or a sentence", frames_or_sentence));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -6,8 +6,6 @@
 
 // Points of a line.
 override SIDE: u32;
-// 0: lines are rows, one after the other. Else lines are the columns of windows of SIDE rows of COLUMNS pixels.
-override COLUMNS: u32;
 override LINES: u32;
 override THREADS: u32;
 // The radices, whose product is SIDE; the unused ones are 1. There are at least two.
@@ -17,8 +15,6 @@ override RADIX_2: u32;
 override RADIX_3: u32;
 override RADIX_4: u32;
 override RADIX_5: u32;
-// 1 forward, −1 inverse (done as the conjugate of the forward transform of the conjugate).
-override SIGN: f32;
 // 1/√SIDE
 override SCALE: f32;
 // 2 · LINES · SIDE
@@ -28,6 +24,10 @@ struct Params {
     // The first line's first point.
     first: u32,
     lines: u32,
+    // Lines are the columns of windows of SIDE rows of so many pixels; rows are the columns of windows one pixel wide.
+    columns: u32,
+    // 1 forward, −1 inverse (done as the conjugate of the forward transform of the conjugate).
+    sign: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -56,10 +56,7 @@ struct Butterfly {
 }
 
 fn address(line: u32, i: u32) -> u32 {
-    if COLUMNS == 0u {
-        return params.first + line * SIDE + i;
-    }
-    return params.first + (line / COLUMNS) * SIDE * COLUMNS + i * COLUMNS + line % COLUMNS;
+    return params.first + (line / params.columns) * SIDE * params.columns + i * params.columns + line % params.columns;
 }
 
 fn fetch(stage: Stage, butterfly: Butterfly, i: u32) -> vec2f {
@@ -71,7 +68,7 @@ fn fetch(stage: Stage, butterfly: Butterfly, i: u32) -> vec2f {
         return vec2f();
     }
     let value = x[address(line, i)];
-    return vec2f(value.x, SIGN * value.y);
+    return vec2f(value.x, params.sign * value.y);
 }
 
 // Input r of the butterfly, turned.
@@ -90,16 +87,17 @@ fn put(stage: Stage, butterfly: Butterfly, i: u32, value: vec2f) {
     }
     let line = stage.first_line + butterfly.line;
     if line < params.lines {
-        x[address(line, i)] = SCALE * vec2f(value.x, SIGN * value.y);
+        x[address(line, i)] = SCALE * vec2f(value.x, params.sign * value.y);
     }
 }
 
 fn run(radix: u32, s: Stage, lane: u32) {
     let n = SIDE / radix;
     for (var t = lane; t < LINES * n; t += THREADS) {
+        // Neighbours in memory go to neighbouring invocations.
         var line = t / n;
         var i = t % n;
-        if COLUMNS != 0u {
+        if params.columns > 1u {
             line = t % LINES;
             i = t / LINES;
         }

@@ -61,6 +61,11 @@ pub enum Error {
         "frames {first} to {last} of dataset {dataset} of {path} could not be read: {reason}. Check the disk and that the file is complete."
     )]
     Read { path: String, dataset: String, first: usize, last: usize, reason: String },
+    #[error(
+        "dataset {dataset} of {path} has {} frames, more than the 4294967295 that ronchi numbers. Its header may be damaged, or it has to be split.",
+        by(scan)
+    )]
+    TooMany { path: String, dataset: String, scan: Vec<usize> },
     #[error("{path} could not be read: {reason}. Check that it is complete; `h5dump -H` shows what HDF5 makes of it.")]
     Hdf5 { path: String, reason: String },
     #[error(

@@ -1,6 +1,6 @@
 //! Which part of the stored frames is handed on: scan shape and crops.
 
-use super::error::{Error, by};
+use super::error::Error;
 use super::{OpenOptions, Result};
 
 /// The part of a stored cube that is handed on, as places in the stored one.
@@ -32,8 +32,7 @@ impl View {
         };
         let frames = shape[..shape.len() - 2].iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| u32::try_from(n).is_ok());
         let Some(frames) = frames else {
-            let what = format!("{} frames, more than 2³²", by(&shape[..shape.len() - 2]));
-            return Err(Error::Implausible { path, dataset, what, file_bytes: 0 });
+            return Err(Error::TooMany { path, dataset, scan: shape[..shape.len() - 2].to_vec() });
         };
         let scan = match (options.scan_shape, stored_scan) {
             (Some(scan), _) if scan[0].checked_mul(scan[1]) == Some(frames) => scan,

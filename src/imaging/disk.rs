@@ -101,7 +101,8 @@ impl Field<'_> {
     /// One round of levels, edge radii by sector and circle.
     fn refine(&self, guess: &Disk) -> Result<Disk> {
         let (centre, radius) = (guess.centre, guess.radius);
-        let half = (0.12 * radius).max(2.0).min(0.5 * radius);
+        // Wide enough for a blurred edge and its noise, narrow enough that the contrast inside is nearly flat across it.
+        let half = (0.12 * radius).clamp(2.0, 4.0).min(0.5 * radius);
         let sectors = ((TAU * radius / 2.5) as usize).clamp(12, 90);
         let mut bands = vec![Bands::default(); sectors];
         self.visit(centre, radius + 2.5 * half, |value, r, phi| {

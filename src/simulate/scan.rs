@@ -32,13 +32,13 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The dataset of `ronchi demo`: 64×64 positions 0.4 Å apart, 300 kV, 25 mrad, 100 Å of underfocus, 4 atoms (21 Å) deep.
+    /// The dataset of `ronchi demo`: 64×64 positions 0.4 Å apart, 300 kV, 25 mrad, 50 Å of overfocus, 4 atoms (21 Å) deep.
     pub fn demo() -> Self {
         Self {
             scan: ScanGrid { shape: [64, 64], step_A: [0.4, 0.4], rotation_deg: 0.0, transpose: false },
             frame: 96,
             mrad_per_px: 1.5,
-            optics: ProbeOptics { voltage_kV: 300.0, convergence_mrad: 25.0, aberrations: Aberrations::defocus(100.0) },
+            optics: ProbeOptics { voltage_kV: 300.0, convergence_mrad: 25.0, aberrations: Aberrations::defocus(-50.0) },
             dose_e_per_A2: 2e4,
             atoms_per_column: 4,
             thinned: 0.3,

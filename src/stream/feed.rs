@@ -27,6 +27,10 @@ impl Reader {
         self.source.info()
     }
 
+    pub(super) fn preferred_run(&self) -> usize {
+        self.source.preferred_run()
+    }
+
     /// Frames `first..first + count` into places `at..` of `out`, with numbers in place of what is none if so asked.
     pub(super) fn read(&self, first: usize, count: usize, out: &mut HostFrames, at: usize) -> Result<()> {
         self.source.read(first, count, out, at)?;

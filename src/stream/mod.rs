@@ -21,6 +21,8 @@ pub use survey::{Survey, survey};
 
 /// Blocks are whole groups of so many frames, since float sums are made in such groups.
 const GROUP: usize = 64;
+/// Frames that the file keeps together are read together up to so many bytes.
+const TOGETHER_BYTES: u64 = 64 << 20;
 /// Blocks that wait between the reader and whoever computes.
 const WAITING: usize = 2;
 /// Blocks that exist at a time: being read, waiting, being computed with.
@@ -117,11 +119,12 @@ impl<B: Backend> Stream<B> {
         Ok(true)
     }
 
-    /// The frames of a block: whole groups, as many as its bytes and the memory limit allow.
+    /// The frames of a block: whole groups, as many as its bytes and the memory limit allow; more of them where the file keeps more together.
     fn block_frames(&self) -> usize {
-        let bytes = (self.options.memory_limit_bytes / BLOCKS).min(self.options.block_bytes as u64);
-        let frames = bytes / (self.info().frame_bytes() as u64).max(1);
-        (frames as usize / GROUP * GROUP).max(GROUP)
+        let groups = |bytes: u64| (bytes / (self.info().frame_bytes() as u64).max(1)) as usize / GROUP * GROUP;
+        let limit = self.options.memory_limit_bytes / BLOCKS;
+        let together = self.reader.preferred_run().next_multiple_of(GROUP);
+        groups(limit.min(self.options.block_bytes as u64)).max(together.min(groups(limit.min(TOGETHER_BYTES)))).max(GROUP)
     }
 
     /// These patterns, from those that were read ahead if they are the next ones of the announced order.

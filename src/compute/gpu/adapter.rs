@@ -1,5 +1,7 @@
 //! Which devices there are, which one is meant, and opening it.
 
+use std::sync::OnceLock;
+
 use crate::compute::{Error, Result};
 
 /// Which adapter to use.
@@ -65,7 +67,7 @@ pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Opened
         Selection::Named(name) => adapters.iter().find(|a| a.get_info().name.to_lowercase().contains(&name.to_lowercase())),
     };
     let Some(adapter) = chosen else {
-        return Err(no_such_device(selection, &adapters));
+        return Err(no_such_device(selection, adapters));
     };
     let name = adapter.get_info().name;
     let mut limits = wanted_limits(&adapter.limits());
@@ -87,7 +89,13 @@ pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Opened
 }
 
 /// The adapters that can compute. OpenGL is left out: its drivers speak on stderr and their compute is slow.
-fn found() -> Vec<wgpu::Adapter> {
+/// They are looked for once: drivers and their layers may write to stderr each time.
+fn found() -> &'static [wgpu::Adapter] {
+    static FOUND: OnceLock<Vec<wgpu::Adapter>> = OnceLock::new();
+    FOUND.get_or_init(look)
+}
+
+fn look() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::PRIMARY;
     let descriptor = wgpu::InstanceDescriptor {
         backends,

@@ -47,6 +47,8 @@ struct Recorder {
     arena: wgpu::Buffer,
     uniforms: Vec<u8>,
     kernels: u32,
+    /// Bytes that wait in host memory for the next submission.
+    uploaded: u64,
     /// Bytes that the recorded work reads and writes, by estimate.
     cost: u64,
     /// Bytes a second that the device gets through, as measured.
@@ -85,6 +87,7 @@ impl Device {
             arena,
             uniforms: Vec::new(),
             kernels: 0,
+            uploaded: 0,
             cost: 0,
             rate: FIRST_RATE,
             in_flight: VecDeque::new(),
@@ -125,7 +128,8 @@ impl Device {
         let mut recorder = lock(&self.recorder);
         for (n, piece) in bytes.chunks(STAGING_BYTES as usize).enumerate() {
             self.queue.write_buffer(buffer, n as u64 * STAGING_BYTES, piece);
-            if piece.len() as u64 == STAGING_BYTES {
+            recorder.uploaded += piece.len() as u64;
+            if recorder.uploaded >= STAGING_BYTES {
                 self.submit(&mut recorder)?;
             }
         }
@@ -148,6 +152,8 @@ impl Device {
         let mut recorder = lock(&self.recorder);
         lock(&self.faults).kernel = kernel.name;
         let pipeline = self.pipelines.get(&self.device, kernel, constants);
+        // A pipeline that could not be made must not be recorded: it would spoil the work of others.
+        self.check()?;
         let offset = recorder.uniforms.len() as u64;
         recorder.uniforms.extend_from_slice(bytemuck::bytes_of(params));
         let aligned = recorder.uniforms.len().next_multiple_of(self.limits.min_uniform_buffer_offset_alignment as usize);
@@ -215,6 +221,11 @@ impl Device {
         Ok(out)
     }
 
+    /// Gives the device up: it is lost for all that comes after.
+    pub(super) fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// Submits what is recorded and waits for all of it.
     pub(super) fn finish(&self) -> Result<()> {
         let mut recorder = lock(&self.recorder);
@@ -240,9 +251,13 @@ impl Device {
         let commands = recorder.encoder.take().map(wgpu::CommandEncoder::finish);
         let submission = self.queue.submit(commands);
         tracing::debug!(kernels = recorder.kernels, bytes = recorder.cost, rate = recorder.rate, "submitted");
-        recorder.in_flight.push_back(Flight { submission, cost: recorder.cost, submitted: Instant::now() });
+        let flight = Flight { submission, cost: recorder.cost, submitted: Instant::now() };
         recorder.kernels = 0;
+        recorder.uploaded = 0;
         recorder.cost = 0;
+        // One that was refused would be waited for in vain.
+        self.check()?;
+        recorder.in_flight.push_back(flight);
         while recorder.in_flight.len() > IN_FLIGHT {
             self.land(recorder)?;
         }
@@ -267,7 +282,8 @@ impl Device {
         // wgpu panics where a device is lost while it is waited for.
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), false),
+            // A lost device takes no submissions and says so only here.
+            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
             Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
         }
         let now = Instant::now();

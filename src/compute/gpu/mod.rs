@@ -33,6 +33,11 @@ impl Gpu {
     pub fn new(selection: &Selection, options: &GpuOptions) -> Result<Self> {
         Ok(Self { device: Device::open(selection, options)?, transforms: Transforms::default() })
     }
+
+    /// Gives the device up at once. Whatever is asked of it later fails as it does on a device that was lost.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
 }
 
 impl Backend for Gpu {

@@ -218,21 +218,21 @@ fn inflate(from: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
 fn unshuffle(from: &[u8], sample_bytes: usize) -> Vec<u8> {
     let samples = from.len() / sample_bytes;
     let plane = |b: usize| &from[b * samples..(b + 1) * samples];
+    let mut to = vec![0; from.len()];
     match sample_bytes {
-        1 => from.to_vec(),
-        2 => plane(0).iter().zip(plane(1)).flat_map(|(&a, &b)| [a, b]).collect(),
+        2 => {
+            let planes = plane(0).iter().zip(plane(1));
+            to.as_chunks_mut::<2>().0.iter_mut().zip(planes).for_each(|(to, (&a, &b))| *to = [a, b]);
+        }
         4 => {
-            let halves = plane(0).iter().zip(plane(1)).zip(plane(2).iter().zip(plane(3)));
-            halves.flat_map(|((&a, &b), (&c, &d))| [a, b, c, d]).collect()
+            let planes = plane(0).iter().zip(plane(1)).zip(plane(2)).zip(plane(3));
+            to.as_chunks_mut::<4>().0.iter_mut().zip(planes).for_each(|(to, (((&a, &b), &c), &d))| *to = [a, b, c, d]);
         }
         _ => {
-            let mut to = vec![0; from.len()];
             for b in 0..sample_bytes {
-                for (sample, &byte) in to.chunks_exact_mut(sample_bytes).zip(plane(b)) {
-                    sample[b] = byte;
-                }
+                to.chunks_exact_mut(sample_bytes).zip(plane(b)).for_each(|(to, &byte)| to[b] = byte);
             }
-            to
         }
     }
+    to
 }

@@ -12,14 +12,13 @@ use crate::compute::gpu::device::Device;
 use crate::compute::gpu::memory::{Array, spans};
 use crate::compute::{Direction, Error, Result};
 
-params! { first: u32, lines: u32 }
+params! { first: u32, lines: u32, columns: u32, sign: f32 }
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "fft2",
     text: include_str!("../../../../shaders/fft/fft2.wgsl"),
     example: &[
         ("SIDE", 840.0),
-        ("COLUMNS", 96.0),
         ("LINES", 1.0),
         ("THREADS", 128.0),
         ("RADIX_0", 8.0),
@@ -28,7 +27,6 @@ pub(super) static KERNEL: Kernel = Kernel {
         ("RADIX_3", 3.0),
         ("RADIX_4", 1.0),
         ("RADIX_5", 1.0),
-        ("SIGN", 1.0),
         ("SCALE", 0.1),
         ("STORE", 1680.0),
     ],
@@ -93,17 +91,21 @@ pub(in crate::compute::gpu) fn fft2(
     let (Some(row_radices), Some(column_radices)) = (radices(nx), radices(ny)) else {
         return Err(Error::UnsupportedWindow { device: device.name().to_owned(), shape });
     };
+    let sign = match direction {
+        Direction::Forward => 1.0,
+        Direction::Inverse => -1.0,
+    };
     let stack = x.0.stack(device, ny * nx)?;
-    for (side, columns, radices) in [(nx, 0, row_radices), (ny, nx, column_radices)] {
+    for (side, columns, radices) in [(nx, 1, row_radices), (ny, nx, column_radices)] {
         let twiddles = transforms.twiddles(device, side)?;
         let store = device.limits().max_compute_workgroup_storage_size.min(STORE_BYTES) as usize;
         let lines = (store / (16 * side)).clamp(1, LINES);
         let threads = (lines * side / 8).next_multiple_of(32).clamp(64, 256);
-        let constants = constants(side, columns, radices, lines, threads, direction);
+        let constants = constants(side, radices, lines, threads);
         for span in spans([&stack], count) {
             let [(x, first)] = &span.at;
             let all_lines = span.count * ny * nx / side;
-            let params = Params { first: first * (ny * nx) as u32, lines: all_lines as u32 };
+            let params = Params { first: first * (ny * nx) as u32, lines: all_lines as u32, columns: columns as u32, sign };
             let cost = 16 * (span.count * ny * nx) as u64;
             device.dispatch(&KERNEL, &constants, &params, &[&twiddles, x], all_lines.div_ceil(lines) as u64, cost)?;
         }
@@ -111,22 +113,10 @@ pub(in crate::compute::gpu) fn fft2(
     Ok(())
 }
 
-fn constants(
-    side: usize,
-    columns: usize,
-    radices: [usize; STAGES],
-    lines: usize,
-    threads: usize,
-    direction: Direction,
-) -> [(&'static str, f64); 13] {
-    let sign = match direction {
-        Direction::Forward => 1.0,
-        Direction::Inverse => -1.0,
-    };
+fn constants(side: usize, radices: [usize; STAGES], lines: usize, threads: usize) -> [(&'static str, f64); 11] {
     let radices = radices.map(|r| r as f64);
     [
         ("SIDE", side as f64),
-        ("COLUMNS", columns as f64),
         ("LINES", lines as f64),
         ("THREADS", threads as f64),
         ("RADIX_0", radices[0]),
@@ -135,7 +125,6 @@ fn constants(
         ("RADIX_3", radices[3]),
         ("RADIX_4", radices[4]),
         ("RADIX_5", radices[5]),
-        ("SIGN", sign),
         ("SCALE", 1.0 / (side as f64).sqrt()),
         ("STORE", (2 * lines * side) as f64),
     ]
