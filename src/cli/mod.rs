@@ -4,6 +4,7 @@
 //! 130 interrupted.
 
 mod compare;
+mod demo;
 mod devices;
 mod guard;
 mod image;
@@ -72,6 +73,7 @@ enum Command {
     Reconstruct(reconstruct::Args),
     Run(run::Args),
     Compare(compare::Args),
+    Demo(demo::Args),
     #[command(name = "job-file-page", hide = true)]
     Page,
 }
@@ -111,6 +113,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Reconstruct(args) => reconstruct::run(args, common),
         Command::Run(args) => run::run(args, common),
         Command::Compare(args) => compare::run(args),
+        Command::Demo(args) => demo::run(args, common),
         Command::Page => page::run(),
     }
 }

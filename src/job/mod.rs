@@ -4,6 +4,7 @@
 
 mod arrays;
 mod check;
+mod demo;
 mod describe;
 mod device;
 mod error;
@@ -19,6 +20,7 @@ mod schema;
 mod source;
 mod values;
 
+pub use demo::{Demo, Sodium};
 pub use describe::{page, template};
 pub use error::{Error, Place, Refusal};
 pub use plan::{Geometry, Plan, Scan, Tasks};
