@@ -151,7 +151,7 @@ fn ptychography_finds_the_simulated_columns_where_the_truth_has_them() {
     let made = simulated(seed, &spec).unwrap();
     let truth = &made.truth;
     let frame = ObjectFrame::enclose(&truth.positions_A, [truth.pixel_A; 2], [64; 2]).unwrap();
-    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None };
+    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None, floor: 0.0 };
     let state = State::start(frame.shape, truth.probe_hat.clone(), [64; 2], RngState::new(seed));
     let options = EpieOptions { iterations: 8, batch: 8, step_object: 0.5, step_probe: 0.0, probe_from: 0 };
     let cancel = CancelToken::default();

@@ -17,6 +17,8 @@ struct Params {
     // The detector pixel of the zero angle.
     centre_y: u32,
     centre_x: u32,
+    // Calculated amplitudes up to this are 0 but for rounding.
+    floor: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -53,7 +55,7 @@ fn modulus(
         let size = modulus_of(wave);
         // amplitude − size, times the wave's direction.
         var change = vec2f();
-        if size > 0.0 {
+        if size > params.floor {
             change = (amplitude - size) * (wave / size);
         }
         waves[at] = change;

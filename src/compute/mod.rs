@@ -73,6 +73,8 @@ pub struct DetectorLayout {
     /// One a pixel in detector order, true where it counts; `None` where all do. A pixel that does not count
     /// leaves the wave as it is.
     pub valid: Option<Vec<bool>>,
+    /// Calculated amplitudes up to this are 0 but for rounding, so their phase says nothing.
+    pub floor: f64,
 }
 
 /// The wave model that a batch is compared with.
@@ -158,7 +160,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// `out[b] = P_b · O[window of b]`.
     fn exit_wave(&self, probes: &Self::Complexes, object: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()>;
 
-    /// Replaces each wave ψ̂ by √I ψ̂/|ψ̂| − ψ̂ (0/|0| is 0; negative I is 0; 0 where a pixel does not count), and writes, for
+    /// Replaces each wave ψ̂ by √I ψ̂/|ψ̂| − ψ̂ (0/|0| is 0, up to the detector's floor; negative I is 0; 0 where a pixel does not count), and writes, for
     /// pattern id i of the batch, `metrics[2i]` = Σ(|ψ̂| − √I)² and `metrics[2i+1]` = Σ I over the pixels that count.
     /// `frames[b]` belongs to the batch's b-th position.
     fn modulus(

@@ -9,6 +9,11 @@ use super::{Error, ObjectFrame, Outcome, Result, State};
 use crate::compute::{Backend, BatchPlan, DetectorLayout, Likelihood, Model, Patterns, Update, Waves};
 use crate::run::{Event, RngState, Run, Stage};
 
+/// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
+/// and their sums). Through an empty object the dark field is such a 0: to give it counts would give it random phases, other ones on
+/// every device.
+const ROUNDING: f64 = 1e-5;
+
 /// The settings of [`epie`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpieOptions {
@@ -95,6 +100,7 @@ struct Device<B: Backend> {
 impl<B: Backend> Device<B> {
     fn new(backend: &B, frame: &ObjectFrame, detector: &DetectorLayout, options: &EpieOptions, state: &State) -> Result<Self> {
         let (window, object) = (frame.window[0] * frame.window[1], frame.shape[0] * frame.shape[1]);
+        let brightest = state.probe_hat.iter().map(|p| p.norm()).fold(0.0, f64::max);
         let batch = options.batch.clamp(1, frame.positions_px.len().max(1));
         let update = |len| -> Result<Update<B>> {
             Ok(Update { numerator: backend.complex_zeros(len)?, denominator: backend.real_zeros(len)?, peak: backend.real_zeros(1)? })
@@ -105,7 +111,7 @@ impl<B: Backend> Device<B> {
                 object_shape: frame.shape,
                 probe_hat: backend.complexes(&state.probe_hat)?,
                 window: frame.window,
-                detector: backend.detector(detector)?,
+                detector: backend.detector(&DetectorLayout { floor: ROUNDING * brightest, ..detector.clone() })?,
             },
             work: Waves { probes: backend.complex_zeros(batch * window)?, waves: backend.complex_zeros(batch * window)? },
             object_update: update(object)?,
@@ -146,7 +152,7 @@ impl<B: Backend> Device<B> {
 }
 
 /// The numbers 0..n in random order, and the random stream after them.
-fn shuffled(n: usize, rng: RngState) -> (Vec<u32>, RngState) {
+pub fn shuffled(n: usize, rng: RngState) -> (Vec<u32>, RngState) {
     let mut generator = rng.generator();
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut generator);

@@ -6,7 +6,7 @@ mod field;
 mod frame;
 mod state;
 
-pub use epie::{EpieOptions, epie};
+pub use epie::{EpieOptions, epie, shuffled};
 pub use error::Error;
 pub use field::{PhaseScan, amplitude, phase, phase_in_scan_frame};
 pub use frame::ObjectFrame;

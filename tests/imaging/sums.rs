@@ -108,7 +108,11 @@ fn the_centre_of_mass_equals_a_naive_one() {
 fn the_images_do_not_depend_on_how_the_pass_is_cut_into_blocks() {
     let mut rng = fresh();
     for dtype in DTYPES {
-        let (plan, values) = example(dtype, &mut rng);
+        let (plan, mut values) = example(dtype, &mut rng);
+        if dtype == SampleType::F32 {
+            // Numbers so unlike that the order of their sum shows.
+            values.iter_mut().for_each(|v| *v = (4.0 * *v).exp());
+        }
         let whole = made(&plan, dtype, &values, 256);
         for block in [64, 128, 192] {
             assert!(made(&plan, dtype, &values, block) == whole, "{dtype:?} in blocks of {block}");

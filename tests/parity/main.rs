@@ -2,6 +2,8 @@
 //!
 //! Without an adapter the tests are ignored, unless RONCHI_REQUIRE_GPU=1. RONCHI_TEST_SEED=n repeats a failed run.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "clippy knows no tests without libtest's harness")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod fft;

@@ -81,7 +81,7 @@ fn modulus(gpu: &Gpu, seed: u64) {
             *wave = Default::default();
         }
         let valid = masked.then(|| (0..pixels).map(|_| rng.random_range(0..10) > 0).collect());
-        let layout = DetectorLayout { shape, centre: [rng.random_range(0..60), rng.random_range(0..63)], valid };
+        let layout = DetectorLayout { shape, centre: [rng.random_range(0..60), rng.random_range(0..63)], valid, floor: 0.3 };
         let run = engines!(gpu, |engine| {
             let mut out = engine.complexes(&waves).unwrap();
             let mut metrics = engine.real_zeros(4 * BATCH).unwrap();

@@ -33,7 +33,7 @@ fn verbs(gpu: &Gpu, seed: u64) {
         object: complexes(&mut rng, OBJECT[0] * OBJECT[1]),
         probe_hat: complexes(&mut rng, PIXELS),
         frames: Arc::new(frames(&mut rng, SampleType::U16, WINDOW, BATCH, 5)),
-        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid: None },
+        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid: None, floor: 0.0 },
     };
     let verbs = engines!(gpu, |engine| run(engine, &input, true));
     let kernels = engines!(gpu, |engine| run(engine, &input, false));

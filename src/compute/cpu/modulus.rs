@@ -40,6 +40,7 @@ pub(super) fn modulus_window<R: Scalar>(wave: PartMut<R>, frames: &CpuFrames, b:
 #[inline(always)]
 fn modulus_rows<R: Scalar, P: Pixel>(mut wave: PartMut<R>, frame: &[u8], detector: &DetectorLayout, scale: R) -> [R; 2] {
     let [ny, nx] = detector.shape;
+    let floor = R::of(detector.floor);
     let [cy, cx] = detector.centre;
     let mut total = [R::zero(); 2];
     for ky in 0..ny {
@@ -49,8 +50,8 @@ fn modulus_rows<R: Scalar, P: Pixel>(mut wave: PartMut<R>, frame: &[u8], detecto
         for (columns, span) in [(0..nx - cx, cx..nx), (nx - cx..nx, 0..cx)] {
             let wave = wave.range(ky * nx + columns.start..ky * nx + columns.end);
             let sums = match &detector.valid {
-                None => modulus_span(wave, &counts[span], scale),
-                Some(valid) => modulus_masked(wave, &counts[span.clone()], &valid[y * nx..][span], scale),
+                None => modulus_span(wave, &counts[span], scale, floor),
+                Some(valid) => modulus_masked(wave, &counts[span.clone()], &valid[y * nx..][span], scale, floor),
             };
             total[0] += sums[0];
             total[1] += sums[1];
@@ -63,20 +64,20 @@ fn modulus_rows<R: Scalar, P: Pixel>(mut wave: PartMut<R>, frame: &[u8], detecto
 const SUMS: usize = 16;
 
 #[inline(always)]
-fn modulus_span<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], scale: R) -> [R; 2] {
+fn modulus_span<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], scale: R, floor: R) -> [R; 2] {
     let (mut misfit, mut power) = ([R::zero(); SUMS], [R::zero(); SUMS]);
     let (re, re_tail) = wave.re.as_chunks_mut::<SUMS>();
     let (im, im_tail) = wave.im.as_chunks_mut::<SUMS>();
     let (counts, counts_tail) = counts.as_chunks::<SUMS>();
     for ((re, im), counts) in re.iter_mut().zip(im).zip(counts) {
         for i in 0..SUMS {
-            let (m, p) = modulus_pixel(&mut re[i], &mut im[i], counts[i].real(), scale);
+            let (m, p) = modulus_pixel(&mut re[i], &mut im[i], counts[i].real(), scale, floor);
             misfit[i] += m;
             power[i] += p;
         }
     }
     for ((re, im), count) in re_tail.iter_mut().zip(im_tail).zip(counts_tail) {
-        let (m, p) = modulus_pixel(re, im, count.real(), scale);
+        let (m, p) = modulus_pixel(re, im, count.real(), scale, floor);
         misfit[0] += m;
         power[0] += p;
     }
@@ -84,11 +85,11 @@ fn modulus_span<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], scale: R) -
 }
 
 /// The same where some pixels do not count.
-fn modulus_masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[bool], scale: R) -> [R; 2] {
+fn modulus_masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[bool], scale: R, floor: R) -> [R; 2] {
     let mut sums = [R::zero(); 2];
     for (((re, im), count), valid) in wave.re.iter_mut().zip(wave.im).zip(counts).zip(valid) {
         if *valid {
-            let (misfit, power) = modulus_pixel(re, im, count.real(), scale);
+            let (misfit, power) = modulus_pixel(re, im, count.real(), scale, floor);
             sums[0] += misfit;
             sums[1] += power;
         } else {
@@ -100,10 +101,10 @@ fn modulus_masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[
 
 /// One pixel: (|ψ̂| − √I)² and I.
 #[inline(always)]
-fn modulus_pixel<R: Scalar>(re: &mut R, im: &mut R, intensity: R, scale: R) -> (R, R) {
+fn modulus_pixel<R: Scalar>(re: &mut R, im: &mut R, intensity: R, scale: R, floor: R) -> (R, R) {
     let intensity = if intensity > R::zero() { intensity } else { R::zero() };
     let (amplitude, modulus) = (intensity.sqrt(), (*re * *re + *im * *im).sqrt());
-    let factor = if modulus > R::zero() { (amplitude / modulus - R::one()) * scale } else { R::zero() };
+    let factor = if modulus > floor { (amplitude / modulus - R::one()) * scale } else { R::zero() };
     *re *= factor;
     *im *= factor;
     ((modulus - amplitude) * (modulus - amplitude), intensity)

@@ -47,6 +47,7 @@ pub struct GpuDetector {
     pub(super) centre: [usize; 2],
     /// One bit a pixel, set where it counts.
     pub(super) valid: Array,
+    pub(super) floor: f32,
 }
 
 /// A detector set in device memory.
@@ -173,7 +174,8 @@ impl GpuDetector {
             let counts = layout.valid.as_ref().is_none_or(|v| v[p]);
             valid[p / 32] |= u32::from(counts) << (p % 32);
         }
-        Ok(Self { shape: layout.shape, centre: layout.centre, valid: Array::of(device, "the detector's mask", &valid, 1)? })
+        let valid = Array::of(device, "the detector's mask", &valid, 1)?;
+        Ok(Self { shape: layout.shape, centre: layout.centre, valid, floor: layout.floor as f32 })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::compute::gpu::arrays::{FrameStack, GpuBatch, GpuComplexes, GpuDetecto
 use crate::compute::gpu::device::Device;
 use crate::compute::gpu::memory::spans;
 
-params! { count: u32, first_wave: u32, first_frame: u32, ids: u32, centre_y: u32, centre_x: u32 }
+params! { count: u32, first_wave: u32, first_frame: u32, ids: u32, centre_y: u32, centre_x: u32, floor: f32 }
 
 pub(super) static KERNEL: Kernel = Kernel {
     name: "modulus",
@@ -40,6 +40,7 @@ pub(in crate::compute::gpu) fn modulus(
             ids: batch.ids() + span.first as u32,
             centre_y: detector.centre[0] as u32,
             centre_x: detector.centre[1] as u32,
+            floor: detector.floor,
         };
         let cost = span.count as u64 * (16 * batch.pixels() as u64 + frames.frame_bytes());
         let buffers = [frame_words, &valid, &lists, waves, &metrics];
