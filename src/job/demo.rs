@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::{Error, pictures};
 use crate::compute::cpu::Cpu;
 use crate::output::{
     self, Array, ArrayData, Axis, ColorMap, Column, Datacube, Frame, Look, ResultFile, Results, Ring, Table, write_datacube,
@@ -15,22 +15,7 @@ use crate::simulate::{self, Simulated, Spec, Truth};
 const DATA: &str = "na3ni2sbo6.h5";
 const TRUTH: &str = "truth.emd";
 const JOB: &str = "job.toml";
-
-const JOB_TEXT: &str = "\
-# The demonstration's job. What is not said here, the data file says.
-
-[data]
-path = \"na3ni2sbo6.h5\"
-
-[optics]
-defocus_A = 100
-
-[ptychography]
-iterations = 5
-
-[output]
-path = \"result.emd\"
-";
+const RESULT: &str = "result.emd";
 
 /// A sodium column's phase is its mean within this distance.
 const COLUMN_RADIUS_A: f64 = 0.5;
@@ -71,7 +56,7 @@ impl Demo {
         std::fs::create_dir_all(folder).map_err(failed)?;
         write_datacube(&folder.join(DATA), force, &datacube(&simulated))?;
         write_truth(&folder.join(TRUTH), force, &simulated.truth)?;
-        std::fs::write(folder.join(JOB), JOB_TEXT).map_err(failed)?;
+        std::fs::write(folder.join(JOB), job_text(&simulated.spec)).map_err(failed)?;
         for name in [DATA, TRUTH, JOB] {
             run.emit(Event::Written { path: folder.join(name) });
         }
@@ -86,7 +71,7 @@ impl Demo {
     /// Looks up each sodium column of the truth in the reconstructed phase: those with all their atoms first. Draws a picture with a ring around
     /// each column that misses some, and says where it is.
     pub fn judge(&self, force: bool) -> Result<(Vec<Sodium>, PathBuf), Error> {
-        let phase = Results::open(&self.folder.join("result.emd"))?.array("ptychography/phase_scan")?;
+        let phase = Results::open(&self.folder.join(RESULT))?.array("ptychography/phase_scan")?;
         let values = phase.data.reals().unwrap_or_default();
         let field = Field { shape: [phase.shape[0], phase.shape[1]], pixel: phase.axes[0].step, values: &values };
         let mut phases: BTreeMap<(u32, u32), Vec<f64>> = BTreeMap::new();
@@ -102,9 +87,10 @@ impl Demo {
         let sodium: Vec<Sodium> = phases.iter().rev().map(|(&(atoms, sites), found)| Sodium::of(atoms, sites, found)).collect();
 
         // A range in which sodium can be told apart, however bright antimony is.
-        let full = sodium.first().map_or(1.0, |group| group.mean);
-        let look = Look { map: ColorMap::Gray, range: Some((-0.5 * full, 1.5 * full)) };
-        let picture = self.folder.join("result_images").join("missing_sodium.png");
+        let (full, least) = (sodium.first().map_or(1.0, |s| s.mean), sodium.last().map_or(0.0, |s| s.mean));
+        let spread = (full - least).abs().max(0.05);
+        let look = Look { map: ColorMap::Gray, range: Some((least - spread, full + spread)) };
+        let picture = pictures::folder(&self.folder.join(RESULT)).join("missing_sodium.png");
         write_png_with_rings(&picture, force, &Array { path: "missing_sodium".to_owned(), ..phase }, look, &rings)?;
         Ok((sodium, picture))
     }
@@ -148,6 +134,18 @@ impl Field<'_> {
         }
         (count > 0.0).then(|| sum / count)
     }
+}
+
+/// A job of what the data file does not say.
+fn job_text(spec: &Spec) -> String {
+    let defocus = spec.optics.aberrations.terms.iter().find(|term| (term.n, term.m) == (1, 0)).map_or(0.0, |c10| -c10.magnitude_A);
+    format!(
+        "# The demonstration's job. What is not said here, the data file says.\n\n\
+         [data]\npath = \"{DATA}\"\n\n\
+         [optics]\ndefocus_A = {defocus}\n\n\
+         [ptychography]\niterations = 5\n\n\
+         [output]\npath = \"{RESULT}\"\n"
+    )
 }
 
 fn datacube(simulated: &Simulated) -> Datacube {

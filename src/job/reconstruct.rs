@@ -93,7 +93,8 @@ pub(super) fn run<B: Backend>(
             ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
         }
     };
-    let layout = DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid };
+    let layout =
+        DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid, floor: 0.0 };
     let state = State::start(frame.shape, probe_hat, window, run.rng);
     let settings = &job.ptychography;
     let outcome = match settings.algorithm.value {
