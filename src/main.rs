@@ -1,1 +1,5 @@
-fn main() {}
+//! Parse, run, exit code: all of it in [`ronchi::cli`].
+
+fn main() -> std::process::ExitCode {
+    ronchi::cli::main()
+}

@@ -1,1 +1,29 @@
-//! Job files: schema, plan, run.
+//! Job files: schema, plan, run. Emits events, prints nothing.
+//!
+//! A [`Job`] is what was written and typed; [`Plan`] is a job that fits its data; [`Prepared`] is a plan that can run.
+
+mod arrays;
+mod check;
+mod demo;
+mod describe;
+mod device;
+mod error;
+mod facts;
+mod images;
+mod measure;
+mod memory;
+mod pictures;
+mod plan;
+mod reconstruct;
+mod run;
+mod schema;
+mod source;
+mod values;
+
+pub use demo::{Demo, Sodium};
+pub use describe::{page, template};
+pub use error::{Error, Place, Refusal};
+pub use plan::{Geometry, Plan, Scan, Tasks};
+pub use run::{Prepared, open};
+pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
+pub use values::{Algorithm, Annulus, Coefficients, DetectorList, DetectorSpec, Pair, Reference};

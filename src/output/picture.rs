@@ -32,12 +32,46 @@ impl Look {
     }
 }
 
+/// A ring around something in an image, in pixels of the image; the middle of the first pixel is 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ring {
+    /// (row, col).
+    pub centre: [f64; 2],
+    pub radius: f64,
+    pub color: [u8; 3],
+}
+
+impl Ring {
+    /// `pixel` is the size of an image's pixel on the canvas.
+    fn draw(&self, canvas: &mut Canvas, origin: [usize; 2], place: &Place, pixel: [f64; 2], line: usize) {
+        let centre = [0, 1].map(|a| (self.centre[a] + 0.5) * pixel[a]);
+        let radius = self.radius * pixel[0].min(pixel[1]);
+        let reach = |a: usize, size: usize| {
+            let last = (centre[a] + radius + line as f64).ceil().clamp(0.0, size as f64) as usize;
+            (centre[a] - radius - line as f64).floor().max(0.0) as usize..last
+        };
+        for y in reach(0, place.height) {
+            for x in reach(1, place.width) {
+                let away = (y as f64 + 0.5 - centre[0]).hypot(x as f64 + 0.5 - centre[1]);
+                if (away - radius).abs() <= line as f64 {
+                    canvas.set(origin[0] + y, origin[1] + x, self.color);
+                }
+            }
+        }
+    }
+}
+
 /// Writes a picture of a real image (y, x).
 ///
 /// Each pixel of the image is a rectangle of one colour, enlarged by an integer where pixels are square. The scale bar lies
 /// below the image, where it hides nothing. A `<` or `>` at the colour bar says that there are values beyond its end.
 pub fn write_png(path: &Path, force: bool, array: &Array, look: Look) -> Result<PathBuf> {
-    let picture = render(array, look)?;
+    write_png_with_rings(path, force, array, look, &[])
+}
+
+/// The same with rings drawn over the image.
+pub fn write_png_with_rings(path: &Path, force: bool, array: &Array, look: Look, rings: &[Ring]) -> Result<PathBuf> {
+    let picture = render(array, look, rings)?;
     let claim = Claim::new(path, force)?;
     let write = || -> std::result::Result<(), png::EncodingError> {
         let size = |n: usize| u32::try_from(n).map_err(|_| png::EncodingError::LimitsExceeded);
@@ -73,7 +107,7 @@ pub(super) fn robust_range(values: &[f64]) -> (f64, f64) {
     (low, *high)
 }
 
-fn render(array: &Array, look: Look) -> Result<Canvas> {
+fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
     let (rows, columns, values) = array.image()?;
     let (low, high) = contrast(&values, look);
     let place = Place::of(rows, columns, &array.axes[0], &array.axes[1]);
@@ -107,6 +141,10 @@ fn render(array: &Array, look: Look) -> Result<Canvas> {
             let t = (row[x * columns / place.width] - low) / (high - low);
             canvas.set(top + y, left + x, look.map.color(t));
         }
+    }
+    let pixel = [place.height as f64 / rows as f64, place.width as f64 / columns as f64];
+    for ring in rings {
+        ring.draw(&mut canvas, [top, left], &place, pixel, s);
     }
 
     frame(&mut canvas, [top, bar_left], [place.height, bar_width], s);

@@ -203,7 +203,7 @@ fn descend(from: &Group, parts: &[&str], node: Option<&str>) -> hdf5::Result<Gro
 }
 
 /// The tags that make a group an EMD object.
-fn tag(group: &Location, kind: &str, class: &str) -> hdf5::Result<()> {
+pub(super) fn tag(group: &Location, kind: &str, class: &str) -> hdf5::Result<()> {
     hdf::write_text(group, "emd_group_type", kind)?;
     hdf::write_text(group, "python_class", class)
 }

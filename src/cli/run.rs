@@ -1,0 +1,26 @@
+//! `ronchi run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Common;
+use super::session::{self, Session};
+use crate::job::Tasks;
+
+/// Run whole jobs, one after the other: images, and ptychography where a job has that section
+#[derive(clap::Args)]
+#[command(after_help = "Example: ronchi run monday.toml tuesday.toml\n\nAll jobs are checked before the first begins.")]
+pub(super) struct Args {
+    #[arg(value_name = "JOB", required = true)]
+    jobs: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
+    let mut jobs = Vec::new();
+    for path in &args.jobs {
+        let job = session::read_job(path, &common.sets, None, common)?;
+        let tasks = Tasks { images: true, ptychography: job.ptychography.section.is_some() };
+        jobs.push((job, tasks));
+    }
+    Session::new(common)?.run(jobs)
+}

@@ -1,0 +1,160 @@
+//! Results as the arrays of a result file: where each lies, in which frame and unit.
+
+use num_complex::{Complex32, Complex64};
+
+use crate::imaging::{Image, Images};
+use crate::optics::ScanGrid;
+use crate::output::{Array, ArrayData, Attr, Axis, Frame};
+use crate::ptycho::{self, ObjectFrame, State};
+
+const LENGTH: &str = "Å";
+
+/// A virtual image, along the scan; `step_A` (y, x) where it is known.
+pub(super) fn image(image: &Image, images: &Images, step_A: Option<[f64; 2]>) -> Array {
+    let mut extra = vec![("incident".to_owned(), Attr::Number(images.incident))];
+    if let Some(dose) = images.dose_e_per_A2 {
+        extra.push(("dose_e_per_A2".to_owned(), Attr::Number(dose)));
+    }
+    if let Some([inner, outer]) = image.range {
+        let unit = images.sampling_unit.name();
+        extra.push((format!("inner_{unit}"), Attr::Number(inner)));
+        extra.push((format!("outer_{unit}"), Attr::Number(outer)));
+        extra.push(("coverage".to_owned(), Attr::Number(image.coverage)));
+    }
+    if let Some(k) = image.k {
+        extra.push(("k".to_owned(), Attr::Number(k)));
+    }
+    if image.name == "com_y" || image.name == "com_x" {
+        extra.push(("component".to_owned(), Attr::Text("along the detector's axis, relative to the zero angle".to_owned())));
+    }
+    let (unit, step) = step_A.map_or(("px", [1.0; 2]), |step| (LENGTH, step));
+    Array {
+        path: format!("images/{}", image.name),
+        shape: images.scan_shape.to_vec(),
+        data: ArrayData::F64(image.values.clone()),
+        axes: vec![Axis::new("y", unit, 0.0, step[0]), Axis::new("x", unit, 0.0, step[1])],
+        units: image.unit.to_owned(),
+        frame: Frame::Scan,
+        to_scan: step_A.map(|[y, x]| [[y, 0.0, 0.0], [0.0, x, 0.0]]),
+        extra,
+    }
+}
+
+/// The mean pattern, on the detector.
+pub(super) fn mean_pattern(images: &Images) -> Array {
+    let [y, x] = images.centre_px;
+    let (unit, scale) = images.mrad_per_px.map_or(("px", [1.0; 2]), |scale| ("mrad", scale));
+    Array {
+        path: "images/mean_pattern".to_owned(),
+        shape: images.frame_shape.to_vec(),
+        data: ArrayData::F64(images.pattern.clone()),
+        axes: vec![Axis::new("ky", unit, -y * scale[0], scale[0]), Axis::new("kx", unit, -x * scale[1], scale[1])],
+        units: "counts".to_owned(),
+        frame: Frame::Detector,
+        to_scan: None,
+        extra: vec![("centre_px".to_owned(), Attr::Numbers(vec![y, x]))],
+    }
+}
+
+/// All that a reconstruction writes. `grid` turns the object's axes into the scan's; with `cropped` there is a field of the scan to
+/// crop the phase to. The last array is the one to look at.
+pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid, cropped: bool, probe: &[Complex64]) -> Vec<Array> {
+    let pixel = frame.pixel_A;
+    let plane = |name: &str, data: ArrayData, units: &str| {
+        let first = frame.first_pixel_A();
+        Array {
+            path: format!("ptychography/{name}"),
+            shape: frame.shape.to_vec(),
+            data,
+            axes: vec![Axis::new("y", LENGTH, first[0], pixel[0]), Axis::new("x", LENGTH, first[1], pixel[1])],
+            units: units.to_owned(),
+            frame: Frame::Object,
+            to_scan: Some(to_scan(grid, pixel, first)),
+            extra: Vec::new(),
+        }
+    };
+    let phase = ptycho::phase(state, frame);
+    let mut arrays = vec![
+        plane("object", complex(&state.object), ""),
+        plane("phase", real(&phase), "rad"),
+        plane("amplitude", real(&ptycho::amplitude(state)), ""),
+        probe_array(probe, frame, grid),
+        listed("positions", vec![frame.positions_px.len(), 2], positions_A(frame), ["position", "component"], LENGTH, Frame::Object),
+    ];
+    let errors = state.errors.clone();
+    if !errors.is_empty() {
+        arrays.push(Array {
+            path: "ptychography/error".to_owned(),
+            shape: vec![errors.len()],
+            data: ArrayData::F64(errors),
+            axes: vec![Axis::new("iteration", "", 1.0, 1.0)],
+            units: String::new(),
+            frame: Frame::None,
+            to_scan: None,
+            extra: Vec::new(),
+        });
+    }
+    if cropped {
+        let scan = ptycho::phase_in_scan_frame(&phase, frame, grid);
+        arrays.push(Array {
+            path: "ptychography/phase_scan".to_owned(),
+            shape: scan.shape.to_vec(),
+            data: real(&scan.phase),
+            axes: vec![Axis::new("y", LENGTH, 0.0, scan.pixel_A[0]), Axis::new("x", LENGTH, 0.0, scan.pixel_A[1])],
+            units: "rad".to_owned(),
+            frame: Frame::Scan,
+            to_scan: Some([[scan.pixel_A[0], 0.0, 0.0], [0.0, scan.pixel_A[1], 0.0]]),
+            extra: Vec::new(),
+        });
+    }
+    arrays
+}
+
+/// The probe in real space, (mode, y, x), its optic axis in the window's middle.
+fn probe_array(probe: &[Complex64], frame: &ObjectFrame, grid: &ScanGrid) -> Array {
+    let first = [0, 1].map(|a| -((frame.window[a] / 2) as f64) * frame.pixel_A[a]);
+    Array {
+        path: "ptychography/probe".to_owned(),
+        shape: vec![1, frame.window[0], frame.window[1]],
+        data: complex(probe),
+        axes: vec![
+            Axis::index("mode"),
+            Axis::new("y", LENGTH, first[0], frame.pixel_A[0]),
+            Axis::new("x", LENGTH, first[1], frame.pixel_A[1]),
+        ],
+        units: "sqrt(electrons)".to_owned(),
+        frame: Frame::Object,
+        to_scan: Some(to_scan(grid, frame.pixel_A, first)),
+        extra: Vec::new(),
+    }
+}
+
+fn listed(name: &str, shape: Vec<usize>, values: Vec<f64>, axes: [&str; 2], units: &str, frame: Frame) -> Array {
+    Array {
+        path: format!("ptychography/{name}"),
+        shape,
+        data: ArrayData::F64(values),
+        axes: axes.map(Axis::index).to_vec(),
+        units: units.to_owned(),
+        frame,
+        to_scan: None,
+        extra: Vec::new(),
+    }
+}
+
+fn positions_A(frame: &ObjectFrame) -> Vec<f64> {
+    frame.positions_px.iter().flat_map(|p| [0, 1].map(|a| (p[a] - frame.origin_px[a]) * frame.pixel_A[a])).collect()
+}
+
+/// Pixel (row, col) of the object's frame to (y, x) in Å of the scan's; the first pixel lies at `first` Å.
+fn to_scan(grid: &ScanGrid, pixel: [f64; 2], first: [f64; 2]) -> [[f64; 3]; 2] {
+    grid.object_to_scan().map(|[a, b]| [a * pixel[0], b * pixel[1], a * first[0] + b * first[1]])
+}
+
+fn real(values: &[f64]) -> ArrayData {
+    ArrayData::F32(values.iter().map(|&x| x as f32).collect())
+}
+
+fn complex(values: &[Complex64]) -> ArrayData {
+    ArrayData::Complex32(values.iter().map(|z| Complex32::new(z.re as f32, z.im as f32)).collect())
+}

@@ -1,0 +1,120 @@
+//! What can be wrong with a job, each in one sentence: what, where, what was expected and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::values::Reference;
+use crate::{compute, data, imaging, output, ptycho, simulate};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A line of a job file, counted from 1.
+    Line { file: Arc<str>, line: usize },
+    /// The command line.
+    Typed,
+    /// The data file; where in it.
+    File(String),
+    /// The schema's default.
+    Default,
+    /// Measured from the frames; how.
+    Measured(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line { file, line } => write!(f, "{file}, line {line}"),
+            Self::Typed => write!(f, "command line"),
+            Self::File(place) => write!(f, "data file, {place}"),
+            Self::Default => write!(f, "default"),
+            Self::Measured(how) => write!(f, "measured, {how}"),
+        }
+    }
+}
+
+/// A value that is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub place: Place,
+    pub key: String,
+    pub found: String,
+    pub expected: String,
+    /// A sentence that says what to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, key, found, expected, remedy } = self;
+        write!(f, "{place}: {key} is {found}, expected {expected}. {remedy}")
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Invalid(Box::new(refusal))
+    }
+}
+
+/// An error of the job room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("cannot read the job file {}: {why}. Check the path and its permissions.", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("{place}: not valid TOML: {why}. Write `key = value` lines under a [section]; text stands in double quotes.")]
+    Syntax { place: Place, why: String },
+    #[error("--set {text} is not of the form section.key=value, such as --set optics.voltage_kV=300.")]
+    Assignment { text: String },
+    #[error("{place}: unknown {kind} {name}; {nearest}.")]
+    Unknown { place: Place, kind: &'static str, name: String, nearest: String },
+    #[error("{place}: {key} is {found}, expected {expected}.")]
+    Mistyped { place: Place, key: String, found: String, expected: String },
+    #[error("{0}")]
+    Invalid(Box<Refusal>),
+    #[error("{key} is not known: {why}. Write it under [{}] of the job file or type --set {key}={example}.", section_of(key))]
+    Missing { key: &'static str, why: String, example: &'static str },
+    #[error("{reference} ({key}) has the shape {found:?}, expected {expected}. Check which part of the data is used.")]
+    Shape { key: &'static str, reference: Reference, found: Vec<usize>, expected: String },
+    #[error("{} is the data file: give output.path another name.", path.display())]
+    OutputIsInput { path: PathBuf },
+    #[error("interrupted: nothing was written to {}.", path.display())]
+    Interrupted { path: PathBuf },
+    #[error("{} could not be {done}: {why}.", path.display())]
+    Files { path: PathBuf, done: &'static str, why: String },
+    #[error(transparent)]
+    Compute(#[from] compute::Error),
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    #[error(transparent)]
+    Imaging(#[from] imaging::Error),
+    #[error(transparent)]
+    Ptycho(#[from] ptycho::Error),
+    #[error(transparent)]
+    Output(#[from] output::Error),
+    #[error(transparent)]
+    Simulate(#[from] simulate::Error),
+}
+
+fn section_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+impl Error {
+    /// 2: the job, or the way it was called, has to change. 1: the input or the run failed. 130: interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted { .. } => 130,
+            Self::Files { .. } => 1,
+            Self::Compute(e) => e.exit_code(),
+            Self::Data(e) => e.exit_code(),
+            Self::Imaging(e) => e.exit_code(),
+            Self::Ptycho(e) => e.exit_code(),
+            Self::Output(e) => e.exit_code(),
+            Self::Simulate(e) => e.exit_code(),
+            _ => 2,
+        }
+    }
+}

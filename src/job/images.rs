@@ -1,0 +1,70 @@
+//! The virtual images of a job.
+
+use super::plan::Plan;
+use super::schema::Job;
+use super::values::{Annulus, DetectorSpec};
+use super::{Error, arrays};
+use crate::compute::Backend;
+use crate::imaging::{self, Angle, Detector, ImagingPlan, Kind, Requested};
+use crate::output::Array;
+use crate::run::Run;
+use crate::stream::Stream;
+
+/// Makes all images in one pass.
+pub(super) fn make<B: Backend>(
+    plan: &Plan,
+    backend: &B,
+    stream: &Stream<B>,
+    valid: Option<Vec<bool>>,
+    run: &Run,
+) -> Result<Vec<Array>, Error> {
+    let asked = ImagingPlan { detectors: requested(&plan.job)?, ..geometry(&plan.job, stream.info().scan_shape, valid) };
+    let images = imaging::image(run, backend, stream, &asked)?;
+    let mut made: Vec<Array> = images.images.iter().map(|image| arrays::image(image, &images, asked.step_A)).collect();
+    made.push(arrays::mean_pattern(&images));
+    Ok(made)
+}
+
+/// What imaging has to know, with no detector.
+pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool>>) -> ImagingPlan {
+    ImagingPlan {
+        step_A: job.scan.step_A.as_ref().map(|entry| entry.value.0),
+        rotation_deg: job.scan.rotation_deg.value,
+        transpose: job.scan.transpose.value,
+        voltage_kV: job.optics.voltage_kV.as_ref().map(|entry| entry.value),
+        convergence_mrad: job.optics.convergence_mrad.as_ref().map(|entry| entry.value),
+        mrad_per_px: job.detector.mrad_per_px.as_ref().map(|entry| entry.value.0),
+        centre_px: job.detector.centre_px.as_ref().map(|entry| entry.value),
+        valid,
+        detectors: Requested::Named(Vec::new()),
+        ..ImagingPlan::new(scan_shape)
+    }
+}
+
+/// The detectors that the job asks for.
+pub(super) fn requested(job: &Job) -> Result<Requested, Error> {
+    let factor = job.images.eabf_k.as_ref().map(|entry| entry.value);
+    let mut detectors = match &job.images.detectors {
+        None => return Ok(Requested::Default),
+        Some(list) => {
+            let each = list.value.0.iter().map(|spec| match spec {
+                DetectorSpec::Named(name) => Detector::named(name),
+                DetectorSpec::Annulus(ring) => Ok(vec![annulus(ring)]),
+            });
+            each.collect::<imaging::Result<Vec<_>>>()?.concat()
+        }
+    };
+    for detector in &mut detectors {
+        if let Kind::Eabf { k } = &mut detector.kind {
+            *k = factor;
+        }
+    }
+    Ok(Requested::Named(detectors))
+}
+
+fn annulus(ring: &Annulus) -> Detector {
+    let edge = |mrad: Option<f64>, disk: Option<f64>| mrad.map(Angle::Mrad).or(disk.map(Angle::Disk));
+    let inner = edge(ring.inner_mrad, ring.inner_disk).unwrap_or(Angle::Px(0.0));
+    let outer = edge(ring.outer_mrad, ring.outer_disk).unwrap_or(Angle::Edge);
+    Detector { name: ring.name.clone(), kind: Kind::Annulus { inner, outer } }
+}

@@ -1,0 +1,47 @@
+//! What of the detector's geometry the job and the file leave open is measured from the frames.
+
+use super::plan::Plan;
+use super::schema::Entry;
+use super::values::Pair;
+use super::{Error, Place};
+use crate::compute::Backend;
+use crate::imaging;
+use crate::run::Run;
+use crate::stream::Stream;
+
+/// The detector as the work sees it.
+pub(super) struct Measured {
+    /// The zero angle (y, x).
+    pub(super) centre_px: [f64; 2],
+    /// The mean sum of a frame, if frames had to be looked at.
+    pub(super) incident: Option<f64>,
+}
+
+/// Fills in the centre and the sampling of the detector. Looks at frames only where one of them is open.
+pub(super) fn detector<B: Backend>(
+    plan: &mut Plan,
+    backend: &B,
+    stream: &Stream<B>,
+    valid: Option<&[bool]>,
+    run: &Run,
+) -> Result<Measured, Error> {
+    let (optics, detector) = (&plan.job.optics, &mut plan.job.detector);
+    let wants_sampling = detector.mrad_per_px.is_none() && optics.convergence_mrad.is_some();
+    if let (Some(centre), false) = (&detector.centre_px, wants_sampling) {
+        return Ok(Measured { centre_px: centre.value, incident: None });
+    }
+    let pixel = detector.mrad_per_px.as_ref().map_or([1.0; 2], |entry| entry.value.0);
+    let survey = imaging::survey(run, backend, stream, valid, pixel)?;
+    let disk = &survey.disk;
+    if let Some(text) = disk.warning() {
+        run.warn(text);
+    }
+    let origin = |what: &str| Place::Measured(format!("{what} of the bright-field disk in the mean of {} frames", survey.frames));
+    if let (true, Some(convergence)) = (wants_sampling, &optics.convergence_mrad) {
+        let mrad = convergence.value / disk.radius;
+        let place = origin(&format!("optics.convergence_mrad over the radius ({:.2} px)", disk.radius));
+        detector.mrad_per_px = Some(Entry { value: Pair([mrad; 2]), place });
+    }
+    let centre = detector.centre_px.get_or_insert_with(|| Entry { value: disk.centre, place: origin("the centre") });
+    Ok(Measured { centre_px: centre.value, incident: Some(survey.incident) })
+}

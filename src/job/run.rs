@@ -1,0 +1,192 @@
+//! The run of a job: file → stream → images → ptychography → result, on whatever device.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::device::Device;
+use super::plan::{Plan, Tasks};
+use super::reconstruct::{self, Inputs};
+use super::schema::Job;
+use super::{Error, Place, facts, images, measure, memory, pictures};
+use crate::compute::cpu::Cpu;
+use crate::compute::{self, Backend};
+use crate::data::{self, FrameSource, OpenOptions};
+use crate::output::{Array, Frame, Header, ResultFile, RunFacts};
+use crate::run::{CancelToken, Event, RngState, Run, Stage};
+use crate::stream::{self, Stream, StreamOptions};
+
+/// Opens the datacube of a job.
+pub fn open(job: &Job) -> Result<Box<dyn FrameSource>, Error> {
+    let data = &job.data;
+    let options = OpenOptions {
+        dataset: data.dataset.as_ref().map(|entry| entry.value.clone()),
+        scan_shape: data.scan_shape.as_ref().map(|entry| entry.value),
+        crop_scan: data.crop_scan.as_ref().map(|entry| entry.value),
+        crop_detector: data.crop_detector.as_ref().map(|entry| entry.value),
+        allow_rounding: data.allow_rounding.value,
+    };
+    Ok(data::open(job.data_path()?, &options)?)
+}
+
+/// A job that can run: its data are open, its plan is checked, its device is there, its place is claimed.
+pub struct Prepared {
+    device: Device,
+    work: Work,
+}
+
+struct Work {
+    plan: Plan,
+    inputs: Inputs,
+    source: Box<dyn FrameSource>,
+    result: ResultFile,
+    output: PathBuf,
+    force: bool,
+}
+
+impl Prepared {
+    /// Checks everything that can be checked before the work.
+    pub fn new(job: Job, tasks: Tasks, force: bool) -> Result<Self, Error> {
+        let source = open(&job)?;
+        let plan = Plan::new(job, source.info(), tasks)?;
+        let Some(output) = plan.job.output.path.as_ref().map(|entry| entry.value.clone()) else {
+            let why = "a job needs a place for its result".to_owned();
+            return Err(Error::Missing { key: "output.path", why, example: "\"result.emd\"" });
+        };
+        if same_file(&output, &source.info().path) {
+            return Err(Error::OutputIsInput { path: output });
+        }
+        if plan.images {
+            images::requested(&plan.job)?;
+        }
+        memory::check_stream(&plan.job, source.info())?;
+        let inputs = Inputs::read(&plan, source.info())?;
+        pictures::check(&plan.job.output, &output, force)?;
+        let device = Device::open(&plan.job.compute.device.value)?;
+        let result = ResultFile::create(&output, force)?;
+        Ok(Self { device, work: Work { plan, inputs, source, result, output, force } })
+    }
+
+    /// Each value of the job with its origin, a line each.
+    pub fn values(&self) -> Vec<String> {
+        let rows = self.work.plan.job.rows();
+        rows.into_iter().map(|row| format!("{}.{} = {}  ({})", row.section, row.key, row.value, row.place)).collect()
+    }
+
+    /// Where the result goes.
+    pub fn output(&self) -> &Path {
+        &self.work.output
+    }
+
+    /// Does the work and writes the result.
+    pub fn run(self, events: &(dyn Fn(Event) + Sync), cancel: &CancelToken) -> Result<(), Error> {
+        let Self { device, work } = self;
+        let job = &work.plan.job;
+        let run = Run { events, cancel, rng: RngState::new(job.ptychography.seed.value) };
+        device.tell(&job.compute.device.value, &run);
+        let output = work.output.clone();
+        let done = match device {
+            Device::Cpu => work.on(Arc::new(Cpu::<f32>::new()), "cpu", &run),
+            Device::Gpu(gpu) => {
+                let name = gpu.device_name();
+                work.on(Arc::new(*gpu), &name, &run)
+            }
+        };
+        match done {
+            Err(error) if error.exit_code() == 130 => Err(Error::Interrupted { path: output }),
+            done => done,
+        }
+    }
+}
+
+impl Work {
+    fn on<B: Backend>(self, backend: Arc<B>, device: &str, run: &Run) -> Result<(), Error> {
+        let Self { mut plan, inputs, source, result, output, force } = self;
+        let start = SystemTime::now();
+        let info = source.info().clone();
+        if plan.ptychography.is_some() && !backend.supports_window(info.frame_shape) {
+            return Err(compute::Error::UnsupportedWindow { device: backend.device_name(), shape: info.frame_shape }.into());
+        }
+        let samples = stream::survey(&*source, run)?;
+        let valid = (!samples.bad.is_empty()).then(|| samples.bad.iter().map(|bad| !bad).collect::<Vec<_>>());
+        let options = StreamOptions { memory_limit_bytes: memory::limit_bytes(&plan.job), ..StreamOptions::default() };
+        let stream = Stream::new(source, backend.clone(), options);
+        let measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
+        tell_origins(&plan, run);
+
+        let mut made = Vec::new();
+        if plan.images {
+            made.extend(images::make(&plan, &*backend, &stream, valid.clone(), run)?);
+        }
+        if let Some(needs) = &plan.ptychography {
+            made.extend(reconstruct::run(&plan, needs, inputs, &measured, valid, &backend, &stream, run)?);
+        }
+
+        let begin = Instant::now();
+        run.emit(Event::StageStarted { stage: Stage::Write, total: made.len() as u64, unit: "arrays" });
+        let input = facts::input(&info.path, run.cancel)?.ok_or(compute::Error::Interrupted)?;
+        let job = plan.resolved();
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uuid: facts::uuid(&job, &input.hash),
+            device: device.to_owned(),
+            seed: plan.job.ptychography.seed.value,
+            input: Some(input),
+            job,
+        };
+        let finished = write(result, &header, &made, start, &backend.device_name(), run)?;
+        let seen: Vec<&Array> = made.iter().filter(|array| array.shape.len() == 2 && array.frame == Frame::Scan).collect();
+        let folder = pictures::write(&plan.job.output, &output, &seen, force)?;
+        run.emit(Event::StageFinished { stage: Stage::Write, seconds: begin.elapsed().as_secs_f64() });
+        for path in std::iter::once(finished).chain(folder) {
+            run.emit(Event::Written { path });
+        }
+        Ok(())
+    }
+}
+
+fn write(mut result: ResultFile, header: &Header, arrays: &[Array], start: SystemTime, device: &str, run: &Run) -> Result<PathBuf, Error> {
+    result.header(header)?;
+    for (done, array) in arrays.iter().enumerate() {
+        result.array(array)?;
+        run.emit(Event::Progress { stage: Stage::Write, done: done as u64 + 1 });
+    }
+    let now = SystemTime::now();
+    let seconds = now.duration_since(start).map_or(0.0, |d| d.as_secs_f64());
+    let timings = serde_json::json!({ "seconds": seconds, "device": device });
+    result.run(&RunFacts {
+        start: facts::timestamp(start),
+        end: facts::timestamp(now),
+        host: facts::host(),
+        timings: timings.to_string(),
+    })?;
+    Ok(result.finish()?)
+}
+
+/// Says what the job did not: from the file, measured, assumed.
+fn tell_origins(plan: &Plan, run: &Run) {
+    let told = |kind: fn(&Place) -> bool| -> Vec<String> {
+        let asked = |section| match section {
+            "optics" | "scan" | "detector" => true,
+            "images" => plan.images,
+            "ptychography" => plan.ptychography.is_some(),
+            _ => false,
+        };
+        let rows = plan.job.rows().into_iter().filter(|row| asked(row.section) && kind(&row.place));
+        rows.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect()
+    };
+    for (origin, values) in [
+        ("from the data file", told(|place| matches!(place, Place::File(_)))),
+        ("measured", told(|place| matches!(place, Place::Measured(_)))),
+        ("assumed", told(|place| matches!(place, Place::Default))),
+    ] {
+        if !values.is_empty() {
+            run.note(format!("{origin}: {}", values.join(", ")));
+        }
+    }
+}
+
+/// Are these one file, by whatever names?
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

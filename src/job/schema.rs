@@ -1,0 +1,281 @@
+//! The job file: every key with its type, its meaning and its default, stated once.
+//!
+//! What stands here makes the reader, the defaults, `docs/job-file.md`, the file that `ronchi init` prints and the messages that
+//! refuse a wrong value.
+
+use std::path::PathBuf;
+
+use super::error::{Error, Place};
+use super::source::{self, Reader};
+use super::values::{Algorithm, Coefficients, DetectorList, JobValue, Pair, Reference};
+
+/// A value with the place where it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// A value that a job has, as TOML.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub section: &'static str,
+    pub key: &'static str,
+    pub value: toml::Value,
+    pub place: Place,
+}
+
+/// What a key has when a job does not say it, or what it could say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The value, as TOML, of a job that does not have the key.
+    Default(&'static str),
+    /// A key without a fixed default: something it might be set to.
+    Example(&'static str),
+}
+
+impl Shown {
+    pub fn toml(self) -> &'static str {
+        match self {
+            Self::Default(text) | Self::Example(text) => text,
+        }
+    }
+}
+
+/// What is to be said of a key.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDoc {
+    pub name: &'static str,
+    pub doc: &'static str,
+    /// What its value must be, to be read after "expected".
+    pub expected: &'static str,
+    pub shown: Shown,
+    /// The keys of the tables inside its value.
+    pub fields: &'static [&'static str],
+}
+
+/// A section with its keys.
+#[derive(Debug, Clone, Copy)]
+pub struct SectionDoc {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [KeyDoc],
+}
+
+/// A key's place in its section: always filled where it has a default, else optional.
+macro_rules! slot {
+    (Default $type:ty) => { Entry<$type> };
+    (Example $type:ty) => { Option<Entry<$type>> };
+    (Default = $shown:literal) => { source::default_entry($shown) };
+    (Example = $shown:literal) => { None };
+    (Default fill $entry:expr) => { $entry };
+    (Example fill $entry:expr) => { Some($entry) };
+    (Default of $slot:expr) => { Some(&$slot) };
+    (Example of $slot:expr) => { $slot.as_ref() };
+}
+
+macro_rules! sections {
+    ($(
+        $(#[doc = $about:literal])*
+        $section:ident: $Section:ident {
+            $( $(#[doc = $doc:literal])* $key:ident: $type:ty, $expected:literal, $kind:ident $shown:literal; )*
+        }
+    )*) => {
+        $(
+            $(#[doc = $about])*
+            #[derive(Debug, Clone, PartialEq)]
+            #[allow(non_snake_case)]
+            pub struct $Section {
+                /// Where the section begins, if the job has it.
+                pub section: Option<Place>,
+                $( $(#[doc = $doc])* pub $key: slot!($kind $type), )*
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { section: None, $( $key: slot!($kind = $shown), )* }
+                }
+            }
+
+            impl $Section {
+                /// Reads the key; false where the section has no such key.
+                fn assign(&mut self, key: &str, value: source::Value<'_>, reader: &Reader<'_>) -> Result<bool, Error> {
+                    match key {
+                        $( stringify!($key) => {
+                            let entry = reader.entry(concat!(stringify!($section), ".", stringify!($key)), $expected, value)?;
+                            self.$key = slot!($kind fill entry);
+                        } )*
+                        _ => return Ok(false),
+                    }
+                    Ok(true)
+                }
+
+                fn rows(&self, rows: &mut Vec<Row>) {
+                    $( if let Some(entry) = slot!($kind of self.$key) {
+                        rows.push(Row {
+                            section: stringify!($section),
+                            key: stringify!($key),
+                            value: entry.value.toml(),
+                            place: entry.place.clone(),
+                        });
+                    } )*
+                }
+            }
+        )*
+
+        /// A job: what was written or typed, and the defaults of what was not.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Job {
+            $( pub $section: $Section, )*
+        }
+
+        impl Job {
+            pub(super) fn begin(&mut self, section: &str, place: Place) -> bool {
+                match section {
+                    $( stringify!($section) => self.$section.section = Some(place), )*
+                    _ => return false,
+                }
+                true
+            }
+
+            pub(super) fn assign(&mut self, section: &str, key: &str, value: source::Value<'_>, reader: &Reader<'_>) -> Result<bool, Error> {
+                match section {
+                    $( stringify!($section) => self.$section.assign(key, value, reader), )*
+                    _ => Ok(false),
+                }
+            }
+
+            /// All values that are known, in the order of [`SECTIONS`].
+            pub fn rows(&self) -> Vec<Row> {
+                let mut rows = Vec::new();
+                $( self.$section.rows(&mut rows); )*
+                rows
+            }
+        }
+
+        /// The sections of a job file, in the order in which they are documented.
+        pub const SECTIONS: &[SectionDoc] = &[
+            $( SectionDoc {
+                name: stringify!($section),
+                doc: concat!($($about, "\n",)*),
+                keys: &[
+                    $( KeyDoc {
+                        name: stringify!($key),
+                        doc: concat!($($doc, "\n",)*),
+                        expected: $expected,
+                        shown: Shown::$kind($shown),
+                        fields: <$type as JobValue>::FIELDS,
+                    }, )*
+                ],
+            }, )*
+        ];
+    };
+}
+
+sections! {
+    /// The datacube.
+    data: Data {
+        /// The file of frames. A path in a job file is relative to the job file, one typed is relative to the current directory.
+        path: PathBuf, "a path in double quotes", Example "\"scan.h5\"";
+        /// The dataset inside the file. Needed only where a file holds several datacubes.
+        dataset: String, "the path of a dataset in double quotes", Example "\"/entry/data/data\"";
+        /// The scan's shape [rows, columns]. Needed where the file stores its frames as one list; otherwise it overrides the file.
+        scan_shape: [usize; 2], "two whole numbers [rows, columns]", Example "[64, 64]";
+        /// The part of the scan to use: first row, row after the last, first column, column after the last. By default all of it.
+        crop_scan: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 64, 0, 64]";
+        /// The part of each frame to use, in detector pixels: first row, row after the last, first column, column after the last.
+        /// By default all of it.
+        crop_detector: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 128, 0, 128]";
+        /// Round integers that a 32-bit float does not hold, instead of refusing them.
+        allow_rounding: bool, "true or false", Default "false";
+    }
+
+    /// The illumination.
+    optics: Optics {
+        /// Acceleration voltage in kV. By default from the file.
+        voltage_kV: f64, "a number of kV", Example "300";
+        /// Convergence semi-angle in mrad: the radius of the bright-field disk. By default from the file.
+        convergence_mrad: f64, "a number of mrad", Example "25";
+        /// Defocus in Å, −C10; positive is underfocus. The probe's defocus at the entrance surface of the object.
+        defocus_A: f64, "a number of Å", Default "0";
+        /// Further aberration coefficients in Krivanek's notation: magnitudes C12_A, C21_A, C23_A, C30_A, … in Å, azimuths
+        /// phi12_deg, phi21_deg, … in degrees. C10 is `defocus_A`.
+        aberrations: Coefficients, "a table of coefficients such as { C12_A = 20, phi12_deg = 45, C30_A = 1e4 }", Default "{}";
+    }
+
+    /// The scan.
+    scan: Scan {
+        /// Scan step in Å, a number or [y, x]. By default from the file.
+        step_A: Pair, "a number of Å or [y, x]", Example "0.4";
+        /// The angle in degrees from the scan's axes to the detector's:
+        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]].
+        rotation_deg: f64, "a number of degrees", Default "0";
+        /// Exchange the scan's two axes before the rotation.
+        transpose: bool, "true or false", Default "false";
+        /// Measured probe positions instead of a regular raster: a dataset of shape (N, 2), y and x in Å in the object's frame,
+        /// written `file.h5:/dataset`.
+        positions: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"positions.h5:/positions\"";
+    }
+
+    /// The detector.
+    detector: Detector {
+        /// Angle of a detector pixel in mrad, a number or [y, x]. By default from the file, or else measured: `convergence_mrad` over the
+        /// radius of the bright-field disk.
+        mrad_per_px: Pair, "a number of mrad or [y, x]", Example "0.98";
+        /// The detector pixel [y, x] of the zero angle, counted from 0 at the middle of the first pixel, after cropping. By default measured: the centre of
+        /// the bright-field disk.
+        centre_px: [f64; 2], "two numbers [y, x] in pixels", Example "[63.5, 63.5]";
+    }
+
+    /// Virtual detectors.
+    images: Images {
+        /// The images to make: names (bf, abf, eabf, adf, haadf, com, idpc, …), or rings of your own such as
+        /// `{ name = "ring", inner_mrad = 30, outer_mrad = 60 }`. Edges are angles (`inner_mrad`, `outer_mrad`) or shares of the bright-field disk's radius
+        /// (`inner_disk`, `outer_disk`). By default every detector that fits the frame.
+        detectors: DetectorList, "a list of names or tables such as [\"bf\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]",
+            Example "[\"bf\", \"idpc\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]";
+        /// The factor k of eABF = ABF − k·centre. By default the ratio of the two detectors' areas, with which vacuum is 0.
+        eabf_k: f64, "a number", Example "3";
+    }
+
+    /// Ptychography. `ronchi run` reconstructs where the job has this section, be it empty.
+    ptychography: Ptychography {
+        /// The algorithm. "epie": ePIE in mini-batches.
+        algorithm: Algorithm, "\"epie\"", Default "\"epie\"";
+        /// Passes over all patterns.
+        iterations: u32, "a whole number from 1", Default "10";
+        /// Patterns of one update.
+        batch: usize, "a whole number from 1", Default "32";
+        /// Seed of the order in which patterns are taken.
+        seed: u64, "a whole number from 0", Default "0";
+        /// Step of the object's update, above 0 and up to 2.
+        step_object: f64, "a number above 0 and up to 2", Default "0.5";
+        /// Step of the probe's update, above 0 and up to 2.
+        step_probe: f64, "a number above 0 and up to 2", Default "0.5";
+        /// The first iteration, counted from 1, that refines the probe; 0 never does.
+        probe_from: u32, "a whole number from 0", Default "1";
+        /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written
+        /// `file.h5:/dataset`.
+        probe: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"earlier.emd:/ronchi/ptychography/probe/data\"";
+    }
+
+    /// What is written.
+    output: Output {
+        /// The result file. By default the job file's name with `.emd` instead of its ending, beside it.
+        path: PathBuf, "a path in double quotes", Example "\"result.emd\"";
+        /// Also write each image as a 32-bit TIFF, into a folder beside the result.
+        tiff: bool, "true or false", Default "false";
+        /// Also write each image as a PNG with a scale bar, into a folder beside the result.
+        png: bool, "true or false", Default "true";
+    }
+
+    /// Where the work is done.
+    compute: Compute {
+        /// "auto", "cpu", "gpu", "gpu:N" or the name of an adapter as `ronchi devices` prints it. "auto" takes a GPU where there is one.
+        device: String, "a device's name in double quotes", Default "\"auto\"";
+        /// Host memory for frames in GiB. By default half of what is free. The results do not depend on it.
+        memory_limit_GiB: f64, "a number of GiB", Example "4";
+        /// Threads of the CPU. By default as many as there are processors. The results do not depend on it.
+        threads: usize, "a whole number from 1", Example "8";
+    }
+}

@@ -1,0 +1,219 @@
+//! The types that a job's values have.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::{self, DeserializeOwned, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use toml::Value;
+
+/// A type that the value of a key may have.
+pub(super) trait JobValue: DeserializeOwned {
+    /// The keys of the tables inside the value.
+    const FIELDS: &'static [&'static str] = &[];
+
+    /// The value as a job file says it.
+    fn toml(&self) -> Value;
+}
+
+macro_rules! plain {
+    ($($type:ty: |$x:ident| $toml:expr;)*) => {
+        $( impl JobValue for $type {
+            fn toml(&self) -> Value {
+                let $x = self;
+                $toml
+            }
+        } )*
+    };
+}
+
+plain! {
+    f64: |x| Value::Float(*x);
+    bool: |x| Value::Boolean(*x);
+    u32: |x| Value::Integer(i64::from(*x));
+    u64: |x| whole(*x);
+    usize: |x| whole(*x as u64);
+    String: |x| Value::String(x.clone());
+    PathBuf: |x| Value::String(x.display().to_string());
+    [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
+    [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());
+    [usize; 4]: |x| Value::Array(x.iter().map(usize::toml).collect());
+    Pair: |x| if x.0[0] == x.0[1] { x.0[0].toml() } else { x.0.toml() };
+    Reference: |x| Value::String(x.to_string());
+}
+
+/// TOML's integers have 64 bits with a sign, so what was read from one fits.
+fn whole(x: u64) -> Value {
+    Value::Integer(i64::try_from(x).unwrap_or(i64::MAX))
+}
+
+/// One number for both axes, or [y, x].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair(pub [f64; 2]);
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Both(f64),
+            Each([f64; 2]),
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Both(x) => Self([x, x]),
+            Form::Each(pair) => Self(pair),
+        })
+    }
+}
+
+/// A dataset of an HDF5 file, written `file.h5:/group/dataset`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    pub file: PathBuf,
+    pub dataset: String,
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.rfind(":/") {
+            Some(colon) if colon > 0 && colon + 2 < text.len() => {
+                Ok(Self { file: text[..colon].into(), dataset: text[colon + 1..].to_owned() })
+            }
+            _ => Err(de::Error::custom("no dataset")),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.dataset)
+    }
+}
+
+/// The reconstruction algorithms of this release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// ePIE of mini-batches.
+    Epie,
+}
+
+impl JobValue for Algorithm {
+    fn toml(&self) -> Value {
+        Value::String(
+            match self {
+                Self::Epie => "epie",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+/// Aberration coefficients under their names in Krivanek's notation.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Coefficients(pub BTreeMap<String, f64>);
+
+impl JobValue for Coefficients {
+    const FIELDS: &'static [&'static str] = &[
+        "C12_A",
+        "phi12_deg",
+        "C21_A",
+        "phi21_deg",
+        "C23_A",
+        "phi23_deg",
+        "C30_A",
+        "C32_A",
+        "phi32_deg",
+        "C34_A",
+        "phi34_deg",
+        "C41_A",
+        "phi41_deg",
+        "C43_A",
+        "phi43_deg",
+        "C45_A",
+        "phi45_deg",
+        "C50_A",
+        "C52_A",
+        "phi52_deg",
+        "C54_A",
+        "phi54_deg",
+        "C56_A",
+        "phi56_deg",
+    ];
+
+    fn toml(&self) -> Value {
+        Value::Table(self.0.iter().map(|(name, x)| (name.clone(), Value::Float(*x))).collect())
+    }
+}
+
+/// A virtual detector as a job asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DetectorSpec {
+    /// One of the detectors that have a name of their own, such as `bf`.
+    Named(String),
+    Annulus(Annulus),
+}
+
+/// A ring under a name of the user's. Each edge is an angle or a share of the bright-field disk's radius; without an
+/// inner edge it begins at the centre, without an outer one it reaches to the frame's edge.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Annulus {
+    pub name: String,
+    pub inner_mrad: Option<f64>,
+    pub outer_mrad: Option<f64>,
+    pub inner_disk: Option<f64>,
+    pub outer_disk: Option<f64>,
+}
+
+/// The `detectors` of [images].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct DetectorList(pub Vec<DetectorSpec>);
+
+impl JobValue for DetectorList {
+    const FIELDS: &'static [&'static str] = &["name", "inner_mrad", "outer_mrad", "inner_disk", "outer_disk"];
+
+    fn toml(&self) -> Value {
+        let spec = |spec: &DetectorSpec| match spec {
+            DetectorSpec::Named(name) => Value::String(name.clone()),
+            DetectorSpec::Annulus(ring) => {
+                let edges = [
+                    ("inner_mrad", ring.inner_mrad),
+                    ("outer_mrad", ring.outer_mrad),
+                    ("inner_disk", ring.inner_disk),
+                    ("outer_disk", ring.outer_disk),
+                ];
+                let edges = edges.into_iter().filter_map(|(key, x)| Some((key.to_owned(), Value::Float(x?))));
+                let name = ("name".to_owned(), Value::String(ring.name.clone()));
+                Value::Table(std::iter::once(name).chain(edges).collect())
+            }
+        };
+        Value::Array(self.0.iter().map(spec).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for DetectorSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = DetectorSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a detector's name or a table")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<DetectorSpec, E> {
+                Ok(DetectorSpec::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<DetectorSpec, A::Error> {
+                Annulus::deserialize(MapAccessDeserializer::new(map)).map(DetectorSpec::Annulus)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

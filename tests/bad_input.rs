@@ -1,0 +1,219 @@
+//! Every bad input gets one clear sentence and the right exit code, and leaves nothing behind.
+
+mod cli_support;
+
+use std::fs;
+use std::process::Command;
+
+use cli_support::{Place, Ran, ran};
+
+/// Runs the program on bad input: what it says must end in one sentence that holds each of `told`.
+fn refused(place: &Place, arguments: &[&str], code: i32, told: &[&str]) {
+    let before = place.listing();
+    let ran = place.run(arguments);
+    complains(&ran, code, told, arguments);
+    assert_eq!(place.listing(), before, "{arguments:?} left something");
+}
+
+fn complains(ran: &Ran, code: i32, told: &[&str], arguments: &[&str]) {
+    let Ran { stdout, stderr, .. } = ran;
+    assert_eq!(ran.code, code, "{arguments:?}: {stderr}");
+    assert_eq!(stdout, "", "{arguments:?}: nothing belongs on stdout");
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    assert_eq!(errors.len(), 1, "{arguments:?}: {stderr}");
+    assert_eq!(stderr.trim_end().lines().next_back(), Some(errors[0]), "{arguments:?}: the error is the last word: {stderr}");
+    assert!(errors[0].ends_with(['.', ')']), "{arguments:?}: {}", errors[0]);
+    for part in told {
+        assert!(errors[0].contains(part), "{arguments:?}: no \"{part}\" in: {}", errors[0]);
+    }
+    for noise in ["panicked", "RUST_BACKTRACE", "Err(", "Some(", "{ ", "H5", "ronchi made a mistake"] {
+        assert!(!stderr.contains(noise), "{arguments:?}: \"{noise}\" in: {stderr}");
+    }
+}
+
+#[test]
+fn a_missing_or_foreign_file_is_named() {
+    let place = Place::new();
+    place.write("notes.txt", "not a datacube, whatever its name may be");
+    fs::create_dir(place.path("folder")).unwrap();
+    let image = |file| ["image", file, "-o", "out.emd"];
+    refused(&place, &image("none.h5"), 1, &["there is no file none.h5"]);
+    refused(&place, &image("notes.txt"), 1, &["notes.txt", "not HDF5"]);
+    refused(&place, &image("folder"), 1, &["folder is a directory"]);
+    refused(&place, &["info", "none.h5"], 1, &["there is no file none.h5"]);
+    refused(&place, &["init", "notes.txt"], 1, &["not HDF5"]);
+    refused(&place, &["run", "none.toml"], 2, &["cannot read the job file none.toml"]);
+    refused(&place, &["compare", "--exact", "none.emd", "notes.txt"], 1, &["none.emd"]);
+}
+
+#[test]
+fn a_truncated_file_is_told_to_be_incomplete() {
+    let place = Place::new();
+    place.dataset("scan.h5", &[4, 4, 32, 32], &vec![1u16; 4 * 4 * 32 * 32]);
+    let bytes = fs::read(place.path("scan.h5")).unwrap();
+    for part in [bytes.len() - 100, bytes.len() / 2, 600, 20] {
+        fs::write(place.path("cut.h5"), &bytes[..part]).unwrap();
+        refused(&place, &["image", "cut.h5", "-o", "out.emd"], 1, &["cut.h5"]);
+    }
+}
+
+#[test]
+fn a_dataset_of_the_wrong_shape_is_refused_with_what_was_expected() {
+    let place = Place::new();
+    place.dataset("flat.h5", &[8, 8], &[1u16; 64]);
+    place.dataset("deep.h5", &[2, 2, 2, 8, 8], &[1u16; 512]);
+    place.dataset("empty.h5", &[0, 4, 8, 8], &[] as &[u16]);
+    place.dataset("stack.h5", &[12, 8, 8], &[1u16; 768]);
+    let image = |file| ["image", file, "-o", "out.emd", "--set", "data.dataset=/cube"];
+    refused(&place, &image("flat.h5"), 1, &["2 dimensions", "a datacube has 4"]);
+    refused(&place, &image("deep.h5"), 1, &["5 dimensions", "a datacube has 4"]);
+    refused(&place, &image("empty.h5"), 1, &["is empty"]);
+    refused(&place, &image("stack.h5"), 2, &["12 frames", "data.scan_shape"]);
+    let shaped = ["image", "stack.h5", "-o", "out.emd", "--set", "data.scan_shape=[3, 5]"];
+    refused(&place, &shaped, 2, &["data.scan_shape = [3, 5] needs 15 frames", "12"]);
+}
+
+/// 4×4 frames of 32×32 with a disk of radius 8 about (15.5, 15.5), in f32.
+fn disk() -> Vec<f32> {
+    let lit = |p: usize| ((p / 32) as f32 - 15.5).hypot((p % 32) as f32 - 15.5) < 8.0;
+    (0..16 * 1024).map(|at| if lit(at % 1024) { 20.0 } else { 0.0 }).collect()
+}
+
+#[test]
+fn samples_that_are_no_counts_are_masked_told_or_refused() {
+    let place = Place::new();
+    let image = ["image", "scan.h5", "-o", "out.emd"];
+
+    let mut many = disk();
+    many.iter_mut().step_by(97).for_each(|x| *x = f32::NAN);
+    place.dataset("scan.h5", &[4, 4, 32, 32], &many);
+    refused(&place, &image, 1, &["scan.h5: frame 0 holds NaN at detector pixel"]);
+
+    let mut infinite = disk();
+    infinite[5 * 1024..6 * 1024].fill(f32::INFINITY);
+    place.dataset("scan.h5", &[4, 4, 32, 32], &infinite);
+    refused(&place, &image, 1, &["frame 5 holds inf"]);
+
+    // A dead pixel and some negative samples are no reason to stop.
+    let mut dead = disk();
+    dead.iter_mut().skip(100).step_by(1024).for_each(|x| *x = f32::NAN);
+    dead[7] = -2.5;
+    place.dataset("scan.h5", &[4, 4, 32, 32], &dead);
+    let said = place.done(&image).stderr;
+    assert!(said.contains("warning: 0.006 % of all samples are negative, the lowest is -2.5"), "{said}");
+    assert!(said.contains("the 1 detector pixels where they occur are masked as bad"), "{said}");
+}
+
+#[test]
+fn an_all_dark_cube_is_told_to_be_dark() {
+    let place = Place::new();
+    place.dataset("ints.h5", &[4, 4, 32, 32], &[0u16; 16 * 1024]);
+    place.dataset("floats.h5", &[4, 4, 32, 32], &[0f32; 16 * 1024]);
+    refused(&place, &["image", "ints.h5", "-o", "out.emd"], 1, &["dark"]);
+    refused(&place, &["image", "floats.h5", "-o", "out.emd"], 1, &["not one of its 16 frames has a count"]);
+}
+
+#[test]
+fn a_job_that_cannot_be_right_is_refused_with_its_line() {
+    let place = Place::new();
+    place.scan();
+    let job = |text: &str, told: &[&str]| {
+        place.write("job.toml", &format!("[data]\npath = \"scan.h5\"\n{text}\n"));
+        refused(&place, &["run", "job.toml"], 2, told);
+    };
+    job("[optics]\nconvergence_mrad = 80", &["job.toml, line 4: optics.convergence_mrad is 80, expected an angle from 3.5", "to 56"]);
+    job("[optics]\nvoltage_kV = -300", &["job.toml, line 4: optics.voltage_kV is -300", "above 0"]);
+    job("[optics]\nvoltage_kv = 300", &["job.toml, line 4: unknown key optics.voltage_kv; the nearest known one is voltage_kV"]);
+    job("[ptychography]\nbatch = 0", &["job.toml, line 4: ptychography.batch is 0, expected a whole number from 1"]);
+    job("[ptychography]\nbatch = 65", &["at most the 64 patterns"]);
+    job("[ptychography]\nprobe = \"scan.h5:/datacube_root/datacube/dim0\"", &["ptychography.probe", "[2]", "(32, 32)"]);
+    job("[scan]\npositions = \"scan.h5:/datacube_root/datacube/dim0\"\n[ptychography]", &["scan.positions", "(64, 2)"]);
+    job("[images]\ndetectors = [\"bff\"]", &["bff", "Did you mean \"bf\"?"]);
+    job("[compute]\nmemory_limit_GiB = 0.0625\n[data.crop]", &["unknown key data.crop; the nearest known one is crop_scan"]);
+    job("path = \"twice\"", &["job.toml, line 3: not valid TOML"]);
+}
+
+#[test]
+fn what_only_a_run_can_see_is_told_in_a_sentence() {
+    let place = Place::new();
+    place.scan();
+    let run = |set: &str, code: i32, told: &[&str]| {
+        let arguments = ["reconstruct", "scan.h5", "-o", "out.emd", "--set", set];
+        refused(&place, &arguments, code, told);
+    };
+    run("scan.step_A=1e6", 2, &["object pixels", "scan.step_A"]);
+    run("data.crop_scan=[0, 9, 0, 8]", 2, &["data.crop_scan = [0, 9, 0, 8] does not lie inside the scan"]);
+    run("scan.positions=none.h5:/xy", 1, &["none.h5", "there is no such file"]);
+}
+
+#[test]
+fn a_device_that_does_not_exist_is_refused_with_those_that_do() {
+    let place = Place::new();
+    place.scan();
+    for device in ["gpu:99", "voodoo"] {
+        let arguments = ["image", "scan.h5", "-o", "out.emd", "--device", device];
+        refused(&place, &arguments, 2, &[&format!("no device is called \"{device}\""), "cpu"]);
+    }
+}
+
+#[test]
+fn an_existing_output_stays_unless_force_is_given() {
+    let place = Place::new();
+    place.scan();
+    let image = ["image", "scan.h5", "-o", "out.emd"];
+    place.write("out.emd", "mine");
+    refused(&place, &image, 2, &["out.emd exists already", "--force"]);
+    assert_eq!(fs::read_to_string(place.path("out.emd")).unwrap(), "mine");
+    fs::remove_file(place.path("out.emd")).unwrap();
+
+    fs::create_dir(place.path("out_images")).unwrap();
+    refused(&place, &image, 2, &["out_images exists already", "--force"]);
+    place.done(&["image", "scan.h5", "-o", "out.emd", "--force"]);
+    place.done(&["image", "scan.h5", "-o", "out.emd", "--force"]);
+    refused(&place, &["image", "scan.h5", "-o", "scan.h5", "--force"], 2, &["scan.h5 is the data file"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_the_work() {
+    let place = Place::new();
+    place.scan();
+    refused(&place, &["image", "scan.h5", "-o", "none/out.emd"], 2, &["there is no directory none"]);
+    refused(&place, &["image", "scan.h5", "-o", "."], 2, &["is a directory"]);
+    // Not even root makes files here.
+    if cfg!(target_os = "linux") {
+        let arguments = ["image", "scan.h5", "-o", "/proc/self/out.emd"];
+        let ran = place.run(&arguments);
+        complains(&ran, 1, &["nothing can be written in /proc/self"], &arguments);
+        assert!(!ran.stderr.contains("image  "), "refused only after the work: {}", ran.stderr);
+    }
+    refused(&place, &["image", "scan.h5"], 2, &["no output is named", "-o"]);
+}
+
+/// No file may grow beyond 16 KiB: to the program it is a disk that is full.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let place = Place::new();
+    place.scan();
+    let before = place.listing();
+    let script = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
+    let arguments = ["reconstruct", "scan.h5", "-o", "out.emd", "--device", "cpu", "--set", "ptychography.iterations=1"];
+    let program = place.command(&[]).get_program().to_owned();
+    let mut command = Command::new("sh");
+    command.current_dir(place.path("")).args(["-c", script]).arg(program).args(arguments);
+    complains(&ran(&mut command), 1, &["out.emd could not be written", "Nothing of it is left"], &arguments);
+    assert_eq!(place.listing(), before);
+}
+
+#[test]
+fn bad_usage_is_exit_code_2() {
+    let place = Place::new();
+    place.scan();
+    for arguments in [&["imgae", "scan.h5"][..], &["image"], &["run"], &["image", "scan.h5", "--nonsense"]] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}");
+        assert!(ran.stderr.contains("error: ") && ran.stderr.contains("Usage: "), "{}", ran.stderr);
+    }
+    refused(&place, &["image", "scan.h5", "-o", "o.emd", "--set", "batch"], 2, &["section.key=value"]);
+    refused(&place, &["compare", "scan.h5", "scan.h5"], 2, &["--exact"]);
+}

@@ -1,0 +1,232 @@
+//! The promises of the command line, through the real program.
+
+mod cli_support;
+
+use std::fs;
+use std::path::Path;
+
+use cli_support::Place;
+use ronchi::output::{Attr, Results};
+
+const JOB: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[ptychography]\niterations = 2\nbatch = 8\n";
+
+fn place_with_job() -> Place {
+    let place = Place::new();
+    place.scan();
+    place.write("job.toml", JOB);
+    place
+}
+
+fn job_of(result: &Path) -> String {
+    match Results::open(result).unwrap().attr("job") {
+        Some(Attr::Text(text)) => text,
+        other => panic!("the result has the job {other:?}"),
+    }
+}
+
+#[test]
+fn every_command_has_a_help_that_ends_with_an_example() {
+    let place = Place::new();
+    for command in ["devices", "info", "init", "image", "reconstruct", "run", "compare", "demo"] {
+        let ran = place.done(&[command, "--help"]);
+        let example = ran.stdout.find(&format!("Example: ronchi {command}"));
+        assert!(example.is_some_and(|at| at > ran.stdout.find("Options:").unwrap()), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_job_becomes_a_result_with_its_pictures() {
+    let place = place_with_job();
+    let ran = place.done(&["run", "job.toml"]);
+    assert_eq!(ran.stdout, "", "words go to stderr");
+    assert!(ran.stderr.contains("written  job.emd\nwritten  job_images\n"), "{}", ran.stderr);
+    let result = Results::open(&place.path("job.emd")).unwrap();
+    for path in ["images/bf", "images/abf", "images/eabf", "images/adf", "images/com_y", "images/com_x", "images/idpc"] {
+        let image = result.array(path).unwrap();
+        assert_eq!((&image.shape[..], image.axes[0].step, image.axes[0].units.as_str()), (&[8, 8][..], 0.8, "Å"), "{path}");
+    }
+    assert_eq!(result.array("images/idpc").unwrap().units, "rad");
+    for path in ["object", "phase", "amplitude", "phase_scan", "probe", "positions", "error"] {
+        result.array(&format!("ptychography/{path}")).unwrap();
+    }
+    assert_eq!(result.array("ptychography/error").unwrap().shape, [2]);
+    for picture in ["bf.png", "idpc.png", "phase_scan.png"] {
+        assert!(place.path("job_images").join(picture).is_file(), "{picture}");
+    }
+}
+
+#[test]
+fn iterations_are_told_in_lines_off_a_terminal_and_quiet_tells_nothing() {
+    let place = place_with_job();
+    let said = place.done(&["reconstruct", "job.toml"]).stderr;
+    let line = said.lines().find(|line| line.starts_with("iteration 2/2  error 0.")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.ends_with(" s"), "{line}");
+    assert!(!said.contains('\u{1b}'), "no control sequences off a terminal");
+    assert!(said.contains("assumed: ") && said.contains("scan.rotation_deg = 0"), "{said}");
+    assert!(said.contains("measured: detector.centre_px"), "{said}");
+    let quiet = place.done(&["run", "job.toml", "--force", "--quiet"]);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn the_same_job_gives_the_same_result_whatever_threads_and_memory() {
+    let place = place_with_job();
+    place.done(&["run", "job.toml"]);
+    let other = ["compute.threads=1", "compute.memory_limit_GiB=0.07", "output.path=other.emd"];
+    place.done(&["run", "job.toml", "--set", other[0], "--set", other[1], "--set", other[2]]);
+    let same = place.done(&["compare", "--exact", "job.emd", "other.emd"]);
+    assert_eq!(same.stdout, "");
+    assert!(same.stderr.contains("are the same"));
+
+    place.done(&["run", "job.toml", "--set", "output.path=third.emd", "--set", "ptychography.seed=5"]);
+    let differ = place.run(&["compare", "--exact", "job.emd", "third.emd"]);
+    assert_eq!(differ.code, 1);
+    assert!(differ.stdout.contains("/ronchi/ptychography/object"), "{}", differ.stdout);
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["compare", "--exact", "--json", "job.emd", "third.emd"]).stdout).unwrap();
+    assert_eq!(json["same"], false);
+}
+
+#[test]
+fn the_job_in_a_result_makes_that_result_again() {
+    let place = place_with_job();
+    place.done(&["run", "job.toml"]);
+    let job = job_of(&place.path("job.emd"));
+    assert!(job.contains("voltage_kV = 300.0  # data file, dataset `accelerating_voltage_kV`"), "{job}");
+    assert!(job.contains("# measured, the centre of the bright-field disk"), "{job}");
+    place.write("again.toml", &job);
+    place.done(&["run", "again.toml"]);
+    let [first, again] = ["job.emd", "again.emd"].map(|name| Results::open(&place.path(name)).unwrap());
+    for path in first.arrays().iter().filter(|path| path.starts_with("images")) {
+        assert_eq!(first.array(path).unwrap(), again.array(path).unwrap(), "{path}");
+    }
+}
+
+#[test]
+fn reconstruct_and_run_reconstruct_alike() {
+    let place = place_with_job();
+    place.done(&["run", "job.toml"]);
+    place.done(&["reconstruct", "job.toml", "-o", "phase.emd"]);
+    let [run, alone] = ["job.emd", "phase.emd"].map(|name| Results::open(&place.path(name)).unwrap().array("ptychography/object").unwrap());
+    assert_eq!(run, alone);
+}
+
+#[test]
+fn images_come_from_a_data_file_alone() {
+    let place = place_with_job();
+    let ran = place.done(&["image", "scan.h5", "-o", "i.emd", "-d", "bf,com", "--set", "output.png=false", "--set", "output.tiff=true"]);
+    assert_eq!(Results::open(&place.path("i.emd")).unwrap().arrays(), ["images/bf", "images/com_x", "images/com_y", "images/mean_pattern"]);
+    assert!(place.path("i_images/bf.tiff").is_file() && !place.path("i_images/bf.png").exists(), "{}", ran.stderr);
+    let ring = "images.detectors=[\"adf\", { name = \"ring\", inner_disk = 1, outer_mrad = 40 }]";
+    place.done(&["image", "scan.h5", "-o", "r.emd", "--set", ring]);
+    let ring = Results::open(&place.path("r.emd")).unwrap().array("images/ring").unwrap();
+    assert!(ring.extra.contains(&("inner_mrad".to_owned(), Attr::Number(25.0))), "{:?}", ring.extra);
+    assert!(ring.extra.contains(&("outer_mrad".to_owned(), Attr::Number(40.0))), "{:?}", ring.extra);
+}
+
+#[test]
+fn a_probe_of_an_earlier_result_starts_a_later_one() {
+    let place = place_with_job();
+    place.done(&["reconstruct", "job.toml"]);
+    let probe = "ptychography.probe=job.emd:/ronchi/ptychography/probe/data";
+    place.done(&["reconstruct", "job.toml", "-o", "next.emd", "--set", probe]);
+    let error = |name: &str| Results::open(&place.path(name)).unwrap().array("ptychography/error").unwrap().data.reals().unwrap()[0];
+    assert!(error("next.emd") < error("job.emd"), "{} is not below {}", error("next.emd"), error("job.emd"));
+}
+
+#[test]
+fn measured_positions_stand_for_the_raster() {
+    let place = place_with_job();
+    place.done(&["reconstruct", "job.toml"]);
+    // The raster's own positions, from the first result.
+    let positions = "scan.positions=job.emd:/ronchi/ptychography/positions/data";
+    place.done(&["reconstruct", "job.toml", "-o", "listed.emd", "--set", positions]);
+    let object = |name: &str| Results::open(&place.path(name)).unwrap().array("ptychography/object").unwrap().data.complexes();
+    let (raster, listed) = (object("job.emd"), object("listed.emd"));
+    assert_eq!(raster.len(), listed.len());
+    let far = raster.iter().zip(&listed).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max);
+    // Positions are stored in Å and turned back into pixels: the last bits may differ.
+    assert!(far < 1e-3, "objects differ by {far}");
+}
+
+#[test]
+fn a_job_file_from_init_runs_after_what_it_asks_for_is_known() {
+    let place = place_with_job();
+    let text = place.done(&["init", "scan.h5"]).stdout;
+    assert!(text.contains("convergence_mrad = 25.0  # from the data file, dataset `convergence_semiangle_mrad`"), "{text}");
+    place.write("init.toml", &text);
+    place.done(&["run", "init.toml", "--set", "ptychography.iterations=1"]);
+    assert!(place.path("init.emd").is_file());
+}
+
+#[test]
+fn programs_can_read_what_is_printed() {
+    let place = place_with_job();
+    let info: serde_json::Value = serde_json::from_str(&place.done(&["info", "scan.h5", "--json"]).stdout).unwrap();
+    assert_eq!(info["scan_shape"], serde_json::json!([8, 8]));
+    assert_eq!(info["calibration"]["voltage_kV"]["value"], 300.0);
+    let devices: serde_json::Value = serde_json::from_str(&place.done(&["devices", "--json"]).stdout).unwrap();
+    assert!(devices["cpu_threads"].as_u64().unwrap() >= 1);
+    let info = place.done(&["info", "scan.h5"]).stdout;
+    assert!(info.contains("scan               8 × 8\n") && info.contains("frames             32 × 32, "), "{info}");
+}
+
+#[test]
+fn all_jobs_are_checked_before_the_first_begins() {
+    let place = place_with_job();
+    place.write("bad.toml", "[data]\npath = \"none.h5\"\n");
+    let ran = place.run(&["run", "job.toml", "bad.toml"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("none.h5") && !ran.stderr.contains("iteration"), "{}", ran.stderr);
+    assert!(!place.path("job.emd").exists());
+    let twice = place.run(&["run", "job.toml", "job.toml"]);
+    assert_eq!((twice.code, twice.stderr.contains("two jobs write job.emd")), (2, true), "{}", twice.stderr);
+    place.write("second.toml", JOB);
+    place.done(&["run", "job.toml", "second.toml"]);
+    assert!(place.path("job.emd").is_file() && place.path("second.emd").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_what_is_kept_and_leaves_nothing_half_written() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let place = place_with_job();
+    let before = place.listing();
+    let mut child = place.command(&["run", "job.toml", "--set", "ptychography.iterations=1000000"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("iteration 1/") {
+        line.clear();
+        assert_ne!(words.read_line(&mut line).unwrap(), 0, "the run ended before it could be interrupted");
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    words.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("error: interrupted: nothing was written to job.emd."), "{rest}");
+    assert_eq!(place.listing(), before);
+}
+
+#[test]
+fn the_demonstration_needs_no_input_and_shows_missing_sodium() {
+    let place = Place::new();
+    let ran = place.done(&["demo", "-o", "seen"]);
+    for file in ["na3ni2sbo6.h5", "truth.emd", "job.toml", "result.emd", "result_images/phase_scan.png", "result_images/missing_sodium.png"]
+    {
+        assert!(place.path("seen").join(file).is_file(), "{file}");
+    }
+    let phase = |atoms: u32| -> f64 {
+        let start = format!("{atoms} of 4 atoms");
+        let line = ran.stdout.lines().find(|line| line.trim_start().starts_with(&start)).unwrap_or_else(|| panic!("{}", ran.stdout));
+        line.split_whitespace().nth(4).unwrap().parse().unwrap()
+    };
+    assert!(phase(4) > phase(2) && phase(2) > phase(0), "{}", ran.stdout);
+    let again = place.run(&["demo", "-o", "seen"]);
+    assert_eq!(again.code, 2);
+    assert!(again.stderr.contains("seen exists already"), "{}", again.stderr);
+    // The job that it leaves is one to start from.
+    fs::copy(place.path("seen/job.toml"), place.path("seen/mine.toml")).unwrap();
+    place.done(&["run", "seen/mine.toml", "--set", "ptychography.iterations=1", "--set", "output.path=mine.emd"]);
+}
