@@ -22,11 +22,11 @@ fn complains(ran: &Ran, code: i32, told: &[&str], arguments: &[&str]) {
     let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
     assert_eq!(errors.len(), 1, "{arguments:?}: {stderr}");
     assert_eq!(stderr.trim_end().lines().next_back(), Some(errors[0]), "{arguments:?}: the error is the last word: {stderr}");
-    assert!(errors[0].ends_with(['.', ')']), "{arguments:?}: {}", errors[0]);
+    assert!(errors[0].ends_with(['.', '?']), "{arguments:?}: {}", errors[0]);
     for part in told {
         assert!(errors[0].contains(part), "{arguments:?}: no \"{part}\" in: {}", errors[0]);
     }
-    for noise in ["panicked", "RUST_BACKTRACE", "Err(", "Some(", "{ ", "H5", "ronchi made a mistake"] {
+    for noise in ["panicked", "RUST_BACKTRACE", "Err(", "Some(", "{ ", "ronchi made a mistake"] {
         assert!(!stderr.contains(noise), "{arguments:?}: \"{noise}\" in: {stderr}");
     }
 }

@@ -48,15 +48,19 @@ impl Plan {
     pub fn new(mut job: Job, info: &CubeInfo, tasks: Tasks) -> Result<Self, Error> {
         fill_in(&mut job, &info.calibration);
         check_frame(&job, info)?;
-        if job.ptychography.batch.value > info.frames() {
-            return Err(Refusal {
-                place: job.ptychography.batch.place.clone(),
-                key: "ptychography.batch".to_owned(),
-                found: job.ptychography.batch.value.to_string(),
-                expected: format!("at most the {} patterns of the scan", info.frames()),
-                remedy: "Take a smaller batch; 32 is a good start.".to_owned(),
+        let batch = &mut job.ptychography.batch;
+        if tasks.ptychography && batch.value > info.frames() {
+            if batch.place != Place::Default {
+                return Err(Refusal {
+                    place: batch.place.clone(),
+                    key: "ptychography.batch".to_owned(),
+                    found: batch.value.to_string(),
+                    expected: format!("at most the {} patterns of the scan", info.frames()),
+                    remedy: "Take a smaller batch; 32 is a good start.".to_owned(),
+                }
+                .into());
             }
-            .into());
+            batch.value = info.frames();
         }
         let ptychography = if tasks.ptychography { Some(geometry(&job)?) } else { None };
         Ok(Self { job, images: tasks.images, ptychography })
@@ -260,7 +264,9 @@ pub(super) mod tests {
         assert!(plan(&["detector.centre_px=[64, 3]"], false).unwrap_err().to_string().contains("a pixel of the 64 × 64 frame"));
         let ring = "images.detectors=[{ name = \"far\", inner_mrad = 60 }]";
         assert!(plan(&["optics.voltage_kV=300", ring], false).unwrap_err().to_string().contains("the angle of the frame's corner"));
-        assert!(plan(&["ptychography.batch=49"], false).unwrap_err().to_string().contains("at most the 48 patterns of the scan"));
+        let batch = ["ptychography.batch=49", "optics.voltage_kV=300", "scan.step_A=1"];
+        assert!(plan(&batch, true).unwrap_err().to_string().contains("at most the 48 patterns of the scan"));
+        assert!(plan(&batch, false).is_ok());
     }
 
     #[test]
