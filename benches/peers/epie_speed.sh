@@ -36,7 +36,7 @@ batch = $batch
 seed = 0
 step_object = 0.5
 step_probe = 0.5
-probe_from = 3
+probe_from = 1
 EOF
 
 for round in $(seq "$rounds"); do

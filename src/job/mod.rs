@@ -18,6 +18,7 @@ mod reconstruct;
 mod run;
 mod schema;
 mod source;
+mod timings;
 mod values;
 
 pub use demo::{Demo, Sodium};

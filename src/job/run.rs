@@ -8,6 +8,7 @@ use super::device::Device;
 use super::plan::{Plan, Tasks};
 use super::reconstruct::{self, Inputs};
 use super::schema::Job;
+use super::timings::Stopwatch;
 use super::{Error, Place, facts, images, measure, memory, pictures};
 use crate::compute::cpu::Cpu;
 use crate::compute::{self, Backend};
@@ -82,14 +83,19 @@ impl Prepared {
     pub fn run(self, events: &(dyn Fn(Event) + Sync), cancel: &CancelToken) -> Result<(), Error> {
         let Self { device, work } = self;
         let job = &work.plan.job;
-        let run = Run { events, cancel, rng: RngState::new(job.ptychography.seed.value) };
+        let stopwatch = Stopwatch::default();
+        let heard = |event: Event| {
+            stopwatch.hear(&event);
+            events(event);
+        };
+        let run = Run { events: &heard, cancel, rng: RngState::new(job.ptychography.seed.value) };
         device.tell(&job.compute.device.value, &run);
         let output = work.output.clone();
         let done = match device {
-            Device::Cpu => work.on(Arc::new(Cpu::<f32>::new()), "cpu", &run),
+            Device::Cpu => work.on(Arc::new(Cpu::<f32>::new()), "cpu", &run, &stopwatch),
             Device::Gpu(gpu) => {
                 let name = gpu.device_name();
-                work.on(Arc::new(*gpu), &name, &run)
+                work.on(Arc::new(*gpu), &name, &run, &stopwatch)
             }
         };
         match done {
@@ -100,7 +106,7 @@ impl Prepared {
 }
 
 impl Work {
-    fn on<B: Backend>(self, backend: Arc<B>, device: &str, run: &Run) -> Result<(), Error> {
+    fn on<B: Backend>(self, backend: Arc<B>, device: &str, run: &Run, stopwatch: &Stopwatch) -> Result<(), Error> {
         let Self { mut plan, inputs, source, result, output, force } = self;
         let start = SystemTime::now();
         let info = source.info().clone();
@@ -134,7 +140,8 @@ impl Work {
             input: Some(input),
             job,
         };
-        let finished = write(result, &header, &made, start, &backend.device_name(), run)?;
+        let timings = |seconds| stopwatch.report(seconds, &backend.device_name());
+        let finished = write(result, &header, &made, start, timings, run)?;
         let seen: Vec<&Array> = made.iter().filter(|array| array.shape.len() == 2 && array.frame == Frame::Scan).collect();
         let folder = pictures::write(&plan.job.output, &output, &seen, force)?;
         run.emit(Event::StageFinished { stage: Stage::Write, seconds: begin.elapsed().as_secs_f64() });
@@ -145,7 +152,14 @@ impl Work {
     }
 }
 
-fn write(mut result: ResultFile, header: &Header, arrays: &[Array], start: SystemTime, device: &str, run: &Run) -> Result<PathBuf, Error> {
+fn write(
+    mut result: ResultFile,
+    header: &Header,
+    arrays: &[Array],
+    start: SystemTime,
+    timings: impl Fn(f64) -> serde_json::Value,
+    run: &Run,
+) -> Result<PathBuf, Error> {
     result.header(header)?;
     for (done, array) in arrays.iter().enumerate() {
         result.array(array)?;
@@ -153,12 +167,11 @@ fn write(mut result: ResultFile, header: &Header, arrays: &[Array], start: Syste
     }
     let now = SystemTime::now();
     let seconds = now.duration_since(start).map_or(0.0, |d| d.as_secs_f64());
-    let timings = serde_json::json!({ "seconds": seconds, "device": device });
     result.run(&RunFacts {
         start: facts::timestamp(start),
         end: facts::timestamp(now),
         host: facts::host(),
-        timings: timings.to_string(),
+        timings: timings(seconds).to_string(),
     })?;
     Ok(result.finish()?)
 }
