@@ -26,7 +26,7 @@ def show_tree(node, path=""):
         here = f"{path}/{name}"
         kind = type(child).__name__
         if hasattr(child, "dims"):
-            axes = zip(child.dim_names, (d[0] for d in child.dims), (d[1] - d[0] for d in child.dims), child.dim_units)
+            axes = zip(child.dim_names, (d[0] for d in child.dims), (d[1] - d[0] if len(d) > 1 else 0 for d in child.dims), child.dim_units)
             show(here, child.data, child.units, axes)
         elif kind == "PointList":
             print(f"  {here}: {len(child.data)} points, fields {', '.join(child.fields)}")
