@@ -1,6 +1,7 @@
 //! The real program in a folder of its own.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
