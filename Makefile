@@ -3,6 +3,9 @@
 #
 # One profile serves everything, so that the libraries are built once. scripts/setup installs what the build needs and the machine lacks.
 
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -ec
+
 CARGO = PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo
 
 .PHONY: demo test setup setup-test

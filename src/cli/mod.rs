@@ -13,6 +13,7 @@ mod init;
 mod interrupt;
 mod page;
 mod progress;
+mod quiet;
 mod reconstruct;
 mod run;
 mod session;
@@ -85,6 +86,7 @@ struct Usage(String);
 
 /// The program.
 pub fn main() -> ExitCode {
+    quiet::quiet_drivers();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

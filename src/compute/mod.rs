@@ -173,7 +173,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     ) -> Result<()>;
 
     /// Gathers, tile by tile of the batch's touched tiles, `numerator = Σ_b P_b* Δψ_b` and `denominator = Σ_b |P_b|²` (object-shaped arrays;
-    /// in touched tiles overwritten, elsewhere left as they are), members in the order of the plan, and `peak` = the largest denominator of the touched tiles.
+    /// overwritten in the touched tiles; what they hold elsewhere has no meaning), members in the order of the plan, and `peak` = the largest denominator of the touched tiles.
     fn object_gradient(
         &self,
         waves: &Self::Complexes,
