@@ -1,5 +1,7 @@
 //! The promises of the command line, through the real program.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
+
 mod cli_support;
 
 use std::fs;
@@ -122,6 +124,14 @@ fn images_come_from_a_data_file_alone() {
     let ring = Results::open(&place.path("r.emd")).unwrap().array("images/ring").unwrap();
     assert!(ring.extra.contains(&("inner_mrad".to_owned(), Attr::Number(25.0))), "{:?}", ring.extra);
     assert!(ring.extra.contains(&("outer_mrad".to_owned(), Attr::Number(40.0))), "{:?}", ring.extra);
+}
+
+#[test]
+fn the_factor_of_eabf_is_the_job_s() {
+    let place = place_with_job();
+    place.done(&["image", "scan.h5", "-o", "i.emd", "--set", "images.eabf_k=2.5"]);
+    let eabf = Results::open(&place.path("i.emd")).unwrap().array("images/eabf").unwrap();
+    assert!(eabf.extra.contains(&("k".to_owned(), Attr::Number(2.5))), "{:?}", eabf.extra);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::compute::DetectorSet;
 use crate::run::Event;
 
-use super::{Error, Result};
+use super::{Error, ImagingPlan, Result};
 
 /// An angle of a detector, from the zero angle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +22,8 @@ pub enum Angle {
 pub enum Kind {
     /// The sum of the pixels whose centre lies at an angle in [inner, outer).
     Annulus { inner: Angle, outer: Angle },
-    /// I_ABF − k·I_centre, [0.5, 1) and [0, 0.5) of the disk (Findlay et al., Ultramicroscopy 136 (2014) 31). By default k is the ratio of
-    /// the two masks' areas inside the disk, so that vacuum is 0.
+    /// I_ABF − k·I_centre, [0.5, 1) and [0, 0.5) of the disk (Findlay et al., Ultramicroscopy 136 (2014) 31). By default k is the
+    /// plan's, or else the ratio of the two masks' areas inside the disk, so that vacuum is 0.
     Eabf { k: Option<f64> },
     /// The centre of mass along the detector's rows, in the detector's frame, relative to the zero angle.
     ComY,
@@ -202,17 +202,23 @@ impl From<Error> for Misfit {
 }
 
 impl Layout {
-    /// Draws the masks of the requested detectors. `valid` has one flag a pixel; `scan_shape` says whether idpc can be made.
-    pub(super) fn new(geometry: &Geometry, requested: &Requested, valid: Option<&[bool]>, scan_shape: [usize; 2]) -> Result<Self> {
+    /// Draws the masks of the detectors that the plan asks for; its scan shape says whether idpc can be made.
+    pub(super) fn new(geometry: &Geometry, plan: &ImagingPlan) -> Result<Self> {
+        let (valid, scan_shape) = (plan.valid.as_deref(), plan.scan_shape);
         let pixels = geometry.shape[0] * geometry.shape[1];
         let bits = (0..pixels).map(|p| if valid.is_none_or(|v| v[p]) { DetectorSet::VALID } else { 0 }).collect();
         let set = DetectorSet { shape: geometry.shape, detectors: 0, bits };
         let mut layout = Self { set, images: Vec::new(), told: Vec::new() };
         let mut drawn = Vec::new();
-        let (list, by_name) = match requested {
+        let (mut list, by_name) = match &plan.detectors {
             Requested::Default => (Detector::defaults()?, false),
             Requested::Named(list) => (list.clone(), true),
         };
+        for detector in &mut list {
+            if let Kind::Eabf { k: k @ None } = &mut detector.kind {
+                *k = plan.eabf_k;
+            }
+        }
         for (k, detector) in list.iter().enumerate() {
             if list[..k].iter().any(|d| d.name == detector.name) {
                 return Err(Error::DuplicateDetector { name: detector.name.clone() });

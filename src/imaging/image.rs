@@ -110,7 +110,7 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
     let valid = plan.valid.as_deref();
     let aspect = plan.mrad_per_px.unwrap_or([1.0; 2]);
     let (geometry, centre_origin) = geometry(run, backend, patterns, plan)?;
-    let layout = Layout::new(&geometry, &plan.detectors, valid, plan.scan_shape)?;
+    let layout = Layout::new(&geometry, plan)?;
     let wants_idpc = layout.images.iter().any(|i| i.output == Output::Idpc);
     if let (Some(highpass), None, true) = (plan.highpass_inverse_A, plan.step_A, wants_idpc) {
         return Err(Error::HighpassNeedsStep { highpass });

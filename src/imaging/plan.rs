@@ -23,6 +23,8 @@ pub struct ImagingPlan {
     /// One a pixel, row-major, true where it counts; `None` where all do.
     pub valid: Option<Vec<bool>>,
     pub detectors: Requested,
+    /// The factor of eabf where its detector has none.
+    pub eabf_k: Option<f64>,
     /// What lies beyond the scan's edges for idpc.
     pub edges: Edges,
     /// Multiplies idpc's spectrum by q²/(q² + q_h²).
@@ -45,6 +47,7 @@ impl ImagingPlan {
             centre_px: None,
             valid: None,
             detectors: Requested::Default,
+            eabf_k: None,
             edges: Edges::default(),
             highpass_inverse_A: None,
             counts_per_electron: 1.0,

@@ -37,29 +37,19 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
         centre_px: job.detector.centre_px.as_ref().map(|entry| entry.value),
         valid,
         detectors: Requested::Named(Vec::new()),
+        eabf_k: job.images.eabf_k.as_ref().map(|entry| entry.value),
         ..ImagingPlan::new(scan_shape)
     }
 }
 
 /// The detectors that the job asks for.
 pub(super) fn requested(job: &Job) -> Result<Requested, Error> {
-    let factor = job.images.eabf_k.as_ref().map(|entry| entry.value);
-    let mut detectors = match &job.images.detectors {
-        None => return Ok(Requested::Default),
-        Some(list) => {
-            let each = list.value.0.iter().map(|spec| match spec {
-                DetectorSpec::Named(name) => Detector::named(name),
-                DetectorSpec::Annulus(ring) => Ok(vec![annulus(ring)]),
-            });
-            each.collect::<imaging::Result<Vec<_>>>()?.concat()
-        }
-    };
-    for detector in &mut detectors {
-        if let Kind::Eabf { k } = &mut detector.kind {
-            *k = factor;
-        }
-    }
-    Ok(Requested::Named(detectors))
+    let Some(list) = &job.images.detectors else { return Ok(Requested::Default) };
+    let each = list.value.0.iter().map(|spec| match spec {
+        DetectorSpec::Named(name) => Detector::named(name),
+        DetectorSpec::Annulus(ring) => Ok(vec![annulus(ring)]),
+    });
+    Ok(Requested::Named(each.collect::<imaging::Result<Vec<_>>>()?.concat()))
 }
 
 fn annulus(ring: &Annulus) -> Detector {
