@@ -4,6 +4,7 @@
 //! reason in their names, where these are missing.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stderr, reason = "the figures are worth reading")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -286,8 +287,9 @@ fn rotavirus(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// By how much the particles' variance exceeds what a wrong geometry leaves; measured, see the printed figures.
-const ROTAVIRUS_CONTRAST: f64 = 1.2;
+/// By how much the particles' variance exceeds what a wrong geometry leaves. Measured: 1.73 times that of the wrong rotation and 1.58 times
+/// that of the wrong defocus, the error being 1.4 % lower; an order of the patterns by another seed moves these by a few per cent.
+const ROTAVIRUS_CONTRAST: f64 = 1.4;
 
 /// The variance of the phase in the middle half of the scanned field, blurred by 15 Å: particles are 700 Å wide, their spikes 40 Å.
 fn structure(phase: &[f64], frame: &ObjectFrame) -> f64 {
