@@ -196,6 +196,19 @@ fn all_jobs_are_checked_before_the_first_begins() {
     assert!(place.path("job.emd").is_file() && place.path("second.emd").is_file());
 }
 
+/// A child that does not outlive its test.
+#[cfg(unix)]
+struct Ended(std::process::Child);
+
+#[cfg(unix)]
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // One that has ended is none to be ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_what_is_kept_and_leaves_nothing_half_written() {
