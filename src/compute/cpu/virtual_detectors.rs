@@ -1,5 +1,6 @@
 //! Kernel `virtual_detectors`: each frame's sums over all detectors, its moments, and the sum of the frames, in one pass.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::CpuFrames;
@@ -80,9 +81,11 @@ macro_rules! summed {
         impl Summed for $pixel {
             type Sum = $sum;
             type Partial = $partial;
+            #[inline(always)]
             fn partial(self) -> $partial {
                 <$partial>::from(self)
             }
+            #[inline(always)]
             fn widen(partial: $partial) -> $sum {
                 <$sum>::from(partial)
             }
@@ -110,9 +113,14 @@ trait Sum: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Mul<Ou
                 let mut pattern = vec![P::Partial::default(); pixels];
                 let mut columns = vec![P::Partial::default(); set.shape[1]];
                 let mut classes = vec![Self::default(); set.classes.len()];
-                for (k, sums) in sums.chunks_exact_mut(width).enumerate() {
-                    sum_frame::<P>(frames.frame(g * GROUP + k), set, &mut pattern, &mut columns, &mut classes, sums);
-                }
+                Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        for (k, sums) in sums.chunks_exact_mut(width).enumerate() {
+                            sum_frame::<P>(frames.frame(g * GROUP + k), set, &mut pattern, &mut columns, &mut classes, sums);
+                        }
+                    },
+                );
                 pattern
             })
             .collect();
@@ -145,6 +153,7 @@ impl Sum for f64 {
 }
 
 /// One frame: its sums over `set`'s detectors and moments into `sums`, its pixels added to `pattern`. `columns` and `classes` are work memory.
+#[inline(always)]
 fn sum_frame<P: Summed>(
     frame: &[u8],
     set: &CpuDetectorSet,
@@ -192,6 +201,7 @@ fn sum_frame<P: Summed>(
 }
 
 /// Adds a run of pixels to the sums of their columns and to the pattern.
+#[inline(always)]
 fn add_pixels<P: Summed>(pixels: &[P], columns: &mut [P::Partial], pattern: &mut [P::Partial]) {
     for ((column, pattern), &pixel) in columns.iter_mut().zip(pattern).zip(pixels) {
         let value = pixel.partial();
