@@ -27,10 +27,19 @@ fn open_file(path: &Path) -> Result<File> {
     File::open(path).map_err(|error| {
         let shown = path.display().to_string();
         if error.contains_minor(MinorErrorCode::Truncated) {
-            return Error::Truncated { path: shown, detail: format!("HDF5 says {error}") };
+            return Error::Truncated { path: shown, detail: lengths(&error.to_string()) };
         }
         Error::Hdf5 { path: shown, reason: error.to_string() }
     })
+}
+
+/// What HDF5 says of a truncated file's lengths, `eof = 600, …, stored_eof = 3614676`, in words.
+fn lengths(text: &str) -> String {
+    let after = |name: &str| text.split_once(name)?.1.split(',').next()?.trim().parse::<u64>().ok();
+    match (after(" eof = "), after("stored_eof = ")) {
+        (Some(there), Some(expected)) => format!("it has {there} of the {expected} bytes that it says it has"),
+        _ => format!("HDF5 says {text}"),
+    }
 }
 
 /// Tells what a file is that is not HDF5, before HDF5 itself says less of it.
