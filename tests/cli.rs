@@ -217,17 +217,19 @@ fn an_interrupted_run_says_what_is_kept_and_leaves_nothing_half_written() {
 
     let place = place_with_job();
     let before = place.listing();
-    let mut child = place.command(&["run", "job.toml", "--set", "ptychography.iterations=1000000"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut words = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("iteration 1/") {
-        line.clear();
-        assert_ne!(words.read_line(&mut line).unwrap(), 0, "the run ended before it could be interrupted");
+    let run = ["run", "job.toml", "--set", "ptychography.iterations=1000000"];
+    let mut child = Ended(place.command(&run).stderr(Stdio::piped()).spawn().unwrap());
+    let mut words = BufReader::new(child.0.stderr.take().unwrap());
+    let (mut said, mut at) = (String::new(), 0);
+    while !said[at..].starts_with("iteration 1/") {
+        at = said.len();
+        let more = words.read_line(&mut said).unwrap();
+        assert!(more > 0 && said.lines().count() < 100, "the run cannot be interrupted in its second iteration: {said}");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap().success());
     let mut rest = String::new();
     words.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert_eq!(child.0.wait().unwrap().code(), Some(130), "{rest}");
     assert!(rest.contains("error: interrupted: nothing was written to job.emd."), "{rest}");
     assert_eq!(place.listing(), before);
 }
