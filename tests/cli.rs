@@ -211,25 +211,29 @@ impl Drop for Ended {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_says_what_is_kept_and_leaves_nothing_half_written() {
+fn an_interrupted_run_keeps_its_whole_iterations_and_says_so() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
     let place = place_with_job();
-    let before = place.listing();
-    let mut child = place.command(&["run", "job.toml", "--set", "ptychography.iterations=1000000"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut words = BufReader::new(child.stderr.take().unwrap());
+    let child = place.command(&["run", "job.toml", "--set", "ptychography.iterations=1000000"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Ended(child);
+    let mut words = BufReader::new(child.0.stderr.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("iteration 1/") {
         line.clear();
         assert_ne!(words.read_line(&mut line).unwrap(), 0, "the run ended before it could be interrupted");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap().success());
     let mut rest = String::new();
     words.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("error: interrupted: nothing was written to job.emd."), "{rest}");
-    assert_eq!(place.listing(), before);
+    assert_eq!(child.0.wait().unwrap().code(), Some(130), "{rest}");
+    let kept = rest.split("error: interrupted after iteration ").nth(1).unwrap_or_else(|| panic!("{rest}"));
+    let finished: usize = kept.split(' ').next().unwrap().parse().unwrap();
+    assert!(finished >= 1 && kept.contains("of 1000000: job.emd holds what was finished until then."), "{rest}");
+    let results = ronchi::output::Results::open(&place.path("job.emd")).unwrap();
+    assert_eq!(results.array("ptychography/error").unwrap().shape, [finished]);
+    assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());
 }
 
 #[test]
