@@ -236,6 +236,37 @@ fn an_interrupted_run_keeps_its_whole_iterations_and_says_so() {
     assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_result_or_the_new_one() {
+    use rand::RngExt;
+    use std::time::{Duration, Instant};
+
+    let place = place_with_job();
+    let arguments = ["run", "job.toml", "--force", "--set", "ptychography.iterations=1"];
+    let clock = Instant::now();
+    place.done(&arguments);
+    let whole = clock.elapsed();
+    let result = place.path("job.emd");
+    let arrays = ronchi::output::Results::open(&result).unwrap().arrays();
+    let (mut killed, mut rng) = (0, rand::rng());
+    for _ in 0..12 {
+        let old = fs::read(&result).unwrap();
+        let mut child = Ended(place.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap());
+        // The result is written at the end: half of the kills come in the last third.
+        let from = if rng.random_bool(0.5) { 0.65 } else { 0.0 };
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * rng.random_range(from..1.05)));
+        let _ = child.0.kill();
+        killed += usize::from(child.0.wait().unwrap().code().is_none());
+        if fs::read(&result).unwrap() != old {
+            assert_eq!(ronchi::output::Results::open(&result).unwrap().arrays(), arrays);
+        }
+    }
+    assert!(killed > 0, "no run was killed before its end");
+    place.done(&arguments);
+    assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());
+}
+
 #[test]
 fn the_demonstration_needs_no_input_and_shows_missing_sodium() {
     let place = Place::new();
