@@ -3,7 +3,7 @@
 use ronchi::ptycho::ObjectFrame;
 
 /// The truth of a dataset.
-pub struct Truth {
+pub(crate) struct Truth {
     /// V·Å, (y, x).
     pub potential: Vec<f64>,
     pub shape: [usize; 2],
@@ -15,7 +15,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    pub fn read(path: &std::path::Path) -> Self {
+    pub(crate) fn read(path: &std::path::Path) -> Self {
         let file = hdf5::File::open(path).unwrap();
         let pairs = |name: &str| {
             let numbers: Vec<f64> = file.dataset(name).unwrap().read_raw().unwrap();
@@ -44,7 +44,7 @@ impl Truth {
 }
 
 /// r and R² of a phase: see the module `benches/peers/score.py` for the definitions.
-pub fn score(phase: &[f64], frame: &ObjectFrame, truth: &Truth) -> (f64, f64) {
+pub(crate) fn score(phase: &[f64], frame: &ObjectFrame, truth: &Truth) -> (f64, f64) {
     let blurred = blur(&truth.potential, truth.shape, 0.35 / truth.pixel_A);
     let bound = |pick: fn(f64, f64) -> f64, axis: usize| truth.positions_A.iter().map(|p| p[axis]).reduce(pick).unwrap();
     let low = [bound(f64::min, 0) + 1.0, bound(f64::min, 1) + 1.0];
@@ -127,7 +127,7 @@ fn without_plane(grid: &[[f64; 2]], mut values: Vec<f64>) -> Vec<f64> {
 }
 
 /// Gaussian blur of `sigma` pixels, edges repeated.
-pub fn blur(image: &[f64], shape: [usize; 2], sigma: f64) -> Vec<f64> {
+pub(crate) fn blur(image: &[f64], shape: [usize; 2], sigma: f64) -> Vec<f64> {
     let reach = (4.0 * sigma).ceil() as i64;
     let weights: Vec<f64> = (-reach..=reach).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
     let total: f64 = weights.iter().sum();

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use num_complex::Complex64;
 use rustfft::FftPlanner;
 
-pub struct Textbook {
+pub(crate) struct Textbook {
     pub window: [usize; 2],
     pub object: Vec<Complex64>,
     pub object_shape: [usize; 2],
@@ -14,7 +14,7 @@ pub struct Textbook {
 }
 
 /// Unitary 2-D transform straight along rows and columns.
-pub fn fft2(x: &[Complex64], [ny, nx]: [usize; 2], inverse: bool) -> Vec<Complex64> {
+pub(crate) fn fft2(x: &[Complex64], [ny, nx]: [usize; 2], inverse: bool) -> Vec<Complex64> {
     let mut planner = FftPlanner::new();
     let mut plan = |n| if inverse { planner.plan_fft_inverse(n) } else { planner.plan_fft_forward(n) };
     let mut out = x.to_vec();
@@ -44,7 +44,7 @@ impl Textbook {
     }
 
     /// One batch: positions in pixels of where each window's pixel N/2 sits, patterns in FFT order. Returns Σ(|ψ̂| − √I)².
-    pub fn step(&mut self, positions: &[[f64; 2]], patterns: &[Vec<f64>], steps: [f64; 2], refine_probe: bool) -> f64 {
+    pub(crate) fn step(&mut self, positions: &[[f64; 2]], patterns: &[Vec<f64>], steps: [f64; 2], refine_probe: bool) -> f64 {
         let ([ny, nx], width) = (self.window, self.object_shape[1]);
         let mut object_sum = vec![Complex64::default(); self.object.len()];
         let mut probe_power = vec![0.0; self.object.len()];
