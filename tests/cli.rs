@@ -211,27 +211,60 @@ impl Drop for Ended {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_says_what_is_kept_and_leaves_nothing_half_written() {
+fn an_interrupted_run_keeps_its_whole_iterations_and_says_so() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
     let place = place_with_job();
-    let before = place.listing();
-    let run = ["run", "job.toml", "--set", "ptychography.iterations=1000000"];
-    let mut child = Ended(place.command(&run).stderr(Stdio::piped()).spawn().unwrap());
+    let child = place.command(&["run", "job.toml", "--set", "ptychography.iterations=1000000"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Ended(child);
     let mut words = BufReader::new(child.0.stderr.take().unwrap());
-    let (mut said, mut at) = (String::new(), 0);
-    while !said[at..].starts_with("iteration 1/") {
-        at = said.len();
-        let more = words.read_line(&mut said).unwrap();
-        assert!(more > 0 && said.lines().count() < 100, "the run cannot be interrupted in its second iteration: {said}");
+    let mut line = String::new();
+    while !line.starts_with("iteration 1/") {
+        line.clear();
+        assert_ne!(words.read_line(&mut line).unwrap(), 0, "the run ended before it could be interrupted");
     }
     assert!(Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap().success());
     let mut rest = String::new();
     words.read_to_string(&mut rest).unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("error: interrupted: nothing was written to job.emd."), "{rest}");
-    assert_eq!(place.listing(), before);
+    let kept = rest.split("error: interrupted after iteration ").nth(1).unwrap_or_else(|| panic!("{rest}"));
+    let finished: usize = kept.split(' ').next().unwrap().parse().unwrap();
+    assert!(finished >= 1 && kept.contains("of 1000000: job.emd holds what was finished until then."), "{rest}");
+    let results = ronchi::output::Results::open(&place.path("job.emd")).unwrap();
+    assert_eq!(results.array("ptychography/error").unwrap().shape, [finished]);
+    assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_result_or_the_new_one() {
+    use rand::RngExt;
+    use std::time::{Duration, Instant};
+
+    let place = place_with_job();
+    let arguments = ["run", "job.toml", "--force", "--set", "ptychography.iterations=1"];
+    let clock = Instant::now();
+    place.done(&arguments);
+    let whole = clock.elapsed();
+    let result = place.path("job.emd");
+    let arrays = ronchi::output::Results::open(&result).unwrap().arrays();
+    let (mut killed, mut rng) = (0, rand::rng());
+    for _ in 0..12 {
+        let old = fs::read(&result).unwrap();
+        let mut child = Ended(place.command(&arguments).stderr(std::process::Stdio::null()).spawn().unwrap());
+        // The result is written at the end: half of the kills come in the last third.
+        let from = if rng.random_bool(0.5) { 0.65 } else { 0.0 };
+        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * rng.random_range(from..1.05)));
+        let _ = child.0.kill();
+        killed += usize::from(child.0.wait().unwrap().code().is_none());
+        if fs::read(&result).unwrap() != old {
+            assert_eq!(ronchi::output::Results::open(&result).unwrap().arrays(), arrays);
+        }
+    }
+    assert!(killed > 0, "no run was killed before its end");
+    place.done(&arguments);
+    assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());
 }
 
 #[test]

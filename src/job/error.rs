@@ -82,6 +82,8 @@ pub enum Error {
     OutputIsInput { path: PathBuf },
     #[error("interrupted: nothing was written to {}.", path.display())]
     Interrupted { path: PathBuf },
+    #[error("interrupted after iteration {iteration} of {iterations}: {} holds what was finished until then.", path.display())]
+    Stopped { path: PathBuf, iteration: u32, iterations: u32 },
     #[error("{} could not be {done}: {why}.", path.display())]
     Files { path: PathBuf, done: &'static str, why: String },
     #[error(transparent)]
@@ -106,7 +108,7 @@ impl Error {
     /// 2: the job, or the way it was called, has to change. 1: the input or the run failed. 130: interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Interrupted { .. } => 130,
+            Self::Interrupted { .. } | Self::Stopped { .. } => 130,
             Self::Files { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),

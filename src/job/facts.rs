@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use crate::output::Input;
-use crate::run::CancelToken;
 
 /// The time as ISO 8601 in UTC, to the second.
 pub(super) fn timestamp(time: SystemTime) -> String {
@@ -37,11 +36,11 @@ const WHOLE: u64 = 256 << 20;
 const STRETCHES: u64 = 1024;
 const STRETCH: u64 = 64 << 10;
 
-/// The data file with its size and hash; `None` after an interruption.
+/// The data file with its size and hash.
 ///
 /// A cube of 100 GB is not read twice for its hash: of files over 256 MiB the size and 1024 stretches of 64 KiB, evenly spread from the first
 /// byte to the last, are hashed. The hash's name says which it is.
-pub(super) fn input(path: &Path, cancel: &CancelToken) -> Result<Option<Input>, Error> {
+pub(super) fn input(path: &Path) -> Result<Input, Error> {
     let failed = |e: std::io::Error| Error::Files { path: path.to_owned(), done: "read", why: e.to_string() };
     let mut file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -53,9 +52,6 @@ pub(super) fn input(path: &Path, cancel: &CancelToken) -> Result<Option<Input>, 
         ("blake3-of-stretches", STRETCHES, STRETCH)
     };
     for n in 0..stretches {
-        if cancel.is_cancelled() {
-            return Ok(None);
-        }
         if size > WHOLE {
             let last = size - stretch;
             let place = u128::from(last) * u128::from(n) / u128::from(stretches - 1);
@@ -63,7 +59,7 @@ pub(super) fn input(path: &Path, cancel: &CancelToken) -> Result<Option<Input>, 
         }
         std::io::copy(&mut (&file).take(stretch), &mut hasher).map_err(failed)?;
     }
-    Ok(Some(Input { path: path.display().to_string(), size, hash: format!("{name}:{}", hasher.finalize()) }))
+    Ok(Input { path: path.display().to_string(), size, hash: format!("{name}:{}", hasher.finalize()) })
 }
 
 /// A UUID (version 8: made by a rule of our own) of a job and its input, so that the same work has the same one.
@@ -112,7 +108,7 @@ mod tests {
         let mut file = File::create(&path).unwrap();
         let bytes: Vec<u8> = (0..200_001).map(|i| (i % 251) as u8).collect();
         file.write_all(&bytes).unwrap();
-        let hash = |path: &Path| input(path, &CancelToken::default()).unwrap().unwrap().hash;
+        let hash = |path: &Path| input(path).unwrap().hash;
         assert_eq!(hash(&path), format!("blake3:{}", blake3::hash(&bytes)));
         file.set_len(WHOLE + 7).unwrap();
         let sparse = hash(&path);

@@ -54,6 +54,13 @@ impl Inputs {
     }
 }
 
+/// What a reconstruction came to.
+pub(super) struct Reconstructed {
+    pub(super) arrays: Vec<Array>,
+    /// The last whole iteration, where it was asked to stop before the end.
+    pub(super) stopped_after: Option<u32>,
+}
+
 /// Reconstructs the object and the probe.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and there is one caller")]
 pub(super) fn run<B: Backend>(
@@ -65,7 +72,7 @@ pub(super) fn run<B: Backend>(
     backend: &Arc<B>,
     stream: &Stream<B>,
     run: &Run,
-) -> Result<Vec<Array>, Error> {
+) -> Result<Reconstructed, Error> {
     let (job, info) = (&plan.job, stream.info());
     let window = info.frame_shape;
     let Some(mrad_per_px) = job.detector.mrad_per_px.as_ref().map(|entry| entry.value.0) else {
@@ -109,12 +116,14 @@ pub(super) fn run<B: Backend>(
             ptycho::epie(run, &**backend, stream, &frame, &layout, &options, state)?
         }
     };
-    if outcome.interrupted {
+    let finished = outcome.state.iteration;
+    if outcome.interrupted && finished == 0 {
         return Err(crate::compute::Error::Interrupted.into());
     }
     let probe = transformed(&outcome.state.probe_hat, window, Direction::Inverse)?;
     let cropped = matches!(needs.scan, Scan::Raster(_));
-    Ok(arrays::reconstruction(&outcome.state, &frame, &grid, cropped, &probe))
+    let arrays = arrays::reconstruction(&outcome.state, &frame, &grid, cropped, &probe);
+    Ok(Reconstructed { arrays, stopped_after: outcome.interrupted.then_some(finished) })
 }
 
 /// The raster of the scan; its step counts only where positions are not measured.

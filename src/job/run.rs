@@ -99,6 +99,7 @@ impl Prepared {
             }
         };
         match done {
+            Err(error @ Error::Stopped { .. }) => Err(error),
             Err(error) if error.exit_code() == 130 => Err(Error::Interrupted { path: output }),
             done => done,
         }
@@ -120,17 +121,19 @@ impl Work {
         let measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         tell_origins(&plan, run);
 
-        let mut made = Vec::new();
+        let (mut made, mut stopped_after) = (Vec::new(), None);
         if plan.images {
             made.extend(images::make(&plan, &*backend, &stream, valid.clone(), run)?);
         }
         if let Some(needs) = &plan.ptychography {
-            made.extend(reconstruct::run(&plan, needs, inputs, &measured, valid, &backend, &stream, run)?);
+            let reconstructed = reconstruct::run(&plan, needs, inputs, &measured, valid, &backend, &stream, run)?;
+            made.extend(reconstructed.arrays);
+            stopped_after = reconstructed.stopped_after;
         }
 
         let begin = Instant::now();
         run.emit(Event::StageStarted { stage: Stage::Write, total: made.len() as u64, unit: "arrays" });
-        let input = facts::input(&info.path, run.cancel)?.ok_or(compute::Error::Interrupted)?;
+        let input = facts::input(&info.path)?;
         let job = plan.resolved();
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -148,7 +151,10 @@ impl Work {
         for path in std::iter::once(finished).chain(folder) {
             run.emit(Event::Written { path });
         }
-        Ok(())
+        match stopped_after {
+            Some(iteration) => Err(Error::Stopped { path: output, iteration, iterations: plan.job.ptychography.iterations.value }),
+            None => Ok(()),
+        }
     }
 }
 
