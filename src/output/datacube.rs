@@ -92,10 +92,15 @@ fn write_calibration(group: &Group, cube: &Datacube) -> hdf5::Result<()> {
     ] {
         write_item(group, name, "number", &value)?;
     }
-    for (name, value) in [("Q_pixel_units", "mrad"), ("R_pixel_units", "A")] {
-        write_item(group, name, "string", &value.parse::<VarLenUnicode>().unwrap_or_default())?;
+    let text = |value: &str| value.parse::<VarLenUnicode>().unwrap_or_default();
+    for (name, value) in [("Q_pixel_units", "mrad"), ("R_pixel_units", "A"), ("_root_treepath", "")] {
+        write_item(group, name, "string", &text(value))?;
     }
-    Ok(())
+    // Without them py4DSTEM reads the calibration but does not apply it.
+    let targets = hdf::create_group(group, "_target_paths")?;
+    hdf::write_text(&targets, "type", "list_of_strings")?;
+    hdf::write_attr(&targets, "length", &Attr::Integer(1))?;
+    targets.new_dataset::<VarLenUnicode>().obj_track_times(false).create("0")?.write_scalar(&text("/datacube"))
 }
 
 fn write_item<T: H5Type>(group: &Group, name: &str, kind: &str, value: &T) -> hdf5::Result<()> {
