@@ -244,9 +244,12 @@ fn a_kill_at_any_moment_leaves_the_old_result_or_the_new_one() {
 
     let place = place_with_job();
     let arguments = ["run", "job.toml", "--force", "--set", "ptychography.iterations=1"];
-    let clock = Instant::now();
-    place.done(&arguments);
-    let whole = clock.elapsed();
+    let times = (0..3).map(|_| {
+        let clock = Instant::now();
+        place.done(&arguments);
+        clock.elapsed()
+    });
+    let whole = times.min().unwrap();
     let result = place.path("job.emd");
     let arrays = ronchi::output::Results::open(&result).unwrap().arrays();
     let (mut killed, mut rng) = (0, rand::rng());
