@@ -5,6 +5,8 @@ use std::f64::consts::TAU;
 
 use num_complex::Complex64;
 
+use crate::optics::fft_index;
+
 /// The side of an object tile: an update gathers tile by tile, so no two writers share a pixel.
 pub const TILE: usize = 16;
 
@@ -97,8 +99,5 @@ impl Tiles {
 
 /// e^{−2πi f s} for the n frequencies f of FFT order: multiplied to a spectrum it shifts the array by +s pixels.
 fn shift_ramp(n: usize, shift: f64) -> impl Iterator<Item = Complex64> {
-    (0..n).map(move |k| {
-        let k = if k < n.div_ceil(2) { k as f64 } else { k as f64 - n as f64 };
-        Complex64::cis(-TAU * k * shift / n as f64)
-    })
+    (0..n).map(move |k| Complex64::cis(-TAU * fft_index(k, n) * shift / n as f64))
 }

@@ -10,19 +10,19 @@ use crate::output::Array;
 use crate::run::Run;
 use crate::stream::Stream;
 
-/// Makes all images in one pass.
+/// Makes all images in one pass; with them comes the mean sum of a frame.
 pub(super) fn make<B: Backend>(
     plan: &Plan,
     backend: &B,
     stream: &Stream<B>,
     valid: Option<Vec<bool>>,
     run: &Run,
-) -> Result<Vec<Array>, Error> {
+) -> Result<(Vec<Array>, f64), Error> {
     let asked = ImagingPlan { detectors: requested(&plan.job)?, ..geometry(&plan.job, stream.info().scan_shape, valid) };
     let images = imaging::image(run, backend, stream, &asked)?;
     let mut made: Vec<Array> = images.images.iter().map(|image| arrays::image(image, &images, asked.step_A)).collect();
     made.push(arrays::mean_pattern(&images));
-    Ok(made)
+    Ok((made, images.incident))
 }
 
 /// What imaging has to know, with no detector.

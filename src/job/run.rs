@@ -118,12 +118,14 @@ impl Work {
         let valid = (!samples.bad.is_empty()).then(|| samples.bad.iter().map(|bad| !bad).collect::<Vec<_>>());
         let options = StreamOptions { memory_limit_bytes: memory::limit_bytes(&plan.job), ..StreamOptions::default() };
         let stream = Stream::new(source, backend.clone(), options);
-        let measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
+        let mut measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         tell_origins(&plan, run);
 
         let (mut made, mut stopped_after) = (Vec::new(), None);
         if plan.images {
-            made.extend(images::make(&plan, &*backend, &stream, valid.clone(), run)?);
+            let (images, incident) = images::make(&plan, &*backend, &stream, valid.clone(), run)?;
+            made.extend(images);
+            measured.incident.get_or_insert(incident);
         }
         if let Some(needs) = &plan.ptychography {
             let reconstructed = reconstruct::run(&plan, needs, inputs, &measured, valid, &backend, &stream, run)?;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use hdf5::types::VarLenUnicode;
-use hdf5::{File, Group, H5Type};
+use hdf5::{Group, H5Type};
 
-use super::result::tag;
+use super::result::{create_emd, tag};
 use super::{Attr, Claim, Error, Result, hdf};
 
 /// Frames of counts with what their file says of them.
@@ -33,18 +33,7 @@ pub fn write_datacube(path: &Path, force: bool, cube: &Datacube) -> Result<PathB
     }
     let claim = Claim::new(path, force)?;
     let write = || -> hdf5::Result<()> {
-        let file = File::with_options()
-            .with_fcpl(|p| p.obj_track_times(false))
-            // The claim holds the lock.
-            .with_fapl(|p| p.file_locking(false))
-            .create(claim.unfinished_path())?;
-        hdf::write_text(&file, "emd_group_type", "file")?;
-        hdf::write_attr(&file, "version_major", &Attr::Integer(1))?;
-        hdf::write_attr(&file, "version_minor", &Attr::Integer(0))?;
-        hdf::write_text(&file, "authoring_program", "ronchi")?;
-        hdf::write_text(&file, "authoring_user", "")?;
-        let root = hdf::create_group(&file, "datacube_root")?;
-        tag(&root, "root", "Root")?;
+        let (file, root) = create_emd(&claim, "datacube_root")?;
         write_frames(&hdf::create_group(&root, "datacube")?, cube)?;
         let bundle = hdf::create_group(&root, "metadatabundle")?;
         hdf::write_text(&bundle, "emd_group_type", "metadatabundle")?;

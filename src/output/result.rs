@@ -69,22 +69,7 @@ impl ResultFile {
     /// Claims `path`, which must not exist unless `force` is given.
     pub fn create(path: &Path, force: bool) -> Result<Self> {
         let claim = Claim::new(path, force)?;
-        let open = || -> hdf5::Result<hdf5::File> {
-            let file = hdf5::File::with_options()
-                .with_fcpl(|p| p.obj_track_times(false))
-                // The claim holds the lock.
-                .with_fapl(|p| p.file_locking(false))
-                .create(claim.unfinished_path())?;
-            hdf::write_text(&file, "emd_group_type", "file")?;
-            hdf::write_attr(&file, "version_major", &Attr::Integer(1))?;
-            hdf::write_attr(&file, "version_minor", &Attr::Integer(0))?;
-            hdf::write_text(&file, "authoring_program", "ronchi")?;
-            hdf::write_text(&file, "authoring_user", "")?;
-            let root = hdf::create_group(&file, ROOT)?;
-            tag(&root, "root", "Root")?;
-            Ok(file)
-        };
-        let file = open().map_err(|error| Error::write_hdf(path, &error))?;
+        let (file, _) = create_emd(&claim, ROOT).map_err(|error| Error::write_hdf(path, &error))?;
         Ok(Self { file, claim, arrays: Vec::new() })
     }
 
@@ -200,6 +185,23 @@ fn descend(from: &Group, parts: &[&str], node: Option<&str>) -> hdf5::Result<Gro
         };
     }
     Ok(group)
+}
+
+/// A new EMD 1.0 file in the claim's unfinished place, and its root group.
+pub(super) fn create_emd(claim: &Claim, root: &str) -> hdf5::Result<(hdf5::File, Group)> {
+    let file = hdf5::File::with_options()
+        .with_fcpl(|p| p.obj_track_times(false))
+        // The claim holds the lock.
+        .with_fapl(|p| p.file_locking(false))
+        .create(claim.unfinished_path())?;
+    hdf::write_text(&file, "emd_group_type", "file")?;
+    hdf::write_attr(&file, "version_major", &Attr::Integer(1))?;
+    hdf::write_attr(&file, "version_minor", &Attr::Integer(0))?;
+    hdf::write_text(&file, "authoring_program", "ronchi")?;
+    hdf::write_text(&file, "authoring_user", "")?;
+    let root = hdf::create_group(&file, root)?;
+    tag(&root, "root", "Root")?;
+    Ok((file, root))
 }
 
 /// The tags that make a group an EMD object.

@@ -80,7 +80,6 @@ pub fn epie<B: Backend>(
         state.rng = rng;
         state.errors.push(error);
         let seconds = clock.elapsed().as_secs_f64();
-        state.seconds.push(seconds);
         run.emit(Event::Iteration { iteration, iterations: options.iterations, error, seconds });
     }
     run.emit(Event::StageFinished { stage: Stage::Reconstruct, seconds: started.elapsed().as_secs_f64() });

@@ -19,15 +19,13 @@ pub struct State {
     pub window: [usize; 2],
     /// The normalised amplitude error Σ(|ψ̂| − √I)²/ΣI of each finished iteration.
     pub errors: Vec<f64>,
-    /// The wall time of each finished iteration.
-    pub seconds: Vec<f64>,
 }
 
 impl State {
     /// The start: an empty object, the given probe.
     pub fn start(object_shape: [usize; 2], probe_hat: Vec<Complex64>, window: [usize; 2], rng: RngState) -> Self {
         let object = vec![Complex64::new(1.0, 0.0); object_shape[0] * object_shape[1]];
-        Self { iteration: 0, rng, object, object_shape, probe_hat, window, errors: Vec::new(), seconds: Vec::new() }
+        Self { iteration: 0, rng, object, object_shape, probe_hat, window, errors: Vec::new() }
     }
 }
 
