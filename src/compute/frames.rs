@@ -106,20 +106,37 @@ pub trait Patterns<B: Backend>: Sync {
     fn pass(&self) -> Result<Box<dyn Iterator<Item = Result<DeviceBlock<B>>> + '_>>;
 }
 
-/// Which detectors each pixel of a frame belongs to.
+/// Which detectors each pixel of a frame belongs to, and what else is summed in the same pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetectorSet {
     pub shape: [usize; 2],
-    /// At most 31.
+    /// At most [`DetectorSet::MOST`].
     pub detectors: usize,
-    /// One a pixel: bit d is set where the pixel belongs to detector d; bit 31 where it counts in the total, the moments and the
-    /// mean pattern. A bad pixel has no bit.
-    pub bits: Vec<u32>,
+    /// One a pixel: bit d is set where the pixel belongs to detector d; [`DetectorSet::VALID`] where it counts in the total, the moments
+    /// and the sums of frames. A bad pixel has no bit.
+    pub bits: Vec<u64>,
+    /// Also sum Σ I·y², Σ I·x² and Σ I·y·x of each frame.
+    pub second_moments: bool,
+    /// Also make the sum of squares and the maximum of each pixel over the frames.
+    pub statistics: bool,
 }
 
 impl DetectorSet {
     /// The bit of the pixels that count in the total and the moments.
-    pub const VALID: u32 = 1 << 31;
+    pub const VALID: u64 = 1 << 63;
+    /// As many detectors fit one pass.
+    pub const MOST: usize = 63;
+
+    /// No detectors: only totals, first moments and the sum of the frames over the pixels that count (`None`: all do).
+    pub fn sums_only(shape: [usize; 2], valid: Option<&[bool]>) -> Self {
+        let bits = (0..shape[0] * shape[1]).map(|p| if valid.is_none_or(|v| v[p]) { Self::VALID } else { 0 }).collect();
+        Self { shape, detectors: 0, bits, second_moments: false, statistics: false }
+    }
+
+    /// The numbers that a frame has in [`BlockSums::frames`].
+    pub fn width(&self) -> usize {
+        self.detectors + if self.second_moments { 6 } else { 3 }
+    }
 }
 
 /// Sums that are exact where the pixels are integers.
@@ -153,8 +170,19 @@ impl Totals {
 /// What one pass of the virtual detectors over a block gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockSums {
-    /// (frame, detectors + 3): each detector's sum, then over the valid pixels Σ I, Σ I·y and Σ I·x with y and x the pixel's row and column.
+    /// (frame, [`DetectorSet::width`]): each detector's sum, then over the valid pixels Σ I, Σ I·y and Σ I·x with y and x the pixel's row and column, then, if
+    /// asked for, Σ I·y², Σ I·x² and Σ I·y·x.
     pub frames: Totals,
     /// The sum of the block's frames, one a pixel (0 where a pixel is not valid).
     pub pattern: Totals,
+    /// If [`DetectorSet::statistics`] are asked for.
+    pub statistics: Option<PixelStatistics>,
+}
+
+/// What the frames of a block do pixel by pixel (0 where a pixel is not valid).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PixelStatistics {
+    /// Σ I² over the frames. Integers are exact as long as a sum stays below 2⁶⁴.
+    pub squares: Totals,
+    pub maxima: Totals,
 }

@@ -17,7 +17,7 @@ use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles};
 pub use error::Error;
-pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, SampleType, SparseFrames, Totals};
+pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -209,7 +209,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// `probe_hat += step · numerator / peak`; nothing where the peak is 0.
     fn update_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, step: f64) -> Result<()>;
 
-    /// The sums of each frame over each detector, its total and first moments, and the sum of all the block's frames.
+    /// The sums of each frame over each detector, its total and moments, and the sum of all the block's frames (with their squares and maxima, if asked for).
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums>;
 
     // Coarse verbs.

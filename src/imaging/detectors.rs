@@ -204,10 +204,8 @@ impl From<Error> for Misfit {
 impl Layout {
     /// Draws the masks of the detectors that the plan asks for; its scan shape says whether idpc can be made.
     pub(super) fn new(geometry: &Geometry, plan: &ImagingPlan) -> Result<Self> {
-        let (valid, scan_shape) = (plan.valid.as_deref(), plan.scan_shape);
-        let pixels = geometry.shape[0] * geometry.shape[1];
-        let bits = (0..pixels).map(|p| if valid.is_none_or(|v| v[p]) { DetectorSet::VALID } else { 0 }).collect();
-        let set = DetectorSet { shape: geometry.shape, detectors: 0, bits };
+        let scan_shape = plan.scan_shape;
+        let set = DetectorSet::sums_only(geometry.shape, plan.valid.as_deref());
         let mut layout = Self { set, images: Vec::new(), told: Vec::new() };
         let mut drawn = Vec::new();
         let (mut list, by_name) = match &plan.detectors {
@@ -236,7 +234,7 @@ impl Layout {
                 Err(Misfit::Beyond(reason)) => layout.told.push(Event::Note { text: format!("{} is left out: {reason}.", detector.name) }),
             }
         }
-        const LIMIT: usize = 31;
+        const LIMIT: usize = DetectorSet::MOST;
         if drawn.len() > LIMIT {
             return Err(Error::TooManyMasks { asked: list.len(), masks: drawn.len(), limit: LIMIT });
         }
@@ -334,8 +332,8 @@ impl Layout {
             self.told.push(Event::Warning { text });
         }
         let mask = drawn.iter().position(|d| *d == [inner, outer]).unwrap_or_else(|| {
-            // Beyond the 31 bits of a pass nothing is drawn: the caller refuses.
-            let bit = 1u32.checked_shl(drawn.len() as u32).filter(|b| *b != DetectorSet::VALID).unwrap_or(0);
+            // Beyond the bits of a pass nothing is drawn: the caller refuses.
+            let bit = 1u64.checked_shl(drawn.len() as u32).filter(|b| *b != DetectorSet::VALID).unwrap_or(0);
             for p in members {
                 if self.set.bits[p] & DetectorSet::VALID != 0 {
                     self.set.bits[p] |= bit;
@@ -351,7 +349,7 @@ impl Layout {
     fn vacuum_ratio(&self, geometry: &Geometry, above: usize, below: usize) -> f64 {
         let nx = geometry.shape[1];
         let area = |mask: usize| -> f64 {
-            let members = self.set.bits.iter().enumerate().filter(|(_, b)| mask < 31 && **b >> mask & 1 != 0);
+            let members = self.set.bits.iter().enumerate().filter(|(_, b)| mask < DetectorSet::MOST && **b >> mask & 1 != 0);
             members.map(|(p, _)| geometry.share_in_disk(p / nx, p % nx)).sum()
         };
         area(above) / area(below)

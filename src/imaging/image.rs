@@ -2,15 +2,14 @@
 
 use std::time::Instant;
 
-use crate::compute::{Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, SampleType, Totals};
+use crate::compute::{Backend, DetectorSet, Patterns};
 use crate::optics::apply;
 use crate::run::{Event, Run, Stage};
 
 use super::detectors::{Geometry, Layout, Output};
+use super::pass::{self, GROUP, Pass, stop_if_cancelled};
 use super::{Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, SamplingUnit, find_disk, integrate};
 
-/// Float sums are made in groups of so many frames, so that they do not depend on the size of a block.
-const GROUP: usize = 64;
 /// The frames of a [`survey`].
 const SURVEYED: usize = 256;
 
@@ -87,9 +86,9 @@ pub fn survey<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, va
     let stage = Stage::Survey;
     let begun = Instant::now();
     run.emit(Event::StageStarted { stage, total: ids.len() as u64, unit: "frames" });
-    let bits = (0..shape[0] * shape[1]).map(|p| if valid.is_none_or(|v| v[p]) { DetectorSet::VALID } else { 0 }).collect();
-    let set = backend.detector_set(&DetectorSet { shape, detectors: 0, bits })?;
-    let mut pass = Pass::new(shape, 0, 0);
+    let set = DetectorSet::sums_only(shape, valid);
+    let mut pass = Pass::new(&set, 0);
+    let set = backend.detector_set(&set)?;
     patterns.prefetch(&ids);
     for ids in ids.chunks(GROUP) {
         stop_if_cancelled(run)?;
@@ -117,7 +116,7 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
     }
     layout.told.iter().for_each(|event| run.emit(event.clone()));
 
-    let pass = measure(run, backend, patterns, plan, &layout)?;
+    let pass = pass::run(run, backend, patterns, &layout.set, plan.scan_shape)?;
 
     let pattern = pass.mean_pattern();
     let disk = match find_disk(&pattern, shape, valid, aspect) {
@@ -162,10 +161,6 @@ fn sample(len: usize) -> Vec<u32> {
     let golden = 0.618_033_988_749_895;
     let place = |k: usize| (k as f64 + (k as f64 * golden).fract()) * len as f64 / count as f64;
     if count == len { (0..len as u32).collect() } else { (0..count).map(|k| place(k) as u32).collect() }
-}
-
-fn stop_if_cancelled(run: &Run) -> Result<()> {
-    if run.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// Where the detectors' angles lie: from the plan, and from a survey for what the plan leaves open.
@@ -242,112 +237,6 @@ fn tell_of_disk(run: &Run, plan: &ImagingPlan, geometry: &Geometry, radius_px: O
             "The disk's measured radius of {:.2} px is not the {nominal:.2} px of optics.convergence_mrad = {alpha} over detector.mrad_per_px. Check both: every angle depends on them.",
             disk.radius
         ));
-    }
-}
-
-/// The pass itself.
-fn measure<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan, layout: &Layout) -> Result<Pass> {
-    let stage = Stage::Image;
-    let begun = Instant::now();
-    run.emit(Event::StageStarted { stage, total: patterns.len() as u64, unit: "frames" });
-    let set = backend.detector_set(&layout.set)?;
-    let mut pass = Pass::new(patterns.frame_shape(), layout.set.detectors, patterns.len());
-    let one_by_one = patterns.dtype() == SampleType::F32;
-    for block in patterns.pass()? {
-        stop_if_cancelled(run)?;
-        let DeviceBlock { ids, frames } = block?;
-        if one_by_one && ids.len() > GROUP {
-            let slots: Vec<u32> = (0..ids.len() as u32).collect();
-            for (ids, slots) in ids.chunks(GROUP).zip(slots.chunks(GROUP)) {
-                pass.take(ids, &backend.virtual_detectors(&backend.gather(&frames, slots)?, &set)?);
-            }
-        } else {
-            pass.take(&ids, &backend.virtual_detectors(&frames, &set)?);
-        }
-        if let Some(frame) = pass.not_finite {
-            let at = frame as usize;
-            return Err(Error::NotFinite { frame, position: [at / plan.scan_shape[1], at % plan.scan_shape[1]] });
-        }
-        run.emit(Event::Progress { stage, done: pass.frames as u64 });
-    }
-    stop_if_cancelled(run)?;
-    run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
-    Ok(pass)
-}
-
-/// What a pass gathers.
-struct Pass {
-    detectors: usize,
-    frames: usize,
-    /// (frame, detectors + 3), as [`BlockSums::frames`].
-    sums: Vec<f64>,
-    total: f64,
-    pattern_exact: Vec<u64>,
-    pattern_float: Vec<f64>,
-    not_finite: Option<u32>,
-}
-
-impl Pass {
-    /// `keep` patterns have their sums kept; with 0 only the mean pattern is made.
-    fn new(shape: [usize; 2], detectors: usize, keep: usize) -> Self {
-        let pixels = shape[0] * shape[1];
-        let (pattern_exact, pattern_float) = (vec![0; pixels], vec![0.0; pixels]);
-        Self { detectors, frames: 0, sums: vec![0.0; keep * (detectors + 3)], total: 0.0, pattern_exact, pattern_float, not_finite: None }
-    }
-
-    fn width(&self) -> usize {
-        self.detectors + 3
-    }
-
-    fn take(&mut self, ids: &[u32], sums: &BlockSums) {
-        let width = self.width();
-        for (k, &id) in ids.iter().enumerate() {
-            let total = sums.frames.get(k * width + self.detectors);
-            self.total += total;
-            let at = id as usize * width;
-            if at + width <= self.sums.len() {
-                for (c, slot) in self.sums[at..at + width].iter_mut().enumerate() {
-                    *slot = sums.frames.get(k * width + c);
-                }
-            }
-            if !total.is_finite() {
-                self.not_finite.get_or_insert(id);
-            }
-        }
-        self.frames += ids.len();
-        match &sums.pattern {
-            Totals::Integer(values) => self.pattern_exact.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-            Totals::Float(values) => self.pattern_float.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-        }
-    }
-
-    fn mean_pattern(&self) -> Vec<f64> {
-        let n = self.frames.max(1) as f64;
-        self.pattern_exact.iter().zip(&self.pattern_float).map(|(&a, b)| (a as f64 + b) / n).collect()
-    }
-
-    fn incident(&self) -> f64 {
-        self.total / self.frames.max(1) as f64
-    }
-
-    /// Column `c` of the sums, one a pattern.
-    fn column(&self, c: usize) -> impl Iterator<Item = f64> {
-        self.sums.chunks_exact(self.width()).map(move |row| row[c])
-    }
-
-    fn totals(&self) -> impl Iterator<Item = f64> {
-        self.column(self.detectors)
-    }
-
-    /// The first pattern with no counts, and how many there are.
-    fn empty(&self) -> Option<(usize, usize)> {
-        let mut empty = self.totals().enumerate().filter(|(_, t)| *t <= 0.0).map(|(k, _)| k);
-        empty.next().map(|first| (first, 1 + empty.count()))
-    }
-
-    /// The centre of mass along axis `a` relative to `centre`, in units of `scale` a pixel; 0 where a frame has no counts.
-    fn centre_of_mass(&self, a: usize, centre: f64, scale: f64) -> Vec<f64> {
-        self.totals().zip(self.column(self.detectors + 1 + a)).map(|(t, m)| if t > 0.0 { (m / t - centre) * scale } else { 0.0 }).collect()
     }
 }
 

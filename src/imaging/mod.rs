@@ -7,6 +7,7 @@ mod disk;
 mod error;
 mod image;
 mod integrate;
+mod pass;
 mod plan;
 
 pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
