@@ -104,6 +104,17 @@ pub trait Patterns<B: Backend>: Sync {
 
     /// All patterns once, in scan order, in blocks of whole groups of 64 frames (the last may be shorter).
     fn pass(&self) -> Result<Box<dyn Iterator<Item = Result<DeviceBlock<B>>> + '_>>;
+
+    /// Hands all patterns once to `take`, until it fails: in blocks of any size, in any order and on several threads at once where that is faster, so
+    /// only for sums that do not depend on their order. With each block comes the number of its thread, below [`Patterns::visitors`].
+    fn visit(&self, take: &(dyn Fn(usize, DeviceBlock<B>) -> Result<()> + Sync)) -> Result<()> {
+        self.pass()?.try_for_each(|block| take(0, block?))
+    }
+
+    /// The threads that [`Patterns::visit`] may use at once.
+    fn visitors(&self) -> usize {
+        1
+    }
 }
 
 /// Which detectors each pixel of a frame belongs to, and what else is summed in the same pass.
@@ -158,6 +169,15 @@ impl Totals {
         self.len() == 0
     }
 
+    /// Adds others of the same kind, one by one.
+    pub fn add(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+            (Self::Float(a), Self::Float(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+            _ => {}
+        }
+    }
+
     /// One of the sums, as f64.
     pub fn get(&self, index: usize) -> f64 {
         match self {
@@ -185,4 +205,16 @@ pub struct PixelStatistics {
     /// Σ I² over the frames. Integers are exact as long as a sum stays below 2⁶⁴.
     pub squares: Totals,
     pub maxima: Totals,
+}
+
+impl PixelStatistics {
+    /// Adds those of other frames.
+    pub fn add(&mut self, other: &Self) {
+        self.squares.add(&other.squares);
+        match (&mut self.maxima, &other.maxima) {
+            (Totals::Integer(a), Totals::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a).max(*b)),
+            (Totals::Float(a), Totals::Float(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = a.max(*b)),
+            _ => {}
+        }
+    }
 }

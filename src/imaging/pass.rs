@@ -1,8 +1,9 @@
 //! One pass over all patterns: what it gathers, frame by frame and pixel by pixel.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::compute::{Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, PixelStatistics, SampleType, Totals};
+use crate::compute::{self, Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, PixelStatistics, Totals};
 use crate::run::{Event, Run, Stage};
 
 use super::{Error, Result};
@@ -23,27 +24,57 @@ pub(super) fn run<B: Backend>(
     run.emit(Event::StageStarted { stage, total: patterns.len() as u64, unit: "frames" });
     let mut pass = Pass::new(set, patterns.len());
     let set = backend.detector_set(set)?;
-    let one_by_one = patterns.dtype() == SampleType::F32;
-    for block in patterns.pass()? {
-        stop_if_cancelled(run)?;
-        let DeviceBlock { ids, frames } = block?;
-        if one_by_one && ids.len() > GROUP {
+    if patterns.dtype().is_integer() {
+        exactly(run, backend, patterns, &set, &mut pass)?;
+    } else {
+        for block in patterns.pass()? {
+            stop_if_cancelled(run)?;
+            let DeviceBlock { ids, frames } = block?;
             let slots: Vec<u32> = (0..ids.len() as u32).collect();
             for (ids, slots) in ids.chunks(GROUP).zip(slots.chunks(GROUP)) {
                 pass.take(ids, &backend.virtual_detectors(&backend.gather(&frames, slots)?, &set)?);
             }
-        } else {
-            pass.take(&ids, &backend.virtual_detectors(&frames, &set)?);
+            if let Some(frame) = pass.not_finite {
+                let at = frame as usize;
+                return Err(Error::NotFinite { frame, position: [at / scan_shape[1], at % scan_shape[1]] });
+            }
+            run.emit(Event::Progress { stage, done: pass.frames as u64 });
         }
-        if let Some(frame) = pass.not_finite {
-            let at = frame as usize;
-            return Err(Error::NotFinite { frame, position: [at / scan_shape[1], at % scan_shape[1]] });
-        }
-        run.emit(Event::Progress { stage, done: pass.frames as u64 });
     }
     stop_if_cancelled(run)?;
     run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
     Ok(pass)
+}
+
+/// The pass over patterns of integers, whose sums do not depend on their order.
+fn exactly<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, set: &B::DetectorSet, pass: &mut Pass) -> Result<()> {
+    // Progress is told so often in all.
+    const TOLD: usize = 200;
+    let pixels: Vec<Mutex<B::PixelSums>> = (0..patterns.visitors()).map(|_| Mutex::default()).collect();
+    let pass = Mutex::new(pass);
+    patterns.visit(&|thread, block| {
+        if run.is_cancelled() {
+            return Err(compute::Error::Interrupted);
+        }
+        let sums = {
+            let mut pixels = pixels[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            backend.add_virtual_detectors(&block.frames, set, &mut pixels)?
+        };
+        let mut pass = pass.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = pass.frames;
+        pass.take_frames(&block.ids, &sums);
+        let step = patterns.len().div_ceil(TOLD);
+        if pass.frames / step > before / step || pass.frames == patterns.len() {
+            run.emit(Event::Progress { stage: Stage::Image, done: pass.frames as u64 });
+        }
+        Ok(())
+    })?;
+    let pass = pass.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for pixels in pixels {
+        let pixels = pixels.into_inner().unwrap_or_else(PoisonError::into_inner);
+        backend.pixel_sums(set, pixels).iter().for_each(|sums| pass.take_pixels(sums));
+    }
+    Ok(())
 }
 
 /// What a pass gathers.
@@ -104,14 +135,19 @@ impl Pass {
 
     /// Takes the sums of the patterns `ids`.
     pub(super) fn take(&mut self, ids: &[u32], sums: &BlockSums) {
+        self.take_frames(ids, &sums.frames);
+        self.take_pixels(sums);
+    }
+
+    fn take_frames(&mut self, ids: &[u32], sums: &Totals) {
         let width = self.width;
         for (k, &id) in ids.iter().enumerate() {
-            let total = sums.frames.get(k * width + self.detectors);
+            let total = sums.get(k * width + self.detectors);
             self.total += total;
             let at = id as usize * width;
             if at + width <= self.sums.len() {
                 for (c, slot) in self.sums[at..at + width].iter_mut().enumerate() {
-                    *slot = sums.frames.get(k * width + c);
+                    *slot = sums.get(k * width + c);
                 }
             }
             if !total.is_finite() {
@@ -119,6 +155,9 @@ impl Pass {
             }
         }
         self.frames += ids.len();
+    }
+
+    fn take_pixels(&mut self, sums: &BlockSums) {
         self.pattern.add(&sums.pattern);
         if let Some(PixelStatistics { squares, maxima }) = &sums.statistics {
             self.squares.add(squares);

@@ -1,14 +1,15 @@
 //! Kernel `virtual_detectors`: each frame's sums over all detectors, its moments, and the sums of the frames, in one pass.
 //!
-//! Pixels are taken in chunks of a row, several frames at a time. Every sum runs in [`CHUNK`] lanes that are added up in a fixed order at the end, so that
-//! vectors of any width give the same result; the pixels' own sums are loaded and stored once for all the frames taken together.
+//! Frames are taken a few at a time and pixels in chunks of a row, down the columns of chunks, so that what is summed along a column stays in registers and the sums of
+//! frames are loaded and stored once for all the frames taken together. Then each detector class gathers its chunks. Every sum runs in [`CHUNK`] lanes that are added up in
+//! a fixed order at the end: vectors of any width give the same result.
 
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::CpuFrames;
-use super::pixel::{Pixel, row, with_pixel};
-use crate::compute::{BlockSums, DetectorSet, PixelStatistics, Totals};
+use super::pixel::{Pixel, with_pixel};
+use crate::compute::{BlockSums, DetectorSet, PixelStatistics, SampleType, Totals};
 
 /// Frames that one task sums; float sums are grouped by it, so it is part of the result.
 const GROUP: usize = 64;
@@ -16,10 +17,12 @@ const GROUP: usize = 64;
 const CHUNK: usize = 32;
 /// Frames that are taken together.
 const TOGETHER: usize = 4;
-/// So many chunks of the largest u16 are summed in 32 bits before they are widened.
-const NARROW_CHUNKS: usize = 1 << 16;
+/// Rows that are summed twice over in 32 bits (65535·256·257/2 < 2³²) before sums are widened.
+const BAND: usize = 256;
+/// So many of the largest u16 are summed in 32 bits before they are widened.
+const NARROW: usize = 1 << 16;
 
-/// A [`DetectorSet`] as chunks of rows and their parts, each part's pixels belonging to the same detectors.
+/// A [`DetectorSet`] as classes of pixels, those of a class belonging to the same detectors.
 #[derive(Debug)]
 pub struct CpuDetectorSet {
     shape: [usize; 2],
@@ -28,51 +31,54 @@ pub struct CpuDetectorSet {
     statistics: bool,
     /// Which pixels of each chunk count, row by row.
     valid: Vec<u32>,
-    /// Chunk c has the parts `chunks[c]..chunks[c + 1]`.
-    chunks: Vec<usize>,
+    classes: Vec<Class>,
+}
+
+#[derive(Debug)]
+struct Class {
+    /// A bit for each detector that its pixels belong to.
+    detectors: u64,
     parts: Vec<Part>,
-    /// Which detectors each class of pixels belongs to.
-    classes: Vec<u64>,
 }
 
 /// Pixels of a chunk that belong to one class.
 #[derive(Debug)]
 struct Part {
-    class: usize,
+    row: usize,
+    chunk: usize,
     pixels: u32,
 }
 
 impl CpuDetectorSet {
     pub(super) fn new(set: &DetectorSet) -> Self {
         let nx = set.shape[1];
-        let (mut valid, mut chunks, mut parts) = (Vec::new(), vec![0], Vec::<Part>::new());
-        let mut classes = Vec::new();
+        let (mut valid, mut classes) = (Vec::new(), Vec::<Class>::new());
         let mut class_of = std::collections::HashMap::new();
-        for chunk in set.bits.chunks(nx.max(1)).flat_map(|row| row.chunks(CHUNK)) {
-            let mut counts = 0;
-            let first = parts.len();
-            for (lane, &bits) in chunk.iter().enumerate() {
-                if bits & DetectorSet::VALID != 0 {
-                    counts |= 1 << lane;
+        for (row, bits) in set.bits.chunks(nx.max(1)).enumerate() {
+            for (chunk, bits) in bits.chunks(CHUNK).enumerate() {
+                let mut counts = 0;
+                for (lane, &bits) in bits.iter().enumerate() {
+                    if bits & DetectorSet::VALID != 0 {
+                        counts |= 1 << lane;
+                    }
+                    let detectors = bits & !DetectorSet::VALID;
+                    if detectors == 0 {
+                        continue;
+                    }
+                    let class = *class_of.entry(detectors).or_insert_with(|| {
+                        classes.push(Class { detectors, parts: Vec::new() });
+                        classes.len() - 1
+                    });
+                    match classes[class].parts.last_mut() {
+                        Some(part) if (part.row, part.chunk) == (row, chunk) => part.pixels |= 1 << lane,
+                        _ => classes[class].parts.push(Part { row, chunk, pixels: 1 << lane }),
+                    }
                 }
-                let detectors = bits & !DetectorSet::VALID;
-                if detectors == 0 {
-                    continue;
-                }
-                let class = *class_of.entry(detectors).or_insert_with(|| {
-                    classes.push(detectors);
-                    classes.len() - 1
-                });
-                match parts[first..].iter_mut().find(|part| part.class == class) {
-                    Some(part) => part.pixels |= 1 << lane,
-                    None => parts.push(Part { class, pixels: 1 << lane }),
-                }
+                valid.push(counts);
             }
-            valid.push(counts);
-            chunks.push(parts.len());
         }
         let (detectors, second_moments, statistics) = (set.detectors, set.second_moments, set.statistics);
-        Self { shape: set.shape, detectors, second_moments, statistics, valid, chunks, parts, classes }
+        Self { shape: set.shape, detectors, second_moments, statistics, valid, classes }
     }
 
     fn width(&self) -> usize {
@@ -86,7 +92,121 @@ impl CpuDetectorSet {
 
 /// The sums of each frame and the sums of the frames.
 pub(super) fn virtual_detectors(frames: &CpuFrames, set: &CpuDetectorSet) -> BlockSums {
-    with_pixel!(frames.stack.dtype, P => <P as Summed>::Sum::block::<P>(frames, set))
+    with_pixel!(frames.stack.dtype, P => block::<P>(frames, set))
+}
+
+/// The sums of each frame; the sums of the frames are added to `pixels`. On the calling thread alone.
+pub(super) fn add_virtual_detectors(frames: &CpuFrames, set: &CpuDetectorSet, pixels: &mut CpuPixelSums) -> Totals {
+    macro_rules! add {
+        ($P:ty, $kind:ident) => {{
+            if !matches!(pixels.0, Sums::$kind(_)) {
+                pixels.0 = Sums::$kind(Pixels::new(set));
+            }
+            let mut sums = vec![Default::default(); frames.len() * set.width()];
+            if let Sums::$kind(pixels) = &mut pixels.0 {
+                add::<$P>(frames, 0, set, pixels, &mut sums);
+            }
+            Sum::totals(sums)
+        }};
+    }
+    match frames.stack.dtype {
+        SampleType::U8 => add!(u8, U8),
+        SampleType::U16 => add!(u16, U16),
+        SampleType::U32 => add!(u32, U32),
+        SampleType::F32 => add!(f32, F32),
+    }
+}
+
+/// Sums of frames, pixel by pixel, that blocks are added to.
+#[derive(Default)]
+pub struct CpuPixelSums(Sums);
+
+#[derive(Default)]
+enum Sums {
+    #[default]
+    None,
+    U8(Pixels<u8>),
+    U16(Pixels<u16>),
+    U32(Pixels<u32>),
+    F32(Pixels<f32>),
+}
+
+impl CpuPixelSums {
+    /// The sums, as those of a block without frames of its own; `None` where nothing was added.
+    pub(super) fn finish(self, set: &CpuDetectorSet) -> Option<BlockSums> {
+        match self.0 {
+            Sums::None => None,
+            Sums::U8(pixels) => Some(pixels_of(set, vec![pixels])),
+            Sums::U16(pixels) => Some(pixels_of(set, vec![pixels])),
+            Sums::U32(pixels) => Some(pixels_of(set, vec![pixels])),
+            Sums::F32(pixels) => Some(pixels_of(set, vec![pixels])),
+        }
+    }
+}
+
+/// The whole kernel for pixels of type `P`.
+fn block<P: Summed>(frames: &CpuFrames, set: &CpuDetectorSet) -> BlockSums {
+    let width = set.width();
+    let mut sums = vec![P::Sum::default(); frames.len() * width];
+    let groups: Vec<Pixels<P>> = sums
+        .par_chunks_mut(GROUP * width)
+        .enumerate()
+        .map(|(g, sums)| {
+            let mut pixels = Pixels::new(set);
+            add::<P>(frames, g * GROUP, set, &mut pixels, sums);
+            pixels
+        })
+        .collect();
+    BlockSums { frames: P::Sum::totals(sums), ..pixels_of(set, groups) }
+}
+
+/// Adds the frames from place `first`, as many as `sums` has room for.
+fn add<P: Summed>(frames: &CpuFrames, first: usize, set: &CpuDetectorSet, pixels: &mut Pixels<P>, sums: &mut [P::Sum]) {
+    let width = set.width();
+    pixels.widen_before(sums.len() / width);
+    Arch::new().dispatch(
+        #[inline(always)]
+        move || {
+            // Moved, so that the closure can be called but once and is inlined whole: a shim around it would not be vectorised.
+            let (pixels, sums) = (pixels, sums);
+            let mut work = Work::new(set);
+            let mut at = first;
+            for sums in sums.chunks_mut(TOGETHER * width) {
+                if sums.len() == TOGETHER * width {
+                    let mut together: [&[u8]; TOGETHER] = [&[]; TOGETHER];
+                    for (k, frame) in together.iter_mut().enumerate() {
+                        *frame = frames.frame(at + k);
+                    }
+                    work.sum_frames(together, set, pixels, sums);
+                } else {
+                    for (k, sums) in sums.chunks_mut(width).enumerate() {
+                        work.sum_frames([frames.frame(at + k)], set, pixels, sums);
+                    }
+                }
+                at += TOGETHER;
+            }
+        },
+    );
+}
+
+/// The sums of groups of frames, added up in their order.
+fn pixels_of<P: Summed>(set: &CpuDetectorSet, groups: Vec<Pixels<P>>) -> BlockSums {
+    let count = set.shape[0] * set.shape[1];
+    let mut pattern = vec![P::Sum::default(); count];
+    let mut statistics = set.statistics.then(|| (vec![P::Sum::default(); count], vec![P::default(); count]));
+    for (g, group) in groups.iter().enumerate() {
+        pattern.iter_mut().zip(&group.pattern).for_each(|(total, &part)| *total += P::widen(part));
+        pattern.iter_mut().zip(&group.wide).for_each(|(total, &part)| *total += part);
+        if let Some((squares, maxima)) = &mut statistics {
+            squares.iter_mut().zip(&group.squares).for_each(|(total, &part)| *total += part);
+            maxima.iter_mut().zip(&group.maxima).for_each(|(most, &part)| *most = if g == 0 || part > *most { part } else { *most });
+        }
+    }
+    let statistics = statistics.map(|(squares, maxima)| PixelStatistics {
+        squares: P::Sum::totals(squares),
+        maxima: P::Sum::totals(maxima.into_iter().map(P::Sum::of_pixel).collect()),
+    });
+    BlockSums { frames: P::Sum::totals(Vec::new()), pattern: P::Sum::totals(pattern), statistics }
 }
 
 /// A pixel type with the types its sums are made in.
@@ -130,57 +250,10 @@ summed!(u32, u64, u64, |p| u64::from(p) * u64::from(p));
 summed!(f32, f64, f64, |p| f64::from(p) * f64::from(p));
 
 /// The type of a finished sum.
-trait Sum: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Add<Output = Self> + std::ops::Mul<Output = Self> {
+trait Sum: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> {
     fn index(i: usize) -> Self;
     fn of_pixel<P: Pixel>(pixel: P) -> Self;
     fn totals(sums: Vec<Self>) -> Totals;
-
-    /// The whole kernel for pixels of type `P`.
-    fn block<P: Summed<Sum = Self>>(frames: &CpuFrames, set: &CpuDetectorSet) -> BlockSums {
-        let width = set.width();
-        let mut sums = vec![Self::default(); frames.len() * width];
-        let groups: Vec<Pixels<P>> = sums
-            .par_chunks_mut(GROUP * width)
-            .enumerate()
-            .map(|(g, sums)| {
-                let mut pixels = Pixels::new(set);
-                Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        let mut work = Work::new(set);
-                        let mut at = g * GROUP;
-                        for sums in sums.chunks_mut(TOGETHER * width) {
-                            match sums.len() / width {
-                                TOGETHER => work.sum_frames::<TOGETHER>(std::array::from_fn(|k| frames.frame(at + k)), set, &mut pixels, sums),
-                                few => {
-                                    for (k, sums) in (0..few).zip(sums.chunks_mut(width)) {
-                                        work.sum_frames::<1>([frames.frame(at + k)], set, &mut pixels, sums);
-                                    }
-                                }
-                            }
-                            at += TOGETHER;
-                        }
-                    },
-                );
-                pixels
-            })
-            .collect();
-        let count = set.shape[0] * set.shape[1];
-        let mut pattern = vec![Self::default(); count];
-        let mut statistics = set.statistics.then(|| (vec![Self::default(); count], vec![P::default(); count]));
-        for (g, group) in groups.iter().enumerate() {
-            pattern.iter_mut().zip(&group.pattern).for_each(|(total, &part)| *total += P::widen(part));
-            if let Some((squares, maxima)) = &mut statistics {
-                squares.iter_mut().zip(&group.squares).for_each(|(total, &part)| *total += part);
-                maxima.iter_mut().zip(&group.maxima).for_each(|(most, &part)| *most = if g == 0 || part > *most { part } else { *most });
-            }
-        }
-        let statistics = statistics.map(|(squares, maxima)| PixelStatistics {
-            squares: Self::totals(squares),
-            maxima: Self::totals(maxima.into_iter().map(Self::of_pixel).collect()),
-        });
-        BlockSums { frames: Self::totals(sums), pattern: Self::totals(pattern), statistics }
-    }
 }
 
 impl Sum for u64 {
@@ -208,9 +281,13 @@ impl Sum for f64 {
     }
 }
 
-/// What a group's frames come to, pixel by pixel.
+/// What frames come to, pixel by pixel.
 struct Pixels<P: Summed> {
     pattern: Vec<P::Partial>,
+    /// What was widened of the pattern, if anything was.
+    wide: Vec<P::Sum>,
+    /// Frames added since.
+    frames: usize,
     squares: Vec<P::Sum>,
     maxima: Vec<P>,
     /// Has a frame been looked at?
@@ -223,184 +300,221 @@ impl<P: Summed> Pixels<P> {
         let statistics = if set.statistics { count } else { 0 };
         Self {
             pattern: vec![P::Partial::default(); count],
+            wide: Vec::new(),
+            frames: 0,
             squares: vec![P::Sum::default(); statistics],
             maxima: vec![P::default(); statistics],
             begun: false,
         }
     }
+
+    /// Makes room for so many more frames in the narrow sums.
+    fn widen_before(&mut self, frames: usize) {
+        if self.frames + frames > NARROW {
+            self.wide.resize(self.pattern.len(), P::Sum::default());
+            for (wide, part) in self.wide.iter_mut().zip(&mut self.pattern) {
+                *wide += P::widen(std::mem::take(part));
+            }
+            self.frames = 0;
+        }
+        self.frames += frames;
+    }
 }
 
 /// The sums of the frames that are taken together.
 struct Work<P: Summed> {
-    /// (frame, class): sums in lanes, and what was widened of them.
-    lanes: Vec<[P::Partial; CHUNK]>,
-    classes: Vec<P::Sum>,
-    /// (frame, chunk of a row).
-    columns: Vec<[P::Partial; CHUNK]>,
-    column_sums: Vec<P::Sum>,
+    /// (frame, column).
+    columns: Vec<P::Sum>,
 }
 
 impl<P: Summed> Work<P> {
     fn new(set: &CpuDetectorSet) -> Self {
-        let none = [P::Partial::default(); CHUNK];
-        Self {
-            lanes: vec![none; TOGETHER * set.classes.len()],
-            classes: vec![P::Sum::default(); TOGETHER * set.classes.len()],
-            columns: vec![none; TOGETHER * set.chunks_of_row()],
-            column_sums: vec![P::Sum::default(); TOGETHER * set.chunks_of_row() * CHUNK],
-        }
+        Self { columns: vec![P::Sum::default(); TOGETHER * set.chunks_of_row() * CHUNK] }
     }
 
     /// `F` frames: their sums over `set`'s detectors and moments into `sums`, (frame, sum); their pixels added to `pixels`.
     #[inline(always)]
-    fn sum_frames<const F: usize>(&mut self, frames: [&[u8]; F], set: &CpuDetectorSet, pixels: &mut Pixels<P>, sums: &mut [P::Sum]) {
-        let [ny, nx] = set.shape;
-        let (chunks, classes, width) = (set.chunks_of_row(), set.classes.len(), set.width());
-        self.classes[..F * classes].fill(P::Sum::default());
-        self.column_sums[..F * chunks * CHUNK].fill(P::Sum::default());
-        // Σ I, Σ I·y, Σ I·y² and Σ I·y·x.
-        let mut moments = [[P::Sum::default(); 4]; F];
-        let band = (NARROW_CHUNKS / chunks.max(1)).max(1);
-        for first in (0..ny).step_by(band) {
-            self.lanes[..F * classes].fill([P::Partial::default(); CHUNK]);
-            self.columns[..F * chunks].fill([P::Partial::default(); CHUNK]);
-            for y in first..(first + band).min(ny) {
-                let rows: [&[P]; F] = frames.map(|frame| row::<P>(frame, set.shape, y));
-                let mut row_sums = [[P::Partial::default(); CHUNK]; F];
-                for c in 0..chunks {
-                    let start = c * CHUNK;
-                    let len = CHUNK.min(nx - start);
-                    let values: [[P; CHUNK]; F] = rows.map(|row| chunk(&row[start..start + len]));
-                    let at = y * chunks + c;
-                    self.sum_parts(&values, &set.parts[set.chunks[at]..set.chunks[at + 1]], classes);
-                    let place = y * nx + start..y * nx + start + len;
-                    self.sum_pixels(values, set, at, c, place, pixels, &mut row_sums);
+    fn sum_frames<const F: usize>(&mut self, bytes: [&[u8]; F], set: &CpuDetectorSet, pixels: &mut Pixels<P>, sums: &mut [P::Sum]) {
+        let (width, first) = (set.width(), set.detectors);
+        let mut frames: [&[P]; F] = [&[]; F];
+        for f in 0..F {
+            frames[f] = bytemuck::cast_slice(bytes[f]);
+        }
+        let stride = frames[0].len() / set.shape[0].max(1);
+        let padded = set.chunks_of_row() * CHUNK;
+        self.columns[..F * padded].fill(P::Sum::default());
+        sums.fill(P::Sum::default());
+        for c in 0..set.chunks_of_row() {
+            for top in (0..set.shape[0]).step_by(BAND) {
+                let band = sum_column::<P, F>(frames, set, c, top, pixels);
+                for f in 0..F {
+                    let columns = &mut self.columns[f * padded + c * CHUNK..][..CHUNK];
+                    let (mut once, mut over) = (P::Sum::default(), P::Sum::default());
+                    for l in 0..CHUNK {
+                        let sum = P::widen(band.once[f][l]);
+                        columns[l] += sum;
+                        once += sum;
+                        over += P::widen(band.over[f][l]);
+                    }
+                    sums[f * width + first] += once;
+                    // Row y of the band was added to `over` as often as there are rows from it to the band's end.
+                    sums[f * width + first + 1] += once * P::Sum::index(top + band.rows) - over;
                 }
-                for (moments, sums) in moments.iter_mut().zip(&row_sums) {
-                    let sum = added::<P>(sums);
-                    moments[0] += sum;
-                    moments[1] += sum * P::Sum::index(y);
-                    if set.second_moments {
-                        moments[2] += sum * P::Sum::index(y * y);
+            }
+        }
+        for class in &set.classes {
+            for f in 0..F {
+                let total = sum_class(frames[f], stride, &class.parts);
+                for (d, sum) in sums[f * width..][..set.detectors].iter_mut().enumerate() {
+                    if class.detectors >> d & 1 != 0 {
+                        *sum += total;
                     }
                 }
+            }
+        }
+        for f in 0..F {
+            let sums = &mut sums[f * width + first..];
+            for (x, &column) in self.columns[f * padded..].iter().take(set.shape[1]).enumerate() {
+                sums[2] += column * P::Sum::index(x);
                 if set.second_moments {
-                    for (moments, row) in moments.iter_mut().zip(&rows) {
-                        moments[3] += first_moment(row, &set.valid[y * chunks..(y + 1) * chunks]) * P::Sum::index(y);
-                    }
+                    sums[4] += column * P::Sum::index(x * x);
                 }
             }
-            for (total, lanes) in self.classes[..F * classes].iter_mut().zip(&self.lanes) {
-                *total += added::<P>(lanes);
-            }
-            for (total, &column) in self.column_sums[..F * chunks * CHUNK].iter_mut().zip(self.columns.as_flattened()) {
-                *total += P::widen(column);
+            if set.second_moments {
+                for y in 0..set.shape[0] {
+                    let [sum, moment] = moments_of_row(&frames[f][y * stride..][..set.shape[1]], &set.valid[y * set.chunks_of_row()..]);
+                    sums[3] += sum * P::Sum::index(y * y);
+                    sums[5] += moment * P::Sum::index(y);
+                }
             }
         }
         pixels.begun = true;
-        for (f, sums) in sums.chunks_exact_mut(width).enumerate() {
-            let totals = &self.classes[f * classes..(f + 1) * classes];
-            for (d, sum) in sums[..set.detectors].iter_mut().enumerate() {
-                let members = set.classes.iter().zip(totals).filter(|(class, _)| *class >> d & 1 != 0);
-                *sum = members.fold(P::Sum::default(), |sum, (_, &total)| sum + total);
-            }
-            let columns = self.column_sums[f * chunks * CHUNK..].iter().take(nx).enumerate();
-            let along_x = |power: fn(usize) -> usize| columns.clone().fold(P::Sum::default(), |sum, (x, &c)| sum + c * P::Sum::index(power(x)));
-            let [total, y, yy, yx] = moments[f];
-            sums[set.detectors..set.detectors + 3].copy_from_slice(&[total, y, along_x(|x| x)]);
-            if set.second_moments {
-                sums[set.detectors + 3..].copy_from_slice(&[yy, along_x(|x| x * x), yx]);
-            }
-        }
     }
+}
 
-    /// Adds a chunk of each frame to the classes that its parts belong to.
-    #[inline(always)]
-    fn sum_parts<const F: usize>(&mut self, values: &[[P; CHUNK]; F], parts: &[Part], classes: usize) {
-        for part in parts {
-            for (f, values) in values.iter().enumerate() {
-                let lanes = &mut self.lanes[f * classes + part.class];
-                if part.pixels == u32::MAX {
-                    for l in 0..CHUNK {
-                        lanes[l] += values[l].partial();
-                    }
-                } else {
-                    for l in 0..CHUNK {
-                        lanes[l] += values[l].where_set(part.pixels >> l & 1 != 0).partial();
-                    }
-                }
-            }
+/// What a band of rows of a column of chunks comes to, (frame, lane).
+struct Band<P: Summed, const F: usize> {
+    rows: usize,
+    once: [[P::Partial; CHUNK]; F],
+    /// Row y of R rows, R − y times.
+    over: [[P::Partial; CHUNK]; F],
+}
+
+/// Sums the counting pixels of chunk `c` of the rows from `top`, up to [`BAND`] of them, and adds them to `pixels`.
+#[inline(always)]
+fn sum_column<P: Summed, const F: usize>(
+    frames: [&[P]; F],
+    set: &CpuDetectorSet,
+    c: usize,
+    top: usize,
+    pixels: &mut Pixels<P>,
+) -> Band<P, F> {
+    let [ny, nx] = set.shape;
+    let (rows, stride) = (BAND.min(ny - top), frames[0].len() / ny);
+    let none = [[P::Partial::default(); CHUNK]; F];
+    let (mut once, mut over) = (none, none);
+    let nothing = [P::default(); CHUNK];
+    for y in top..top + rows {
+        let valid = set.valid[y * set.chunks_of_row() + c];
+        let (from, place) = (y * stride + c * CHUNK, y * nx + c * CHUNK);
+        let mut values = [&nothing; F];
+        let mut short = [[P::default(); CHUNK]; F];
+        for ((values, frame), short) in values.iter_mut().zip(frames).zip(&mut short) {
+            *values = chunk_at(frame, from, short);
         }
-    }
-
-    /// Adds the counting pixels of a chunk of each frame to its columns and its row, and to the pixels at `place`.
-    #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "a part of sum_frames, split for reading")]
-    fn sum_pixels<const F: usize>(
-        &mut self,
-        mut values: [[P; CHUNK]; F],
-        set: &CpuDetectorSet,
-        at: usize,
-        c: usize,
-        place: std::ops::Range<usize>,
-        pixels: &mut Pixels<P>,
-        row_sums: &mut [[P::Partial; CHUNK]; F],
-    ) {
-        let valid = set.valid[at];
         if valid != u32::MAX {
-            for values in &mut values {
+            let mut counting = [[P::default(); CHUNK]; F];
+            for f in 0..F {
                 for l in 0..CHUNK {
-                    values[l] = values[l].where_set(valid >> l & 1 != 0);
+                    counting[f][l] = values[f][l].where_set(valid >> l & 1 != 0);
                 }
             }
-        }
-        let chunks = set.chunks_of_row();
-        let mut together = [P::Partial::default(); CHUNK];
-        for (f, values) in values.iter().enumerate() {
-            let (columns, row) = (&mut self.columns[f * chunks + c], &mut row_sums[f]);
-            for l in 0..CHUNK {
-                let value = values[l].partial();
-                together[l] += value;
-                columns[l] += value;
-                row[l] += value;
+            let mut values = [&nothing; F];
+            for f in 0..F {
+                values[f] = &counting[f];
             }
+            add_row(values, &mut once, &mut over, set, place, CHUNK.min(nx - c * CHUNK), pixels);
+        } else {
+            add_row(values, &mut once, &mut over, set, place, CHUNK, pixels);
         }
-        let len = place.len();
-        if let Some(pattern) = pixels.pattern[place.clone()].first_chunk_mut::<CHUNK>() {
+    }
+    Band { rows, once, over }
+}
+
+/// Adds a chunk of each frame to the band's sums and to the `len` pixels from `place`.
+#[inline(always)]
+fn add_row<P: Summed, const F: usize>(
+    values: [&[P; CHUNK]; F],
+    once: &mut [[P::Partial; CHUNK]; F],
+    over: &mut [[P::Partial; CHUNK]; F],
+    set: &CpuDetectorSet,
+    place: usize,
+    len: usize,
+    pixels: &mut Pixels<P>,
+) {
+    let mut together = [P::Partial::default(); CHUNK];
+    for f in 0..F {
+        for l in 0..CHUNK {
+            let value = values[f][l].partial();
+            together[l] += value;
+            once[f][l] += value;
+            over[f][l] += once[f][l];
+        }
+    }
+    let pattern = &mut pixels.pattern[place..];
+    match pattern.first_chunk_mut::<CHUNK>() {
+        // Beyond the row's end there is nothing to add.
+        Some(pattern) => {
             for l in 0..CHUNK {
                 pattern[l] += together[l];
             }
-        } else {
-            pixels.pattern[place.clone()].iter_mut().zip(together).for_each(|(total, value)| *total += value);
         }
-        if !set.statistics {
-            return;
-        }
+        None => pattern.iter_mut().zip(together).for_each(|(total, value)| *total += value),
+    }
+    if set.statistics {
         let mut squares = [P::Sum::default(); CHUNK];
-        let mut most = values[0];
-        for values in &values {
+        let mut most = *values[0];
+        for f in 0..F {
             for l in 0..CHUNK {
-                squares[l] += values[l].square();
-                most[l] = if values[l] > most[l] { values[l] } else { most[l] };
+                squares[l] += values[f][l].square();
+                most[l] = if values[f][l] > most[l] { values[f][l] } else { most[l] };
             }
         }
-        pixels.squares[place.clone()].iter_mut().zip(&squares[..len]).for_each(|(total, &square)| *total += square);
+        pixels.squares[place..place + len].iter_mut().zip(squares).for_each(|(total, square)| *total += square);
         let begun = pixels.begun;
-        for (maximum, &value) in pixels.maxima[place].iter_mut().zip(&most[..len]) {
+        for (maximum, value) in pixels.maxima[place..place + len].iter_mut().zip(most) {
             *maximum = if !begun || value > *maximum { value } else { *maximum };
         }
     }
 }
 
-/// A chunk of a row, with nothing beyond its end.
+/// The sum of a class's pixels of a frame.
 #[inline(always)]
-fn chunk<P: Summed>(pixels: &[P]) -> [P; CHUNK] {
-    match pixels.first_chunk::<CHUNK>() {
-        Some(whole) => *whole,
+fn sum_class<P: Summed>(frame: &[P], stride: usize, parts: &[Part]) -> P::Sum {
+    let mut total = P::Sum::default();
+    for parts in parts.chunks(NARROW) {
+        let mut lanes = [P::Partial::default(); CHUNK];
+        let mut short = [P::default(); CHUNK];
+        for part in parts {
+            let values = chunk_at(frame, part.row * stride + part.chunk * CHUNK, &mut short);
+            for l in 0..CHUNK {
+                lanes[l] += values[l].where_set(part.pixels >> l & 1 != 0).partial();
+            }
+        }
+        total += added::<P>(&lanes);
+    }
+    total
+}
+
+/// The chunk of pixels from `at`, which may reach into the next row; in `short`, with nothing at its end, where the frame ends before.
+#[inline(always)]
+fn chunk_at<'a, P: Summed>(frame: &'a [P], at: usize, short: &'a mut [P; CHUNK]) -> &'a [P; CHUNK] {
+    let pixels = &frame[at..];
+    match pixels.first_chunk() {
+        Some(whole) => whole,
         None => {
-            let mut padded = [P::default(); CHUNK];
-            padded[..pixels.len()].copy_from_slice(pixels);
-            padded
+            short[..pixels.len()].copy_from_slice(pixels);
+            short
         }
     }
 }
@@ -411,14 +525,22 @@ fn added<P: Summed>(lanes: &[P::Partial; CHUNK]) -> P::Sum {
     lanes.iter().fold(P::Sum::default(), |sum, &lane| sum + P::widen(lane))
 }
 
-/// Σ I·x over the counting pixels of a row.
+/// Σ I and Σ I·x over the counting pixels of a row.
 #[inline(always)]
-fn first_moment<P: Summed>(row: &[P], valid: &[u32]) -> P::Sum {
-    let mut lanes = [P::Sum::default(); CHUNK];
+fn moments_of_row<P: Summed>(row: &[P], valid: &[u32]) -> [P::Sum; 2] {
+    let mut lanes = [[P::Sum::default(); CHUNK]; 2];
     for (c, (pixels, &valid)) in row.chunks(CHUNK).zip(valid).enumerate() {
         for (l, &pixel) in pixels.iter().enumerate() {
-            lanes[l] += P::widen(pixel.where_set(valid >> l & 1 != 0).partial()) * P::Sum::index(c * CHUNK + l);
+            let value = P::widen(pixel.where_set(valid >> l & 1 != 0).partial());
+            lanes[0][l] += value;
+            lanes[1][l] += value * P::Sum::index(c * CHUNK + l);
         }
     }
-    lanes.iter().fold(P::Sum::default(), |sum, &lane| sum + lane)
+    let mut sums = [P::Sum::default(); 2];
+    for k in 0..2 {
+        for l in 0..CHUNK {
+            sums[k] += lanes[k][l];
+        }
+    }
+    sums
 }
