@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use crate::compute::{Backend, DetectorSet, Patterns};
-use crate::optics::apply;
 use crate::run::{Event, Run, Stage};
 
-use super::detectors::{Geometry, Layout, Output};
+use super::fields::{Field, divergence_unit, phase_unit, tell_unit};
+use super::geometry::{Geometry, SamplingUnit};
+use super::layout::{Layout, Linear, Output};
 use super::pass::{self, GROUP, Pass, stop_if_cancelled};
-use super::{Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, SamplingUnit, find_disk, integrate};
+use super::{Angle, Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, find_disk};
 
 /// The frames of a [`survey`].
 const SURVEYED: usize = 256;
@@ -40,6 +41,8 @@ pub struct Image {
     /// Such as `counts`, `mrad` or `rad`.
     pub unit: &'static str,
     pub values: Vec<f64>,
+    /// The standard error of each value from counting statistics, if [`ImagingPlan::errors`] were asked for.
+    pub errors: Option<Vec<f64>>,
     /// [inner, outer) in the unit of [`Images::sampling_unit`], of a virtual detector.
     pub range: Option<[f64; 2]>,
     /// The part of the detector that lies in the frame and counts; 1 of images that are no virtual detector.
@@ -54,12 +57,16 @@ pub struct Image {
 pub struct Images {
     pub scan_shape: [usize; 2],
     /// In the order asked for. All lie along the scan. Virtual detectors are raw sums of counts; `com_y` and `com_x` are the
-    /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `idpc` is integrated along the scan after
-    /// turning the vectors into the scan's frame and subtracting their mean.
+    /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `com_direction` and `ddpc` are of the
+    /// vectors turned into the scan's frame, `idpc` is integrated along the scan after that and without their mean.
     pub images: Vec<Image>,
     pub frame_shape: [usize; 2],
     /// The mean of all frames, (y, x), in counts; 0 where a pixel is not valid.
     pub pattern: Vec<f64>,
+    /// The largest value of each pixel over the frames, if asked for.
+    pub max_pattern: Option<Vec<f64>>,
+    /// The variance of each pixel over the frames in counts², Σ(I − Ī)²/(N − 1), if asked for and there are two frames.
+    pub variance_pattern: Option<Vec<f64>>,
     /// The mean sum of a frame over the valid pixels, in counts.
     pub incident: f64,
     /// Mean electrons of a frame ÷ (step_y·step_x).
@@ -110,7 +117,7 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
     let aspect = plan.mrad_per_px.unwrap_or([1.0; 2]);
     let (geometry, centre_origin) = geometry(run, backend, patterns, plan)?;
     let layout = Layout::new(&geometry, plan)?;
-    let wants_idpc = layout.images.iter().any(|i| i.output == Output::Idpc);
+    let wants_idpc = layout.images.iter().any(|image| image.output == Output::Idpc);
     if let (Some(highpass), None, true) = (plan.highpass_inverse_A, plan.step_A, wants_idpc) {
         return Err(Error::HighpassNeedsStep { highpass });
     }
@@ -138,11 +145,14 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
         ));
     }
     let incident = pass.incident();
+    let wants = |output: &Output| layout.images.iter().any(|image| image.output == *output);
     Ok(Images {
         scan_shape: plan.scan_shape,
         images: finish(run, plan, &geometry, &layout, &pass),
         frame_shape: shape,
         pattern,
+        max_pattern: pass.max_pattern().filter(|_| wants(&Output::MaxPattern)).map(<[f64]>::to_vec),
+        variance_pattern: pass.variance_pattern().filter(|_| wants(&Output::VariancePattern)),
         incident,
         dose_e_per_A2: plan.step_A.map(|[y, x]| incident / plan.counts_per_electron / (y * x)),
         centre_px: geometry.centre,
@@ -178,12 +188,14 @@ fn geometry<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan
         too_wide(alpha, alpha / mean(mrad))?;
     }
     let of_disk = |d: &Detector| match d.kind {
-        Kind::Annulus { inner, outer } => [inner, outer].iter().any(|a| matches!(a, super::Angle::Disk(_))),
-        Kind::Eabf { .. } => true,
-        Kind::ComY | Kind::ComX | Kind::Idpc => false,
+        Kind::Annulus(ring) | Kind::Segment { ring, .. } | Kind::Mask { ring: Some(ring), .. } => {
+            [ring.inner, ring.outer].iter().any(|a| matches!(a, Angle::Disk(_)))
+        }
+        Kind::Eabf { .. } | Kind::HalfPlanes { .. } | Kind::PhaseGradient { .. } => true,
+        _ => false,
     };
     let needs_radius = match &plan.detectors {
-        Requested::Default => true,
+        Requested::Default | Requested::All => true,
         Requested::Named(list) => list.iter().any(of_disk),
     };
     let radius_known = plan.convergence_mrad.is_some() && plan.mrad_per_px.is_some();
@@ -242,51 +254,78 @@ fn tell_of_disk(run: &Run, plan: &ImagingPlan, geometry: &Geometry, radius_px: O
 
 /// The images of a finished pass.
 fn finish(run: &Run, plan: &ImagingPlan, geometry: &Geometry, layout: &Layout, pass: &Pass) -> Vec<Image> {
-    let com = [0, 1].map(|a| pass.centre_of_mass(a, geometry.centre[a], geometry.scale[a]));
-    layout
-        .images
-        .iter()
-        .map(|planned| {
-            let mut k_used = None;
-            let (values, unit) = match planned.output {
-                Output::Sum { mask } => (pass.column(mask).collect(), "counts"),
-                Output::Eabf { abf, centre, k } => {
-                    k_used = Some(k);
-                    (pass.column(abf).zip(pass.column(centre)).map(|(a, c)| a - k * c).collect(), "counts")
-                }
-                Output::ComY => (com[0].clone(), geometry.unit.name()),
-                Output::ComX => (com[1].clone(), geometry.unit.name()),
-                Output::Idpc => idpc(run, plan, geometry, &com, pass),
-            };
-            Image { name: planned.name.clone(), unit, values, range: planned.range, coverage: planned.coverage, k: k_used }
-        })
-        .collect()
+    let of_com = layout.images.iter().any(|planned| planned.output.is_of_com());
+    let com = of_com.then(|| Field::centres_of_mass(geometry, pass, plan.counts_per_electron, plan.errors));
+    let turned = com.as_ref().map(|com| com.turned(plan));
+    let counts: Vec<bool> = {
+        let chosen = |p: usize| plan.field.as_ref().is_none_or(|field| field[p]);
+        pass.totals().enumerate().map(|(p, total)| total > 0.0 && chosen(p)).collect()
+    };
+    let (factor, phase_unit, missing) = phase_unit(geometry, plan);
+    let scaled = |(values, errors): (Vec<f64>, Option<Vec<f64>>)| {
+        let scale = |values: Vec<f64>| values.into_iter().map(|v| v * factor).collect::<Vec<f64>>();
+        (scale(values), errors.map(scale))
+    };
+    let along_scan = layout.images.iter().filter(|planned| planned.output.is_of_scan());
+    let made = along_scan.filter_map(|planned| {
+        let (com, turned) = (com.as_ref(), turned.as_ref());
+        let name = &planned.name;
+        let mut k = None;
+        let ((values, errors), unit) = match &planned.output {
+            Output::Linear(linear) => {
+                k = linear.k;
+                (linear_image(linear, pass, plan), linear.unit)
+            }
+            Output::Com { axis } => {
+                let com = com?;
+                let values = if *axis == 0 { &com.y } else { &com.x };
+                let errors = com.covariance.as_ref().map(|c| c[*axis].iter().map(|v| v.max(0.0).sqrt()).collect());
+                ((values.clone(), errors), geometry.unit.name())
+            }
+            Output::ComMagnitude => (com?.magnitude(), geometry.unit.name()),
+            Output::ComDirection => (turned?.direction(), "deg"),
+            Output::Idpc => {
+                tell_unit(run, name, phase_unit, missing);
+                let field = Field { covariance: turned?.covariance.clone(), y: turned?.y.clone(), x: turned?.x.clone() };
+                (scaled(field.centred(&counts).integral(plan, &counts)), phase_unit)
+            }
+            Output::Ddpc => {
+                let unit = divergence_unit(phase_unit);
+                tell_unit(run, name, unit, missing);
+                (scaled(turned?.divergence(plan.scan_shape, plan.grid().step_A)), unit)
+            }
+            Output::MaxPattern | Output::VariancePattern => return None,
+        };
+        Some(Image { name: name.clone(), unit, values, errors, range: planned.range, coverage: planned.coverage, k })
+    });
+    made.collect()
 }
 
-/// The integrated centre of mass along the scan, and its unit: radians where voltage, angles and step are known.
-fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2], pass: &Pass) -> (Vec<f64>, &'static str) {
-    let grid = plan.grid();
-    // An image along the scan u is f(M·u) with the orthogonal M = scan_to_object, so its gradient is Mᵀ·∇f.
-    let turn = grid.object_to_scan();
-    let (mut y, mut x): (Vec<f64>, Vec<f64>) = com[0].iter().zip(&com[1]).map(|(&cy, &cx)| apply(turn, [cy, cx]).into()).unzip();
-    // The mean is the descan's offset (or the centre's error), not the object's: it is left out. A frame with no counts tells nothing.
-    for field in [&mut y, &mut x] {
-        let count = pass.totals().filter(|t| *t > 0.0).count().max(1);
-        let mean = field.iter().sum::<f64>() / count as f64;
-        field.iter_mut().zip(pass.totals()).for_each(|(c, t)| *c = if t > 0.0 { *c - mean } else { 0.0 });
-    }
-    // With C = θ/λ in Å⁻¹, ∇φ = 2πC.
-    let (unit, factor, missing) = match (geometry.unit, plan.voltage_kV, plan.step_A) {
-        (SamplingUnit::Mrad, Some(voltage), Some(_)) => ("rad", std::f64::consts::TAU * 1e-3 / crate::optics::wavelength_A(voltage), None),
-        (SamplingUnit::Mrad, None, Some(_)) => ("mrad·Å", 1.0, Some("optics.voltage_kV")),
-        (SamplingUnit::Mrad, _, None) => ("mrad·px", 1.0, Some("scan.step_A")),
-        (SamplingUnit::Px, _, Some(_)) => ("px·Å", 1.0, Some("detector.mrad_per_px")),
-        (SamplingUnit::Px, _, None) => ("px·px", 1.0, Some("detector.mrad_per_px and scan.step_A")),
+/// Σ w·S of each frame, over the frame's sum less a constant if so asked (0 where there is none), and its standard error: with g counts an electron, a sum S has the variance
+/// g·S, and a mean r = Σ w·S ∕ T the variance g(Σ w²·S − r²·T)/T².
+fn linear_image(linear: &Linear, pass: &Pass, plan: &ImagingPlan) -> (Vec<f64>, Option<Vec<f64>>) {
+    let weighted = |power: i32| -> Vec<f64> {
+        let mut sums = vec![0.0; pass.frames];
+        for &(mask, weight) in &linear.weights {
+            sums.iter_mut().zip(pass.column(mask)).for_each(|(sum, s)| *sum += weight.powi(power) * s);
+        }
+        sums
     };
-    if let Some(keys) = missing {
-        run.note(format!("idpc is in {unit}, not in radians, because {keys} is not known. Set it in the job file."));
+    let mut values = weighted(1);
+    if linear.over_total.is_some() {
+        values.iter_mut().zip(pass.totals()).for_each(|(v, total)| *v = if total > 0.0 { *v / total } else { 0.0 });
     }
-    let mut image = integrate(&y, &x, plan.scan_shape, grid.step_A, plan.edges, plan.highpass_inverse_A);
-    image.iter_mut().for_each(|v| *v *= factor);
-    (image, unit)
+    let errors = plan.errors.then(|| {
+        let mut variances = weighted(2);
+        if linear.over_total.is_some() {
+            for ((variance, value), total) in variances.iter_mut().zip(&values).zip(pass.totals()) {
+                *variance = if total > 0.0 { (*variance - value * value * total) / (total * total) } else { 0.0 };
+            }
+        }
+        variances.into_iter().map(|v| (plan.counts_per_electron * v).max(0.0).sqrt()).collect()
+    });
+    if let Some(offset) = linear.over_total {
+        values.iter_mut().zip(pass.totals()).filter(|(_, total)| *total > 0.0).for_each(|(v, _)| *v -= offset);
+    }
+    (values, errors)
 }
