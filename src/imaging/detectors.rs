@@ -40,10 +40,10 @@ pub enum Kind {
     /// I_ABF − k·I_centre, [0.5, 1) and [0, 0.5) of the disk (Findlay et al., Ultramicroscopy 136 (2014) 31). By default k is the
     /// plan's, or else the ratio of the two masks' areas inside the disk, so that vacuum is 0.
     Eabf { k: Option<f64> },
-    /// The shift of the disk along one axis of the detector (0: rows, 1: columns) from its two halves, (πα/4)(I₊ − I₋)/ΣI, in the unit of the
-    /// angles: exact to first order for an evenly filled disk.
+    /// The shift of the disk along one axis of the detector (0: rows, 1: columns) from the frame's two halves, (πα/4)(I₊ − I₋)/ΣI, in the unit of the
+    /// angles: exact to first order for an evenly filled disk, and 0 for one at the zero angle.
     HalfPlanes { axis: usize },
-    /// The gradient of the phase along one axis of the detector, 2π/λ times the shift of the disk that its 16 segments see, in rad/Å.
+    /// The gradient of the phase along one axis of the detector, 2π/λ times the shift of the disk that 16 segments of the frame see, in rad/Å.
     PhaseGradient { axis: usize },
     /// The centre of mass along one axis of the detector, relative to the zero angle.
     Com { axis: usize },
@@ -81,12 +81,49 @@ pub enum Requested {
 
 /// The names that [`Detector::named`] knows.
 const KNOWN: [&str; 25] = [
-    "bf", "abf", "eabf", "adf", "haadf", "com", "com_y", "com_x", "com_magnitude", "com_direction", "dpc", "dpc_y", "dpc_x", "dphase", "dphase_y",
-    "dphase_x", "idpc", "icom", "ddpc", "segments4", "segments8", "segments16", "mean", "max", "variance",
+    "bf",
+    "abf",
+    "eabf",
+    "adf",
+    "haadf",
+    "com",
+    "com_y",
+    "com_x",
+    "com_magnitude",
+    "com_direction",
+    "dpc",
+    "dpc_y",
+    "dpc_x",
+    "dphase",
+    "dphase_y",
+    "dphase_x",
+    "idpc",
+    "icom",
+    "ddpc",
+    "segments4",
+    "segments8",
+    "segments16",
+    "mean",
+    "max",
+    "variance",
 ];
 const DEFAULTS: [&str; 8] = ["bf", "abf", "eabf", "adf", "haadf", "com", "idpc", "ddpc"];
 const ALL: [&str; 16] = [
-    "bf", "abf", "eabf", "adf", "haadf", "com", "com_magnitude", "com_direction", "dpc", "dphase", "idpc", "ddpc", "segments4", "segments8", "segments16",
+    "bf",
+    "abf",
+    "eabf",
+    "adf",
+    "haadf",
+    "com",
+    "com_magnitude",
+    "com_direction",
+    "dpc",
+    "dphase",
+    "idpc",
+    "ddpc",
+    "segments4",
+    "segments8",
+    "segments16",
     "max",
 ];
 
@@ -137,7 +174,8 @@ impl Detector {
 
     /// The detectors of a set that is asked for without names.
     pub(super) fn listed(requested: &Requested) -> Result<(Vec<Self>, bool)> {
-        let all = |names: &[&str]| -> Result<Vec<Self>> { Ok(names.iter().map(|name| Self::named(name)).collect::<Result<Vec<_>>>()?.concat()) };
+        let all =
+            |names: &[&str]| -> Result<Vec<Self>> { Ok(names.iter().map(|name| Self::named(name)).collect::<Result<Vec<_>>>()?.concat()) };
         match requested {
             Requested::Default => Ok((all(&DEFAULTS)?, false)),
             Requested::All => Ok(([all(&ALL)?, Self::named("variance")?].concat(), false)),

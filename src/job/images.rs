@@ -85,7 +85,9 @@ fn own(spec: &Annulus, frame_shape: [usize; 2]) -> Result<Vec<Detector>, Error> 
         return Ok(Detector::segments(&spec.name, count, ring, spec.first_deg.unwrap_or(0.0)));
     }
     let kind = match &spec.mask {
-        Some(path) => Kind::Mask { pixels: mask::read(path, "images.detectors", frame_shape)?.into(), ring: spec.has_edge().then_some(ring) },
+        Some(path) => {
+            Kind::Mask { pixels: mask::read(path, "images.detectors", frame_shape)?.into(), ring: spec.has_edge().then_some(ring) }
+        }
         None => Kind::Annulus(ring),
     };
     Ok(vec![Detector { name: spec.name.clone(), kind }])

@@ -211,7 +211,7 @@ impl Annulus {
 pub struct DetectorList(pub Vec<DetectorSpec>);
 
 impl JobValue for DetectorList {
-    const FIELDS: &'static [&'static str] = 
+    const FIELDS: &'static [&'static str] =
         &["name", "inner_mrad", "outer_mrad", "inner_disk", "outer_disk", "segments", "first_deg", "mask"];
 
     fn toml(&self) -> Value {

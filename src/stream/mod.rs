@@ -224,7 +224,9 @@ impl<B: Backend> Patterns<B> for Stream<B> {
         }
         let block = (SMALL_BYTES / self.info().frame_bytes().max(1)).clamp(FEW, GROUP);
         let next = AtomicUsize::new(0);
-        let worked = rayon::broadcast(|thread| self.work(&next, block, &|b| take(thread.index(), b)).inspect_err(|_| next.store(usize::MAX / 2, Ordering::Relaxed)));
+        let worked = rayon::broadcast(|thread| {
+            self.work(&next, block, &|b| take(thread.index(), b)).inspect_err(|_| next.store(usize::MAX / 2, Ordering::Relaxed))
+        });
         worked.into_iter().collect()
     }
 }

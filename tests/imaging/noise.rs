@@ -27,10 +27,12 @@ fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
     let (n, mrad) = (48, 2.0);
     let scan = ScanGrid { shape: [24, 20], step_A: [0.4, 0.5], rotation_deg: 25.0, transpose: true };
     let (ky, kx) = (rng.random_range(0.8..1.6), rng.random_range(0.8..1.6));
-    let object = scan_of(&optics, &scan, n, mrad, |y, x| 0.4 * (ky * y).sin() * (kx * x).cos());
+    let object = scan_of(&optics, &scan, n, mrad, |y, x| 0.8 * (ky * y).sin() * (kx * x).cos());
     let expected: Vec<f64> = (0..object.count)
-        .flat_map(|f| object.frame_bytes(f).chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect::<Vec<_>>())
-        .map(|v| 0.4 * v)
+        .flat_map(|f| {
+            object.frame_bytes(f).chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect::<Vec<_>>()
+        })
+        .map(|v| 2.0 * v)
         .collect();
     for integration in [Integration::Mirror, Integration::Periodic, Integration::LeastSquares] {
         let mut plan = ImagingPlan::new(scan.shape);
@@ -54,7 +56,7 @@ fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
         for (k, first) in made[0].images.iter().enumerate() {
             // Lengths and azimuths of vectors that vanish in the noise are not normally distributed.
             let polar = first.name == "com_magnitude" || first.name == "com_direction";
-            let clear = |p: &usize| !polar || length[*p] > 5.0 * length_error[*p];
+            let clear = |p: &usize| !polar || length[*p] > 4.0 * length_error[*p];
             let chosen: Vec<usize> = (0..first.values.len()).filter(clear).collect();
             assert!(chosen.len() > 100);
             let count = chosen.len();
@@ -65,11 +67,9 @@ fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
                 if (value - first.values[p]).abs() > turns / 2.0 { value + turns * (first.values[p] - value).signum() } else { value }
             };
             let mean = |p: usize| (0..DRAWS).map(|d| of(d, p)).sum::<f64>() / DRAWS as f64;
-            let spread = chosen
-                .iter()
-                .map(|&p| (0..DRAWS).map(|d| (of(d, p) - mean(p)).powi(2)).sum::<f64>() / (DRAWS - 1) as f64)
-                .sum::<f64>()
-                / count as f64;
+            let spread =
+                chosen.iter().map(|&p| (0..DRAWS).map(|d| (of(d, p) - mean(p)).powi(2)).sum::<f64>() / (DRAWS - 1) as f64).sum::<f64>()
+                    / count as f64;
             let reported = (0..DRAWS)
                 .map(|d| {
                     let errors = made[d].images[k].errors.as_ref().unwrap();

@@ -66,9 +66,7 @@ fn segments_are_the_sectors_of_their_ring_from_column_towards_row_and_make_it_up
             assert_eq!(all, values(&images, "bf")[frame]);
         }
         for k in 0..3 {
-            let sector = |y: f64, x: f64| {
-                (0.25 * RADIUS..14.0 / 1.5).contains(&y.hypot(x)) && (azimuth(y, x, -37.0) / 120.0) as usize == k
-            };
+            let sector = |y: f64, x: f64| (0.25 * RADIUS..14.0 / 1.5).contains(&y.hypot(x)) && (azimuth(y, x, -37.0) / 120.0) as usize == k;
             assert_eq!(values(&images, &format!("own_{k}"))[frame], sum(&sector), "own {k}");
         }
     }
@@ -137,8 +135,7 @@ fn maximum_and_variance_are_those_of_each_pixel_over_all_frames() {
     let mut rng = fresh();
     let pixels = SHAPE[0] * SHAPE[1];
     for (dtype, offset) in [(SampleType::U8, 0.0), (SampleType::U16, 0.0), (SampleType::U32, 0.0), (SampleType::F32, -300.0)] {
-        let values_in: Vec<f64> =
-            (0..150 * pixels).map(|_| f64::from(rng.random_range(0..250u32)) + offset).collect();
+        let values_in: Vec<f64> = (0..150 * pixels).map(|_| f64::from(rng.random_range(0..250u32)) + offset).collect();
         let mut plan = plan([10, 15], &["max", "variance", "mean"]);
         let valid: Vec<bool> = (0..pixels).map(|_| rng.random_bool(0.97)).collect();
         plan.valid = Some(valid.clone());
@@ -190,9 +187,8 @@ fn the_divergence_is_that_of_central_differences_in_the_scans_frame() {
     let images = made(&plan, &counts(&mut rng, 30), SampleType::U16);
     let factor = TAU * 1e-3 / wavelength_A(200.0);
     let turn = ronchi::optics::ScanGrid { shape: [5, 6], step_A: [0.4, 0.3], rotation_deg: -30.0, transpose: true }.object_to_scan();
-    let turned: Vec<[f64; 2]> = (0..30)
-        .map(|p| ronchi::optics::apply(turn, [values(&images, "com_y")[p], values(&images, "com_x")[p]]))
-        .collect();
+    let turned: Vec<[f64; 2]> =
+        (0..30).map(|p| ronchi::optics::apply(turn, [values(&images, "com_y")[p], values(&images, "com_x")[p]])).collect();
     for row in 0..5usize {
         for col in 0..6usize {
             let (up, down) = (row.saturating_sub(1), (row + 1).min(4));
@@ -208,10 +204,11 @@ fn the_divergence_is_that_of_central_differences_in_the_scans_frame() {
 #[test]
 fn least_squares_leaves_missing_frames_out_and_equals_the_mirrored_integral_without_any() {
     let mut rng = fresh();
-    // Disks whose shifts are the gradient of a smooth mirrored phase; some frames are lost.
+    // Disks whose shifts are the gradient (of mean 0) of a smooth mirrored phase; some frames are lost.
     let scan = [24, 20];
-    let waves: Vec<([f64; 2], f64)> =
-        (0..6).map(|_| ([f64::from(rng.random_range(0..4u32)), f64::from(rng.random_range(1..4u32))], rng.random_range(-0.1..0.1))).collect();
+    let waves: Vec<([f64; 2], f64)> = (0..6)
+        .map(|_| ([f64::from(rng.random_range(1..4u32)), f64::from(rng.random_range(1..4u32))], rng.random_range(-0.1..0.1)))
+        .collect();
     let at = |i: usize, j: usize| [(i as f64 + 0.5) / 24.0, (j as f64 + 0.5) / 20.0];
     let phase = |u: [f64; 2]| waves.iter().map(|(m, a)| a * (PI * m[0] * u[0]).cos() * (PI * m[1] * u[1]).cos()).sum::<f64>();
     let gradient = |u: [f64; 2]| -> [f64; 2] {

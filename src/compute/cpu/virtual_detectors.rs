@@ -250,7 +250,16 @@ summed!(u32, u64, u64, |p| u64::from(p) * u64::from(p));
 summed!(f32, f64, f64, |p| f64::from(p) * f64::from(p));
 
 /// The type of a finished sum.
-trait Sum: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Add<Output = Self> + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self> {
+trait Sum:
+    Copy
+    + Default
+    + Send
+    + Sync
+    + std::ops::AddAssign
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+{
     fn index(i: usize) -> Self;
     fn of_pixel<P: Pixel>(pixel: P) -> Self;
     fn totals(sums: Vec<Self>) -> Totals;

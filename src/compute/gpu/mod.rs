@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use num_complex::{Complex32, Complex64};
 
-use super::{Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Totals, Update};
+use super::{
+    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Totals, Update,
+};
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
 pub use arrays::{GpuBatch, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
