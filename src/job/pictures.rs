@@ -128,8 +128,8 @@ impl Field {
         let mean = counted.fold([0.0; 2], |[a, b], [y, x]| [a + y / n, b + x / n]);
         let component =
             |a: usize, like: &Array| Array { data: ArrayData::F64(turned.iter().map(|v| v[a] - mean[a]).collect()), ..like.clone() };
-        let notes =
-            vec![String::new(), "along the scan;".to_owned(), "less the mean".to_owned(), format!("({:.3e}, {:.3e})", mean[0], mean[1])];
+        let told = |a: usize, axis: &str| format!("{axis} = {:.3e} {}", mean[a], y.units);
+        let notes = vec![String::new(), "along the scan,".to_owned(), "less the mean".to_owned(), told(0, "y"), told(1, "x")];
         Self { name, y: component(0, y), x: component(1, x), notes }
     }
 

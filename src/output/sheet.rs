@@ -127,7 +127,7 @@ impl Drawn {
                     bar: ScaleBar::of(&axes[1], arrows.shape[1], place.width),
                     pixels: y.into_iter().zip(x).map(|(y, x)| arrows.color(y, x)).collect(),
                     place,
-                    key: Key::Wheel { rim: format!("rim {}", number(arrows.longest)) },
+                    key: Key::Wheel { rim: format!("rim: {}, up: -row", number(arrows.longest)) },
                 })
             }
         }

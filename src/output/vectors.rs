@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::colormap::vector_color;
-use super::plot::{BLACK, Place, ScaleBar, WHITE, frame, number, robust_range, save};
+use super::plot::{BLACK, Place, ScaleBar, WHITE, frame, number, save};
 use super::text::{Canvas, GLYPH, width};
 use super::{Array, Error, Result};
 
@@ -28,7 +28,7 @@ pub(super) struct Arrows {
     pub(super) shape: [usize; 2],
     pub(super) y: Vec<f64>,
     pub(super) x: Vec<f64>,
-    /// The length of the brightest colour: all but the longest 0.1 % are within.
+    /// The length of the brightest colours: all but the longest 1 % are within.
     pub(super) longest: f64,
 }
 
@@ -40,13 +40,20 @@ impl Arrows {
             return Err(Error::array(&vectors.y.path, reason));
         }
         let lengths: Vec<f64> = y.iter().zip(&x).map(|(y, x)| y.hypot(*x)).collect();
-        let longest = robust_range(&lengths).1;
+        let longest = high(&lengths);
         Ok(Self { shape: [rows, columns], y, x, longest: if longest > 0.0 { longest } else { 1.0 } })
     }
 
     pub(super) fn color(&self, y: f64, x: f64) -> [u8; 3] {
         if y.is_nan() || x.is_nan() { NO_VALUE } else { vector_color(y.atan2(x), y.hypot(x) / self.longest) }
     }
+}
+
+/// What all but the highest 1 % of the finite values do not exceed; 0 where none is finite.
+fn high(values: &[f64]) -> f64 {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    finite.sort_unstable_by(f64::total_cmp);
+    finite.get((finite.len().saturating_sub(1) as f64 * 0.99).round() as usize).copied().unwrap_or(0.0)
 }
 
 /// Draws the colours of all vectors up to the longest, each where its arrow would end.
@@ -73,7 +80,7 @@ pub fn write_vector_png(path: &Path, force: bool, vectors: &Vectors) -> Result<P
 
     let beyond = arrows.y.iter().zip(&arrows.x).any(|(y, x)| y.hypot(*x) > arrows.longest);
     let mut legend = vec![
-        format!("rim: {}{} {}", if beyond { "> " } else { "" }, number(arrows.longest), vectors.y.units),
+        format!("rim: {} {}", number(arrows.longest), vectors.y.units).trim_end().to_owned() + if beyond { " or more" } else { "" },
         "centre: 0".to_owned(),
         "up: -row".to_owned(),
         "right: +column".to_owned(),
