@@ -7,7 +7,7 @@ rings     bf [0, α), abf [α/2, α), adf [α, edge), haadf [3α, edge) and any 
           angle: sums over the pixels whose centre lies at such an angle. The edge is the largest circle inside the frame.
 eabf      abf − k·centre with centre = [0, α/2) and the k that the result tells
 segN_i    segments: where N images share a ring they cut it into N equal sectors of the azimuth atan2(ky, kx), the first
-          from 0; where they lie in several rings (as they tell), rings from the inside, N/rings sectors each
+          from 0 (a pixel on a border lies in the sector that begins there); where they lie in several rings (as they tell), rings from the inside, N/rings sectors each
 dpc_y, _x differences of half-planes over the disk: the part of positive coordinate less that of negative
 com_y, _x Σk·I/ΣI from the zero angle, along the detector's rows and columns
 com_magnitude, com_direction   of that vector, less its mean or not
@@ -113,9 +113,9 @@ class Case:
             group = [images[other][1] for other in images if re.fullmatch(rf"seg{count}_\d+", other)]
             rings = len({float(told.get("inner_mrad", 0)) for told in group})
             sectors = count // rings
-            first = 2 * np.pi * (index % sectors) / sectors
-            inside = (self.azimuth >= first) & (self.azimuth < first + 2 * np.pi / sectors)
-            return between(*ring) * inside
+            # rounded, so that a pixel on a border lies in the sector that begins there
+            sector = np.floor(np.round(self.azimuth / (2 * np.pi / sectors), 9)) % sectors
+            return between(*ring) * (sector == index % sectors)
         return between(*ring)
 
     def along_scan(self, com_y, com_x):
@@ -260,7 +260,8 @@ def measure(name, ours, told, peer, theirs, case):
         return "largest, rad", np.abs(turned[case.strong]).max(), 1e-3
     if name.startswith("com_"):
         return "largest, px", np.abs(ours - theirs).max() / case.args.mrad_per_px, 1e-4 if peer in SINGLE else 1e-5
-    whole = np.issubdtype(case.cube.dtype, np.integer) and (name == "max_pattern" or set(np.unique(case.masks.get(name, [0.5]))) <= {-1, 0, 1})
+    counted = told.get("units") == "counts" and set(np.unique(case.masks.get(name, [0.5]))) <= {-1, 0, 1}
+    whole = np.issubdtype(case.cube.dtype, np.integer) and (name == "max_pattern" or counted)
     if whole and peer not in SINGLE:
         return "largest", np.abs(ours - theirs).max(), 0.0
     return "of the largest", np.abs(ours - theirs).max() / largest, 1e-6 if peer in SINGLE else 1e-9

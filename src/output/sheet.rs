@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::plot::{BLACK, Place, ScaleBar, Shades, WHITE, frame, number, save};
 use super::text::{Canvas, GLYPH, width};
 use super::vectors::{Arrows, Vectors, draw_wheel};
@@ -32,7 +34,7 @@ pub enum Tile<'a> {
 pub fn write_sheet(path: &Path, force: bool, title: &str, tiles: &[Tile]) -> Result<PathBuf> {
     let columns = (1..COLUMNS).find(|n| n * n >= tiles.len()).unwrap_or(COLUMNS);
     let side = ((WIDEST - MARGIN) / columns - MARGIN).clamp(SIDES[0], SIDES[1]);
-    let drawn = tiles.iter().map(|tile| Drawn::of(tile, side)).collect::<Result<Vec<_>>>()?;
+    let drawn = tiles.par_iter().map(|tile| Drawn::of(tile, side)).collect::<Result<Vec<_>>>()?;
     let rows: Vec<&[Drawn]> = drawn.chunks(columns).collect();
     let line = GLYPH[0];
     let row_height = |row: &[Drawn]| row.iter().map(|tile| tile.place.height).max().unwrap_or(0) + 3 * line + 2 * MARGIN;
