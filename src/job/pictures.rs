@@ -148,3 +148,83 @@ fn open_to_readers(folder: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Axis;
+
+    fn array(name: &str, shape: &[usize], frame: Frame, value: impl Fn(usize) -> f64) -> Array {
+        Array {
+            path: format!("images/{name}"),
+            shape: shape.to_vec(),
+            data: ArrayData::F64((0..shape.iter().product()).map(value).collect()),
+            axes: shape.iter().map(|_| Axis::new("y", "Å", 0.0, 0.2)).collect(),
+            units: "mrad".to_owned(),
+            frame,
+            to_scan: None,
+            extra: Vec::new(),
+        }
+    }
+
+    fn width(path: &Path) -> u32 {
+        let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+        png::Decoder::new(file).read_info().unwrap().info().width
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn everything_that_can_be_seen_has_its_picture() {
+        let directory = tempfile::tempdir().unwrap();
+        let result = directory.path().join("scan.emd");
+        let scan = |name: &str| array(name, &[20, 20], Frame::Scan, |at| at as f64);
+        let arrays = [
+            scan("bf"),
+            scan("com_y"),
+            scan("com_x"),
+            array("sweep", &[3, 20, 20], Frame::Scan, |at| at as f64),
+            array("max_pattern", &[16, 16], Frame::Detector, |at| at as f64),
+            array("object", &[20, 20], Frame::Object, |at| at as f64),
+            array("error", &[4], Frame::None, |at| at as f64),
+        ];
+        let mut job = Job::default();
+        let folder = write(&job, &result, &arrays, false).unwrap().unwrap();
+        let pictures = ["bf.png", "com.png", "com_x.png", "com_y.png", "max_pattern.png", "overview.png", "sweep.png"];
+        assert_eq!(names(&folder), pictures);
+        let with = width(&folder.join("bf.png"));
+        job.output.fft.value = false;
+        write(&job, &result, &arrays, true).unwrap();
+        assert!(width(&folder.join("bf.png")) < with, "without its spectrum");
+    }
+
+    #[test]
+    fn an_image_keeps_the_name_that_a_picture_of_ours_would_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let arrays = ["com", "com_y", "com_x", "overview"].map(|name| array(name, &[4, 4], Frame::Scan, |at| at as f64));
+        let folder = write(&Job::default(), &directory.path().join("scan.emd"), &arrays, false).unwrap().unwrap();
+        assert_eq!(names(&folder), ["com.png", "com_x.png", "com_y.png", "overview.png"]);
+    }
+
+    #[test]
+    fn vectors_on_the_detector_are_turned_into_the_scan_less_their_mean() {
+        let mut job = Job::default();
+        job.scan.rotation_deg.value = 90.0;
+        // Along the detector's rows by 1 or 3, against which the scan's columns run.
+        let y = array("com_y", &[2, 2], Frame::Scan, |at| if at < 2 { 1.0 } else { 3.0 });
+        let x = array("com_x", &[2, 2], Frame::Scan, |_| 5.0);
+        let field = Field::of("com", &y, &x, &job);
+        let near = |array: &Array, expected: [f64; 4]| {
+            array.data.reals().unwrap().iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-12)
+        };
+        let grid = scan_grid(&job, [2, 2]);
+        let turned = apply(grid.scan_to_object(), [1.0, 0.0]);
+        assert!((turned[1] - 1.0).abs() < 1e-12, "a slow step of the scan lies along the detector's columns");
+        assert!(near(&field.y, [0.0; 4]) && near(&field.x, [1.0, 1.0, -1.0, -1.0]), "{:?} {:?}", field.y.data, field.x.data);
+    }
+}
