@@ -3,15 +3,15 @@
 #
 #   direct_speed.sh FILE [RONCHI]     FILE is made if missing; RONCHI: by default target/release/ronchi
 #
-# Environment: QUANTEM and PY4DSTEM (the Python of each), ROUNDS, SCAN (256: 2 GiB), MEMORY_GIB, LIMIT_S. FOUND=1 runs py4DSTEM's
-# cross-correlation too, which takes long.
+# Environment: QUANTEM and PY4DSTEM (the Python of each), ROUNDS, SCAN (256: 2 GiB), MEMORY_GIB, LIMIT_S, BATCH (for quantem, see
+# direct_speed.py --help). FOUND=1 runs py4DSTEM's cross-correlation too, which takes long.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 file=$(realpath "$1")
 ronchi=${2:-$here/../../target/release/ronchi}
 quantem=${QUANTEM:-python3}
 py4dstem=${PY4DSTEM:-python3}
-limits=(--memory-GiB "${MEMORY_GIB:-18}" --limit-s "${LIMIT_S:-1800}" --ronchi "$ronchi")
+limits=(--memory-GiB "${MEMORY_GIB:-18}" --limit-s "${LIMIT_S:-1800}" --ronchi "$ronchi" ${BATCH:+--batch "$BATCH"})
 
 "$py4dstem" "$here/direct_speed.py" make "$file" --scan "${SCAN:-256}" >&2
 results=$(mktemp)
