@@ -29,7 +29,7 @@ const PIXELS: usize = SIDE * SIDE;
 /// The pixels of a block's frames: what detectors of one pixel each sum.
 fn pixels(engine: &Engine, block: &DeviceBlock<Engine>) -> Vec<f64> {
     let bits = (0..PIXELS).map(|p| 1 << p).collect();
-    let set = engine.detector_set(&DetectorSet { shape: [SIDE, SIDE], detectors: PIXELS, bits }).unwrap();
+    let set = engine.detector_set(&DetectorSet { detectors: PIXELS, bits, ..DetectorSet::sums_only([SIDE, SIDE], None) }).unwrap();
     let sums = engine.virtual_detectors(&block.frames, &set).unwrap();
     assert_eq!(sums.frames.len(), block.ids.len() * (PIXELS + 3));
     (0..block.ids.len()).flat_map(|f| (0..PIXELS).map(move |p| f * (PIXELS + 3) + p)).map(|n| sums.frames.get(n)).collect()

@@ -1,4 +1,5 @@
-// The sum of frames, pixel by pixel, in fixed groups of GROUP frames: integers exactly, f32 in the frames' order.
+// The sum of frames, of their squares, or their maximum, pixel by pixel, in fixed groups of GROUP frames: integers exactly, f32 in the
+// frames' order.
 // Reads `frames` and `bits`; each place of `sums` is written by one invocation. Workgroups run beside each other; the dispatches over
 // the parts of a block run one after the other, each going on from the one before.
 #import grid
@@ -9,6 +10,8 @@ override NY: u32;
 override NX: u32;
 // Frames of a group.
 override GROUP: u32;
+// 0: the sum, 1: the sum of squares, 2: the maximum.
+override OF: u32;
 
 struct Params {
     // The frames [begin, end) of the block are bound here, `begin` as the first_frame-th frame of the binding.
@@ -22,8 +25,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> frames: array<u32>;
-// One a pixel: bit 31 is set where the pixel counts.
-@group(0) @binding(2) var<storage, read> bits: array<u32>;
+// 64 a pixel: bit 63 is set where the pixel counts.
+@group(0) @binding(2) var<storage, read> bits: array<vec2u>;
 // (group, NY, NX): 64-bit integers, or an f32 in the first word.
 @group(0) @binding(3) var<storage, read_write> sums: array<vec2u>;
 
@@ -50,11 +53,17 @@ fn sum_pattern(
         integer = sums[index];
         float = bitcast<f32>(integer.x);
     }
-    if (bits[p] >> 31u) == 1u {
+    if (bits[p].y >> 31u) == 1u {
         for (var frame = begin; frame < end; frame++) {
             let value = raw(((params.first_frame + frame - params.begin) * NY + p / NX) * ROW_WORDS, p % NX);
-            if DTYPE == F32 {
-                float += bitcast<f32>(value);
+            let number = bitcast<f32>(value);
+            if OF == 2u {
+                float = select(max(float, number), number, frame == group_begin);
+                integer = vec2u(max(integer.x, value), 0u);
+            } else if DTYPE == F32 {
+                float += select(number, number * number, OF == 1u);
+            } else if OF == 1u {
+                integer = wide_add(integer, wide_mul(value, value));
             } else {
                 integer = wide_add(integer, vec2u(value, 0u));
             }

@@ -1,4 +1,4 @@
-// The sums of each frame over each detector, its total and its first moments: integers exactly, f32 in an order that never changes.
+// The sums of each frame over each detector, its total and its moments: integers exactly, f32 in an order that never changes.
 // Reads `frames` and `bits`; writes its own places of `sums`. A workgroup is a frame and four of its sums: any order.
 #import grid
 #import frames
@@ -7,7 +7,9 @@
 override NY: u32;
 override NX: u32;
 override DETECTORS: u32;
-// ⌈(DETECTORS + 3)/4⌉
+// Sums of a frame: DETECTORS + 3, or DETECTORS + 6 with second moments.
+override SUMS: u32;
+// ⌈SUMS/4⌉
 override QUADS: u32;
 
 struct Params {
@@ -19,27 +21,43 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> frames: array<u32>;
-// One a pixel: bit d is set in detector d, bit 31 where the pixel counts in the total and the moments.
-@group(0) @binding(2) var<storage, read> bits: array<u32>;
-// (frame, DETECTORS + 3): 64-bit integers, or an f32 in the first word.
+// 64 a pixel: bit d is set in detector d, bit 63 where the pixel counts in the total and the moments.
+@group(0) @binding(2) var<storage, read> bits: array<vec2u>;
+// (frame, SUMS): 64-bit integers, or an f32 in the first word.
 @group(0) @binding(3) var<storage, read_write> sums: array<vec2u>;
 
 var<workgroup> integers: array<array<vec2u, 4>, WIDTH>;
 var<workgroup> floats: array<vec4f, WIDTH>;
 
 // How often a pixel counts in sum s.
-fn weight(s: u32, belongs: u32, y: u32, x: u32) -> u32 {
-    let valid = belongs >> 31u;
+fn weight(s: u32, belongs: vec2u, y: u32, x: u32) -> u32 {
+    let valid = belongs.y >> 31u;
     if s < DETECTORS {
-        return (belongs >> s) & 1u;
-    } else if s == DETECTORS {
-        return valid;
-    } else if s == DETECTORS + 1u {
-        return valid * y;
-    } else if s == DETECTORS + 2u {
-        return valid * x;
+        return (select(belongs.x, belongs.y, s >= 32u) >> (s % 32u)) & 1u;
     }
-    return 0u;
+    switch s - DETECTORS {
+        case 0u: {
+            return valid;
+        }
+        case 1u: {
+            return valid * y;
+        }
+        case 2u: {
+            return valid * x;
+        }
+        case 3u: {
+            return valid * y * y;
+        }
+        case 4u: {
+            return valid * x * x;
+        }
+        case 5u: {
+            return valid * y * x;
+        }
+        default: {
+            return 0u;
+        }
+    }
 }
 
 @compute @workgroup_size(WIDTH)
@@ -61,7 +79,7 @@ fn virtual_detectors(
     var f = vec4f();
     for (var p = lane; p < NY * NX; p += WIDTH) {
         let belongs = bits[p];
-        if belongs == 0u {
+        if all(belongs == vec2u()) {
             continue;
         }
         let y = p / NX;
@@ -92,11 +110,11 @@ fn virtual_detectors(
         }
     }
     workgroupBarrier();
-    if lane < 4u && s + lane < DETECTORS + 3u {
+    if lane < 4u && s + lane < SUMS {
         var result = integers[0][lane];
         if DTYPE == F32 {
             result = vec2u(bitcast<u32>(floats[0][lane]), 0u);
         }
-        sums[(params.first_sum + frame) * (DETECTORS + 3u) + s + lane] = result;
+        sums[(params.first_sum + frame) * SUMS + s + lane] = result;
     }
 }

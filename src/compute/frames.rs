@@ -104,22 +104,50 @@ pub trait Patterns<B: Backend>: Sync {
 
     /// All patterns once, in scan order, in blocks of whole groups of 64 frames (the last may be shorter).
     fn pass(&self) -> Result<Box<dyn Iterator<Item = Result<DeviceBlock<B>>> + '_>>;
+
+    /// Hands all patterns once to `take`, until it fails: in blocks of any size, in any order and on several threads at once where that is faster, so
+    /// only for sums that do not depend on their order. With each block comes the number of its thread, below [`Patterns::visitors`].
+    fn visit(&self, take: &(dyn Fn(usize, DeviceBlock<B>) -> Result<()> + Sync)) -> Result<()> {
+        self.pass()?.try_for_each(|block| take(0, block?))
+    }
+
+    /// The threads that [`Patterns::visit`] may use at once.
+    fn visitors(&self) -> usize {
+        1
+    }
 }
 
-/// Which detectors each pixel of a frame belongs to.
+/// Which detectors each pixel of a frame belongs to, and what else is summed in the same pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetectorSet {
     pub shape: [usize; 2],
-    /// At most 31.
+    /// At most [`DetectorSet::MOST`].
     pub detectors: usize,
-    /// One a pixel: bit d is set where the pixel belongs to detector d; bit 31 where it counts in the total, the moments and the
-    /// mean pattern. A bad pixel has no bit.
-    pub bits: Vec<u32>,
+    /// One a pixel: bit d is set where the pixel belongs to detector d; [`DetectorSet::VALID`] where it counts in the total, the moments
+    /// and the sums of frames. A bad pixel has no bit.
+    pub bits: Vec<u64>,
+    /// Also sum Σ I·y², Σ I·x² and Σ I·y·x of each frame.
+    pub second_moments: bool,
+    /// Also make the sum of squares and the maximum of each pixel over the frames.
+    pub statistics: bool,
 }
 
 impl DetectorSet {
     /// The bit of the pixels that count in the total and the moments.
-    pub const VALID: u32 = 1 << 31;
+    pub const VALID: u64 = 1 << 63;
+    /// As many detectors fit one pass.
+    pub const MOST: usize = 63;
+
+    /// No detectors: only totals, first moments and the sum of the frames over the pixels that count (`None`: all do).
+    pub fn sums_only(shape: [usize; 2], valid: Option<&[bool]>) -> Self {
+        let bits = (0..shape[0] * shape[1]).map(|p| if valid.is_none_or(|v| v[p]) { Self::VALID } else { 0 }).collect();
+        Self { shape, detectors: 0, bits, second_moments: false, statistics: false }
+    }
+
+    /// The numbers that a frame has in [`BlockSums::frames`].
+    pub fn width(&self) -> usize {
+        self.detectors + if self.second_moments { 6 } else { 3 }
+    }
 }
 
 /// Sums that are exact where the pixels are integers.
@@ -141,6 +169,15 @@ impl Totals {
         self.len() == 0
     }
 
+    /// Adds others of the same kind, one by one.
+    pub fn add(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Integer(a), Self::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+            (Self::Float(a), Self::Float(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+            _ => {}
+        }
+    }
+
     /// One of the sums, as f64.
     pub fn get(&self, index: usize) -> f64 {
         match self {
@@ -153,8 +190,31 @@ impl Totals {
 /// What one pass of the virtual detectors over a block gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockSums {
-    /// (frame, detectors + 3): each detector's sum, then over the valid pixels Σ I, Σ I·y and Σ I·x with y and x the pixel's row and column.
+    /// (frame, [`DetectorSet::width`]): each detector's sum, then over the valid pixels Σ I, Σ I·y and Σ I·x with y and x the pixel's row and column, then, if
+    /// asked for, Σ I·y², Σ I·x² and Σ I·y·x.
     pub frames: Totals,
     /// The sum of the block's frames, one a pixel (0 where a pixel is not valid).
     pub pattern: Totals,
+    /// If [`DetectorSet::statistics`] are asked for.
+    pub statistics: Option<PixelStatistics>,
+}
+
+/// What the frames of a block do pixel by pixel (0 where a pixel is not valid).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PixelStatistics {
+    /// Σ I² over the frames. Integers are exact as long as a sum stays below 2⁶⁴.
+    pub squares: Totals,
+    pub maxima: Totals,
+}
+
+impl PixelStatistics {
+    /// Adds those of other frames.
+    pub fn add(&mut self, other: &Self) {
+        self.squares.add(&other.squares);
+        match (&mut self.maxima, &other.maxima) {
+            (Totals::Integer(a), Totals::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a).max(*b)),
+            (Totals::Float(a), Totals::Float(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = a.max(*b)),
+            _ => {}
+        }
+    }
 }

@@ -17,7 +17,7 @@ use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles};
 pub use error::Error;
-pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, SampleType, SparseFrames, Totals};
+pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -120,6 +120,12 @@ pub trait Backend: Send + Sync + Sized + 'static {
     type Detector: Send + Sync;
     /// A [`DetectorSet`] on the device.
     type DetectorSet: Send + Sync;
+    /// Sums of frames, pixel by pixel, that blocks are added to.
+    type PixelSums: Default + Send;
+
+    /// Does it compute in host memory, on the caller's threads? Then frames are best computed with by the thread that read them, while they are in
+    /// its cache.
+    const ON_HOST: bool = false;
 
     /// The device as the result file names it, such as `cpu (2 threads)` or the adapter's name.
     fn device_name(&self) -> String;
@@ -209,8 +215,14 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// `probe_hat += step · numerator / peak`; nothing where the peak is 0.
     fn update_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, step: f64) -> Result<()>;
 
-    /// The sums of each frame over each detector, its total and first moments, and the sum of all the block's frames.
+    /// The sums of each frame over each detector, its total and moments, and the sum of all the block's frames (with their squares and maxima, if asked for).
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums>;
+
+    /// The same for one of several threads that share a pass over integers: the sums of each frame; those of the frames are added to `pixels`.
+    fn add_virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet, pixels: &mut Self::PixelSums) -> Result<Totals>;
+
+    /// The sums of all the frames that were added, without sums of single frames; `None` if there were none.
+    fn pixel_sums(&self, detectors: &Self::DetectorSet, pixels: Self::PixelSums) -> Option<BlockSums>;
 
     // Coarse verbs.
 

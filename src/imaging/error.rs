@@ -51,9 +51,25 @@ pub enum Error {
     )]
     BadFactor { name: String, k: f64 },
     #[error(
-        "idpc integrates over a field of at least 2×2 scan positions, this scan has {}×{}. Leave idpc out of images.detectors, or check data.scan_shape.", scan_shape[0], scan_shape[1]
+        "{name} needs a field of at least 2×2 scan positions, this scan has {}×{}. Leave {name} out of images.detectors, or check data.scan_shape.", scan_shape[0], scan_shape[1]
     )]
-    ScanTooSmall { scan_shape: [usize; 2] },
+    ScanTooSmall { name: String, scan_shape: [usize; 2] },
+    #[error(
+        "detector \"{name}\" (images.detectors) has {count} segments from {first_deg}°: there must be at least one, and a finite azimuth."
+    )]
+    BadSegments { name: String, count: usize, first_deg: f64 },
+    #[error(
+        "the mask of detector \"{name}\" (images.detectors) has {found} pixels, a frame has {}×{}. Draw it on the frames after data.crop_detector; `ronchi image` writes their mean as mean_pattern.", shape[0], shape[1]
+    )]
+    DetectorShape { name: String, found: usize, shape: [usize; 2] },
+    #[error(
+        "\"{name}\" (images.detectors) is a phase gradient in rad/Å, for which the voltage and the angle of a pixel must be known. Set optics.voltage_kV and detector.mrad_per_px (or optics.convergence_mrad), or ask for dpc."
+    )]
+    GradientNeedsOptics { name: String },
+    #[error(
+        "the field to integrate over has {found} positions of which none counts, or not those of the scan ({}×{}). Check images.field.", scan_shape[0], scan_shape[1]
+    )]
+    FieldMask { found: usize, scan_shape: [usize; 2] },
     #[error("idpc's high-pass of {highpass} Å⁻¹ needs the scan step. Set scan.step_A, or leave images.highpass_inverse_A out.")]
     HighpassNeedsStep { highpass: f64 },
     #[error(

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use crate::compute::{Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, SampleType, Totals};
-use crate::optics::apply;
+use crate::compute::{Backend, DetectorSet, Patterns};
 use crate::run::{Event, Run, Stage};
 
-use super::detectors::{Geometry, Layout, Output};
-use super::{Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, SamplingUnit, find_disk, integrate};
+use super::fields::{Field, divergence_unit, phase_unit, tell_unit};
+use super::geometry::{Geometry, SamplingUnit};
+use super::layout::{Layout, Linear, Output};
+use super::pass::{self, GROUP, Pass, stop_if_cancelled};
+use super::{Angle, Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, find_disk};
 
-/// Float sums are made in groups of so many frames, so that they do not depend on the size of a block.
-const GROUP: usize = 64;
 /// The frames of a [`survey`].
 const SURVEYED: usize = 256;
 
@@ -41,6 +41,8 @@ pub struct Image {
     /// Such as `counts`, `mrad` or `rad`.
     pub unit: &'static str,
     pub values: Vec<f64>,
+    /// The standard error of each value from counting statistics, if [`ImagingPlan::errors`] were asked for.
+    pub errors: Option<Vec<f64>>,
     /// [inner, outer) in the unit of [`Images::sampling_unit`], of a virtual detector.
     pub range: Option<[f64; 2]>,
     /// The part of the detector that lies in the frame and counts; 1 of images that are no virtual detector.
@@ -55,12 +57,16 @@ pub struct Image {
 pub struct Images {
     pub scan_shape: [usize; 2],
     /// In the order asked for. All lie along the scan. Virtual detectors are raw sums of counts; `com_y` and `com_x` are the
-    /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `idpc` is integrated along the scan after
-    /// turning the vectors into the scan's frame and subtracting their mean.
+    /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `com_direction` and `ddpc` are of the
+    /// vectors turned into the scan's frame, `idpc` is integrated along the scan after that and without their mean.
     pub images: Vec<Image>,
     pub frame_shape: [usize; 2],
     /// The mean of all frames, (y, x), in counts; 0 where a pixel is not valid.
     pub pattern: Vec<f64>,
+    /// The largest value of each pixel over the frames, if asked for.
+    pub max_pattern: Option<Vec<f64>>,
+    /// The variance of each pixel over the frames in counts², Σ(I − Ī)²/(N − 1), if asked for and there are two frames.
+    pub variance_pattern: Option<Vec<f64>>,
     /// The mean sum of a frame over the valid pixels, in counts.
     pub incident: f64,
     /// Mean electrons of a frame ÷ (step_y·step_x).
@@ -87,9 +93,9 @@ pub fn survey<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, va
     let stage = Stage::Survey;
     let begun = Instant::now();
     run.emit(Event::StageStarted { stage, total: ids.len() as u64, unit: "frames" });
-    let bits = (0..shape[0] * shape[1]).map(|p| if valid.is_none_or(|v| v[p]) { DetectorSet::VALID } else { 0 }).collect();
-    let set = backend.detector_set(&DetectorSet { shape, detectors: 0, bits })?;
-    let mut pass = Pass::new(shape, 0, 0);
+    let set = DetectorSet::sums_only(shape, valid);
+    let mut pass = Pass::new(&set, 0);
+    let set = backend.detector_set(&set)?;
     patterns.prefetch(&ids);
     for ids in ids.chunks(GROUP) {
         stop_if_cancelled(run)?;
@@ -111,13 +117,13 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
     let aspect = plan.mrad_per_px.unwrap_or([1.0; 2]);
     let (geometry, centre_origin) = geometry(run, backend, patterns, plan)?;
     let layout = Layout::new(&geometry, plan)?;
-    let wants_idpc = layout.images.iter().any(|i| i.output == Output::Idpc);
+    let wants_idpc = layout.images.iter().any(|image| image.output == Output::Idpc);
     if let (Some(highpass), None, true) = (plan.highpass_inverse_A, plan.step_A, wants_idpc) {
         return Err(Error::HighpassNeedsStep { highpass });
     }
     layout.told.iter().for_each(|event| run.emit(event.clone()));
 
-    let pass = measure(run, backend, patterns, plan, &layout)?;
+    let pass = pass::run(run, backend, patterns, &layout.set, plan.scan_shape)?;
 
     let pattern = pass.mean_pattern();
     let disk = match find_disk(&pattern, shape, valid, aspect) {
@@ -139,11 +145,14 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
         ));
     }
     let incident = pass.incident();
+    let wants = |output: &Output| layout.images.iter().any(|image| image.output == *output);
     Ok(Images {
         scan_shape: plan.scan_shape,
         images: finish(run, plan, &geometry, &layout, &pass),
         frame_shape: shape,
         pattern,
+        max_pattern: pass.max_pattern().filter(|_| wants(&Output::MaxPattern)).map(<[f64]>::to_vec),
+        variance_pattern: pass.variance_pattern().filter(|_| wants(&Output::VariancePattern)),
         incident,
         dose_e_per_A2: plan.step_A.map(|[y, x]| incident / plan.counts_per_electron / (y * x)),
         centre_px: geometry.centre,
@@ -164,10 +173,6 @@ fn sample(len: usize) -> Vec<u32> {
     if count == len { (0..len as u32).collect() } else { (0..count).map(|k| place(k) as u32).collect() }
 }
 
-fn stop_if_cancelled(run: &Run) -> Result<()> {
-    if run.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
-}
-
 /// Where the detectors' angles lie: from the plan, and from a survey for what the plan leaves open.
 fn geometry<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan) -> Result<(Geometry, CentreOrigin)> {
     let shape = patterns.frame_shape();
@@ -183,12 +188,14 @@ fn geometry<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan
         too_wide(alpha, alpha / mean(mrad))?;
     }
     let of_disk = |d: &Detector| match d.kind {
-        Kind::Annulus { inner, outer } => [inner, outer].iter().any(|a| matches!(a, super::Angle::Disk(_))),
-        Kind::Eabf { .. } => true,
-        Kind::ComY | Kind::ComX | Kind::Idpc => false,
+        Kind::Annulus(ring) | Kind::Segment { ring, .. } | Kind::Mask { ring: Some(ring), .. } => {
+            [ring.inner, ring.outer].iter().any(|a| matches!(a, Angle::Disk(_)))
+        }
+        Kind::Eabf { .. } | Kind::HalfPlanes { .. } | Kind::PhaseGradient { .. } => true,
+        _ => false,
     };
     let needs_radius = match &plan.detectors {
-        Requested::Default => true,
+        Requested::Default | Requested::All => true,
         Requested::Named(list) => list.iter().any(of_disk),
     };
     let radius_known = plan.convergence_mrad.is_some() && plan.mrad_per_px.is_some();
@@ -245,159 +252,80 @@ fn tell_of_disk(run: &Run, plan: &ImagingPlan, geometry: &Geometry, radius_px: O
     }
 }
 
-/// The pass itself.
-fn measure<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &ImagingPlan, layout: &Layout) -> Result<Pass> {
-    let stage = Stage::Image;
-    let begun = Instant::now();
-    run.emit(Event::StageStarted { stage, total: patterns.len() as u64, unit: "frames" });
-    let set = backend.detector_set(&layout.set)?;
-    let mut pass = Pass::new(patterns.frame_shape(), layout.set.detectors, patterns.len());
-    let one_by_one = patterns.dtype() == SampleType::F32;
-    for block in patterns.pass()? {
-        stop_if_cancelled(run)?;
-        let DeviceBlock { ids, frames } = block?;
-        if one_by_one && ids.len() > GROUP {
-            let slots: Vec<u32> = (0..ids.len() as u32).collect();
-            for (ids, slots) in ids.chunks(GROUP).zip(slots.chunks(GROUP)) {
-                pass.take(ids, &backend.virtual_detectors(&backend.gather(&frames, slots)?, &set)?);
-            }
-        } else {
-            pass.take(&ids, &backend.virtual_detectors(&frames, &set)?);
-        }
-        if let Some(frame) = pass.not_finite {
-            let at = frame as usize;
-            return Err(Error::NotFinite { frame, position: [at / plan.scan_shape[1], at % plan.scan_shape[1]] });
-        }
-        run.emit(Event::Progress { stage, done: pass.frames as u64 });
-    }
-    stop_if_cancelled(run)?;
-    run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
-    Ok(pass)
-}
-
-/// What a pass gathers.
-struct Pass {
-    detectors: usize,
-    frames: usize,
-    /// (frame, detectors + 3), as [`BlockSums::frames`].
-    sums: Vec<f64>,
-    total: f64,
-    pattern_exact: Vec<u64>,
-    pattern_float: Vec<f64>,
-    not_finite: Option<u32>,
-}
-
-impl Pass {
-    /// `keep` patterns have their sums kept; with 0 only the mean pattern is made.
-    fn new(shape: [usize; 2], detectors: usize, keep: usize) -> Self {
-        let pixels = shape[0] * shape[1];
-        let (pattern_exact, pattern_float) = (vec![0; pixels], vec![0.0; pixels]);
-        Self { detectors, frames: 0, sums: vec![0.0; keep * (detectors + 3)], total: 0.0, pattern_exact, pattern_float, not_finite: None }
-    }
-
-    fn width(&self) -> usize {
-        self.detectors + 3
-    }
-
-    fn take(&mut self, ids: &[u32], sums: &BlockSums) {
-        let width = self.width();
-        for (k, &id) in ids.iter().enumerate() {
-            let total = sums.frames.get(k * width + self.detectors);
-            self.total += total;
-            let at = id as usize * width;
-            if at + width <= self.sums.len() {
-                for (c, slot) in self.sums[at..at + width].iter_mut().enumerate() {
-                    *slot = sums.frames.get(k * width + c);
-                }
-            }
-            if !total.is_finite() {
-                self.not_finite.get_or_insert(id);
-            }
-        }
-        self.frames += ids.len();
-        match &sums.pattern {
-            Totals::Integer(values) => self.pattern_exact.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-            Totals::Float(values) => self.pattern_float.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-        }
-    }
-
-    fn mean_pattern(&self) -> Vec<f64> {
-        let n = self.frames.max(1) as f64;
-        self.pattern_exact.iter().zip(&self.pattern_float).map(|(&a, b)| (a as f64 + b) / n).collect()
-    }
-
-    fn incident(&self) -> f64 {
-        self.total / self.frames.max(1) as f64
-    }
-
-    /// Column `c` of the sums, one a pattern.
-    fn column(&self, c: usize) -> impl Iterator<Item = f64> {
-        self.sums.chunks_exact(self.width()).map(move |row| row[c])
-    }
-
-    fn totals(&self) -> impl Iterator<Item = f64> {
-        self.column(self.detectors)
-    }
-
-    /// The first pattern with no counts, and how many there are.
-    fn empty(&self) -> Option<(usize, usize)> {
-        let mut empty = self.totals().enumerate().filter(|(_, t)| *t <= 0.0).map(|(k, _)| k);
-        empty.next().map(|first| (first, 1 + empty.count()))
-    }
-
-    /// The centre of mass along axis `a` relative to `centre`, in units of `scale` a pixel; 0 where a frame has no counts.
-    fn centre_of_mass(&self, a: usize, centre: f64, scale: f64) -> Vec<f64> {
-        self.totals().zip(self.column(self.detectors + 1 + a)).map(|(t, m)| if t > 0.0 { (m / t - centre) * scale } else { 0.0 }).collect()
-    }
-}
-
 /// The images of a finished pass.
 fn finish(run: &Run, plan: &ImagingPlan, geometry: &Geometry, layout: &Layout, pass: &Pass) -> Vec<Image> {
-    let com = [0, 1].map(|a| pass.centre_of_mass(a, geometry.centre[a], geometry.scale[a]));
-    layout
-        .images
-        .iter()
-        .map(|planned| {
-            let mut k_used = None;
-            let (values, unit) = match planned.output {
-                Output::Sum { mask } => (pass.column(mask).collect(), "counts"),
-                Output::Eabf { abf, centre, k } => {
-                    k_used = Some(k);
-                    (pass.column(abf).zip(pass.column(centre)).map(|(a, c)| a - k * c).collect(), "counts")
-                }
-                Output::ComY => (com[0].clone(), geometry.unit.name()),
-                Output::ComX => (com[1].clone(), geometry.unit.name()),
-                Output::Idpc => idpc(run, plan, geometry, &com, pass),
-            };
-            Image { name: planned.name.clone(), unit, values, range: planned.range, coverage: planned.coverage, k: k_used }
-        })
-        .collect()
+    let of_com = layout.images.iter().any(|planned| planned.output.is_of_com());
+    let com = of_com.then(|| Field::centres_of_mass(geometry, pass, plan.counts_per_electron, plan.errors));
+    let turned = com.as_ref().map(|com| com.turned(plan));
+    let counts: Vec<bool> = {
+        let chosen = |p: usize| plan.field.as_ref().is_none_or(|field| field[p]);
+        pass.totals().enumerate().map(|(p, total)| total > 0.0 && chosen(p)).collect()
+    };
+    let (factor, phase_unit, missing) = phase_unit(geometry, plan);
+    let scaled = |(values, errors): (Vec<f64>, Option<Vec<f64>>)| {
+        let scale = |values: Vec<f64>| values.into_iter().map(|v| v * factor).collect::<Vec<f64>>();
+        (scale(values), errors.map(scale))
+    };
+    let along_scan = layout.images.iter().filter(|planned| planned.output.is_of_scan());
+    let made = along_scan.filter_map(|planned| {
+        let (com, turned) = (com.as_ref(), turned.as_ref());
+        let name = &planned.name;
+        let mut k = None;
+        let ((values, errors), unit) = match &planned.output {
+            Output::Linear(linear) => {
+                k = linear.k;
+                (linear_image(linear, pass, plan), linear.unit)
+            }
+            Output::Com { axis } => {
+                let com = com?;
+                let values = if *axis == 0 { &com.y } else { &com.x };
+                let errors = com.covariance.as_ref().map(|c| c[*axis].iter().map(|v| v.max(0.0).sqrt()).collect());
+                ((values.clone(), errors), geometry.unit.name())
+            }
+            Output::ComMagnitude => (com?.magnitude(), geometry.unit.name()),
+            Output::ComDirection => (turned?.direction(), "deg"),
+            Output::Idpc => {
+                tell_unit(run, name, phase_unit, missing);
+                let field = Field { covariance: turned?.covariance.clone(), y: turned?.y.clone(), x: turned?.x.clone() };
+                (scaled(field.centred(&counts).integral(plan, &counts)), phase_unit)
+            }
+            Output::Ddpc => {
+                let unit = divergence_unit(phase_unit);
+                tell_unit(run, name, unit, missing);
+                (scaled(turned?.divergence(plan.scan_shape, plan.grid().step_A)), unit)
+            }
+            Output::MaxPattern | Output::VariancePattern => return None,
+        };
+        Some(Image { name: name.clone(), unit, values, errors, range: planned.range, coverage: planned.coverage, k })
+    });
+    made.collect()
 }
 
-/// The integrated centre of mass along the scan, and its unit: radians where voltage, angles and step are known.
-fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2], pass: &Pass) -> (Vec<f64>, &'static str) {
-    let grid = plan.grid();
-    // An image along the scan u is f(M·u) with the orthogonal M = scan_to_object, so its gradient is Mᵀ·∇f.
-    let turn = grid.object_to_scan();
-    let (mut y, mut x): (Vec<f64>, Vec<f64>) = com[0].iter().zip(&com[1]).map(|(&cy, &cx)| apply(turn, [cy, cx]).into()).unzip();
-    // The mean is the descan's offset (or the centre's error), not the object's: it is left out. A frame with no counts tells nothing.
-    for field in [&mut y, &mut x] {
-        let count = pass.totals().filter(|t| *t > 0.0).count().max(1);
-        let mean = field.iter().sum::<f64>() / count as f64;
-        field.iter_mut().zip(pass.totals()).for_each(|(c, t)| *c = if t > 0.0 { *c - mean } else { 0.0 });
-    }
-    // With C = θ/λ in Å⁻¹, ∇φ = 2πC.
-    let (unit, factor, missing) = match (geometry.unit, plan.voltage_kV, plan.step_A) {
-        (SamplingUnit::Mrad, Some(voltage), Some(_)) => ("rad", std::f64::consts::TAU * 1e-3 / crate::optics::wavelength_A(voltage), None),
-        (SamplingUnit::Mrad, None, Some(_)) => ("mrad·Å", 1.0, Some("optics.voltage_kV")),
-        (SamplingUnit::Mrad, _, None) => ("mrad·px", 1.0, Some("scan.step_A")),
-        (SamplingUnit::Px, _, Some(_)) => ("px·Å", 1.0, Some("detector.mrad_per_px")),
-        (SamplingUnit::Px, _, None) => ("px·px", 1.0, Some("detector.mrad_per_px and scan.step_A")),
+/// Σ w·S of each frame, over the frame's sum less a constant if so asked (0 where there is none), and its standard error: with g counts an electron, a sum S has the variance
+/// g·S, and a mean r = Σ w·S ∕ T the variance g(Σ w²·S − r²·T)/T².
+fn linear_image(linear: &Linear, pass: &Pass, plan: &ImagingPlan) -> (Vec<f64>, Option<Vec<f64>>) {
+    let weighted = |power: i32| -> Vec<f64> {
+        let mut sums = vec![0.0; pass.frames];
+        for &(mask, weight) in &linear.weights {
+            sums.iter_mut().zip(pass.column(mask)).for_each(|(sum, s)| *sum += weight.powi(power) * s);
+        }
+        sums
     };
-    if let Some(keys) = missing {
-        run.note(format!("idpc is in {unit}, not in radians, because {keys} is not known. Set it in the job file."));
+    let mut values = weighted(1);
+    if linear.over_total.is_some() {
+        values.iter_mut().zip(pass.totals()).for_each(|(v, total)| *v = if total > 0.0 { *v / total } else { 0.0 });
     }
-    let mut image = integrate(&y, &x, plan.scan_shape, grid.step_A, plan.edges, plan.highpass_inverse_A);
-    image.iter_mut().for_each(|v| *v *= factor);
-    (image, unit)
+    let errors = plan.errors.then(|| {
+        let mut variances = weighted(2);
+        if linear.over_total.is_some() {
+            for ((variance, value), total) in variances.iter_mut().zip(&values).zip(pass.totals()) {
+                *variance = if total > 0.0 { (*variance - value * value * total) / (total * total) } else { 0.0 };
+            }
+        }
+        variances.into_iter().map(|v| (plan.counts_per_electron * v).max(0.0).sqrt()).collect()
+    });
+    if let Some(offset) = linear.over_total {
+        values.iter_mut().zip(pass.totals()).filter(|(_, total)| *total > 0.0).for_each(|(v, _)| *v -= offset);
+    }
+    (values, errors)
 }

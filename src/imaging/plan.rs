@@ -1,7 +1,19 @@
 //! What [`super::image`] is asked for.
 
-use super::{Edges, Error, Requested, Result};
+use super::{Error, Requested, Result};
 use crate::optics::ScanGrid;
+
+/// How a field of centres of mass is integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Integration {
+    /// In Fourier space, the image continued mirrored beyond its edges, so that opposite edges need not match.
+    #[default]
+    Mirror,
+    /// In Fourier space, the image repeating itself: right for a scan over whole unit cells.
+    Periodic,
+    /// As mirrored, but least squares over the positions that count alone: for scans with missing frames or a chosen field.
+    LeastSquares,
+}
 
 /// The geometry of scan and detector, as far as it is known, and the images wanted. What is `None` is not guessed.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,11 +37,15 @@ pub struct ImagingPlan {
     pub detectors: Requested,
     /// The factor of eabf where its detector has none.
     pub eabf_k: Option<f64>,
-    /// What lies beyond the scan's edges for idpc.
-    pub edges: Edges,
+    /// How idpc is integrated.
+    pub integration: Integration,
+    /// The scan positions that idpc looks at, true where one counts; `None`: all that have counts.
+    pub field: Option<Vec<bool>>,
+    /// Also make the standard error of each image.
+    pub errors: bool,
     /// Multiplies idpc's spectrum by q²/(q² + q_h²).
     pub highpass_inverse_A: Option<f64>,
-    /// For the dose.
+    /// For the dose and the standard errors.
     pub counts_per_electron: f64,
 }
 
@@ -48,7 +64,9 @@ impl ImagingPlan {
             valid: None,
             detectors: Requested::Default,
             eabf_k: None,
-            edges: Edges::default(),
+            integration: Integration::default(),
+            field: None,
+            errors: false,
             highpass_inverse_A: None,
             counts_per_electron: 1.0,
         }
@@ -68,6 +86,11 @@ impl ImagingPlan {
     pub(super) fn check(&self, patterns: usize, frame_shape: [usize; 2]) -> Result<()> {
         if self.scan_shape[0] * self.scan_shape[1] != patterns {
             return Err(Error::ScanShape { scan_shape: self.scan_shape, patterns });
+        }
+        if let Some(field) = &self.field
+            && (field.len() != patterns || !field.contains(&true))
+        {
+            return Err(Error::FieldMask { found: field.len(), scan_shape: self.scan_shape });
         }
         let pixels = frame_shape[0] * frame_shape[1];
         if let Some(valid) = &self.valid {

@@ -9,8 +9,8 @@ use crate::ptycho::{self, ObjectFrame, State};
 
 const LENGTH: &str = "Å";
 
-/// A virtual image, along the scan; `step_A` (y, x) where it is known.
-pub(super) fn image(image: &Image, images: &Images, step_A: Option<[f64; 2]>) -> Array {
+/// A virtual image, along the scan, and its standard error if there is one; `step_A` (y, x) where it is known.
+pub(super) fn image(image: &Image, images: &Images, step_A: Option<[f64; 2]>) -> Vec<Array> {
     let mut extra = vec![("incident".to_owned(), Attr::Number(images.incident))];
     if let Some(dose) = images.dose_e_per_A2 {
         extra.push(("dose_e_per_A2".to_owned(), Attr::Number(dose)));
@@ -24,32 +24,45 @@ pub(super) fn image(image: &Image, images: &Images, step_A: Option<[f64; 2]>) ->
     if let Some(k) = image.k {
         extra.push(("k".to_owned(), Attr::Number(k)));
     }
-    if image.name == "com_y" || image.name == "com_x" {
+    let vectors = ["com", "dpc", "dphase"];
+    if vectors.iter().any(|v| image.name.strip_prefix(v).is_some_and(|axis| axis == "_y" || axis == "_x")) {
         extra.push(("component".to_owned(), Attr::Text("along the detector's axis, relative to the zero angle".to_owned())));
     }
     let (unit, step) = step_A.map_or(("px", [1.0; 2]), |step| (LENGTH, step));
-    Array {
-        path: format!("images/{}", image.name),
+    let plane = |name: String, values: &[f64], extra: Vec<(String, Attr)>| Array {
+        path: format!("images/{name}"),
         shape: images.scan_shape.to_vec(),
-        data: ArrayData::F64(image.values.clone()),
+        data: ArrayData::F64(values.to_vec()),
         axes: vec![Axis::new("y", unit, 0.0, step[0]), Axis::new("x", unit, 0.0, step[1])],
         units: image.unit.to_owned(),
         frame: Frame::Scan,
         to_scan: step_A.map(|[y, x]| [[y, 0.0, 0.0], [0.0, x, 0.0]]),
         extra,
+    };
+    let mut arrays = vec![plane(image.name.clone(), &image.values, extra)];
+    if let Some(errors) = &image.errors {
+        let what = Attr::Text(format!("the standard error of {} by counting statistics", image.name));
+        arrays.push(plane(format!("{}_error", image.name), errors, vec![("what".to_owned(), what)]));
     }
+    arrays
 }
 
-/// The mean pattern, on the detector.
-pub(super) fn mean_pattern(images: &Images) -> Array {
+/// The mean pattern on the detector, and the others that were asked for.
+pub(super) fn patterns(images: &Images) -> Vec<Array> {
+    let others = [("max_pattern", &images.max_pattern, "counts"), ("variance_pattern", &images.variance_pattern, "counts²")];
+    let others = others.into_iter().filter_map(|(name, values, unit)| Some(pattern(images, name, values.as_ref()?, unit)));
+    std::iter::once(pattern(images, "mean_pattern", &images.pattern, "counts")).chain(others).collect()
+}
+
+fn pattern(images: &Images, name: &str, values: &[f64], counts: &str) -> Array {
     let [y, x] = images.centre_px;
     let (unit, scale) = images.mrad_per_px.map_or(("px", [1.0; 2]), |scale| ("mrad", scale));
     Array {
-        path: "images/mean_pattern".to_owned(),
+        path: format!("images/{name}"),
         shape: images.frame_shape.to_vec(),
-        data: ArrayData::F64(images.pattern.clone()),
+        data: ArrayData::F64(values.to_vec()),
         axes: vec![Axis::new("ky", unit, -y * scale[0], scale[0]), Axis::new("kx", unit, -x * scale[1], scale[1])],
-        units: "counts".to_owned(),
+        units: counts.to_owned(),
         frame: Frame::Detector,
         to_scan: None,
         extra: vec![("centre_px".to_owned(), Attr::Numbers(vec![y, x]))],

@@ -75,6 +75,11 @@ impl Job {
 
     fn check_images(&self) -> Result<(), Error> {
         finite(self.images.eabf_k.as_ref(), "images.eabf_k")?;
+        let positive = |x: &f64| x.is_finite() && *x > 0.0;
+        let highpass = self.images.highpass_inverse_A.as_ref();
+        number(highpass, "images.highpass_inverse_A", positive, "a number of 1/Å above 0", "Leave the key out for no high-pass.")?;
+        let gain = Some(&self.data.counts_per_electron);
+        number(gain, "data.counts_per_electron", positive, "a number above 0", "Counting detectors have 1.")?;
         let Some(detectors) = &self.images.detectors else { return Ok(()) };
         let refuse = |found: String, expected: &str, remedy: &str| {
             let (expected, remedy) = (expected.to_owned(), remedy.to_owned());
@@ -154,6 +159,15 @@ fn ring_problem(ring: &Annulus) -> Option<String> {
         return Some(format!("an edge at {x}"));
     }
     let crossed = |inner: Option<f64>, outer: Option<f64>| outer.filter(|outer| *outer <= inner.unwrap_or(0.0));
+    if ring.mask.is_some() && ring.segments.is_some() {
+        return Some("both a mask and segments".to_owned());
+    }
+    if let Some(count) = ring.segments.filter(|n| !(1..=63).contains(n)) {
+        return Some(format!("{count} segments, which must be 1 to 63"));
+    }
+    if ring.first_deg.is_some_and(|azimuth| !azimuth.is_finite() || ring.segments.is_none()) {
+        return Some("a first_deg that is no number or has no segments to turn".to_owned());
+    }
     crossed(ring.inner_mrad, ring.outer_mrad)
         .or_else(|| crossed(ring.inner_disk, ring.outer_disk))
         .or_else(|| [ring.outer_mrad, ring.outer_disk].into_iter().flatten().find(|outer| *outer == 0.0))

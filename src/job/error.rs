@@ -78,6 +78,10 @@ pub enum Error {
     Missing { key: &'static str, why: String, example: &'static str },
     #[error("{reference} ({key}) has the shape {found:?}, expected {expected}. Check which part of the data is used.")]
     Shape { key: &'static str, reference: Reference, found: Vec<usize>, expected: String },
+    #[error("{} ({key}) has {}×{} pixels, expected {}×{}. Draw it on the image or pattern that `ronchi image` writes of the same part of the data.", path.display(), found[0], found[1], expected[0], expected[1])]
+    MaskShape { key: &'static str, path: PathBuf, found: [usize; 2], expected: [usize; 2] },
+    #[error("{} ({key}) has no pixel above 0, so nothing is chosen. Draw what is wanted in white on black.", path.display())]
+    MaskEmpty { key: &'static str, path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
     OutputIsInput { path: PathBuf },
     #[error("interrupted: nothing was written to {}.", path.display())]

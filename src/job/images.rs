@@ -2,10 +2,10 @@
 
 use super::plan::Plan;
 use super::schema::Job;
-use super::values::{Annulus, DetectorSpec};
-use super::{Error, arrays};
+use super::values::{Annulus, DetectorSpec, IntegrationRule};
+use super::{Error, arrays, mask};
 use crate::compute::Backend;
-use crate::imaging::{self, Angle, Detector, ImagingPlan, Kind, Requested};
+use crate::imaging::{self, Angle, Detector, ImagingPlan, Integration, Kind, Requested, Ring};
 use crate::output::Array;
 use crate::run::Run;
 use crate::stream::Stream;
@@ -18,10 +18,15 @@ pub(super) fn make<B: Backend>(
     valid: Option<Vec<bool>>,
     run: &Run,
 ) -> Result<(Vec<Array>, f64), Error> {
-    let asked = ImagingPlan { detectors: requested(&plan.job)?, ..geometry(&plan.job, stream.info().scan_shape, valid) };
+    let info = stream.info();
+    let asked = ImagingPlan {
+        detectors: requested(&plan.job, info.frame_shape)?,
+        field: field(&plan.job, info.scan_shape)?,
+        ..geometry(&plan.job, info.scan_shape, valid)
+    };
     let images = imaging::image(run, backend, stream, &asked)?;
-    let mut made: Vec<Array> = images.images.iter().map(|image| arrays::image(image, &images, asked.step_A)).collect();
-    made.push(arrays::mean_pattern(&images));
+    let mut made: Vec<Array> = images.images.iter().flat_map(|image| arrays::image(image, &images, asked.step_A)).collect();
+    made.extend(arrays::patterns(&images));
     Ok((made, images.incident))
 }
 
@@ -38,23 +43,52 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
         valid,
         detectors: Requested::Named(Vec::new()),
         eabf_k: job.images.eabf_k.as_ref().map(|entry| entry.value),
+        integration: match job.images.integration.value {
+            IntegrationRule::Mirror => Integration::Mirror,
+            IntegrationRule::Periodic => Integration::Periodic,
+            IntegrationRule::LeastSquares => Integration::LeastSquares,
+        },
+        highpass_inverse_A: job.images.highpass_inverse_A.as_ref().map(|entry| entry.value),
+        errors: job.images.errors.value,
+        counts_per_electron: job.data.counts_per_electron.value,
         ..ImagingPlan::new(scan_shape)
     }
 }
 
-/// The detectors that the job asks for.
-pub(super) fn requested(job: &Job) -> Result<Requested, Error> {
+/// The detectors that the job asks for, for frames of this shape.
+pub(super) fn requested(job: &Job, frame_shape: [usize; 2]) -> Result<Requested, Error> {
     let Some(list) = &job.images.detectors else { return Ok(Requested::Default) };
-    let each = list.value.0.iter().map(|spec| match spec {
-        DetectorSpec::Named(name) => Detector::named(name),
-        DetectorSpec::Annulus(ring) => Ok(vec![annulus(ring)]),
-    });
-    Ok(Requested::Named(each.collect::<imaging::Result<Vec<_>>>()?.concat()))
+    if list.value.0 == [DetectorSpec::Named("all".to_owned())] {
+        return Ok(Requested::All);
+    }
+    let mut detectors = Vec::new();
+    for spec in &list.value.0 {
+        match spec {
+            DetectorSpec::Named(name) => detectors.extend(Detector::named(name)?),
+            DetectorSpec::Annulus(ring) => detectors.extend(own(ring, frame_shape)?),
+        }
+    }
+    Ok(Requested::Named(detectors))
 }
 
-fn annulus(ring: &Annulus) -> Detector {
+/// The scan positions that the job chooses for integration.
+pub(super) fn field(job: &Job, scan_shape: [usize; 2]) -> Result<Option<Vec<bool>>, Error> {
+    job.images.field.as_ref().map(|entry| mask::read(&entry.value, "images.field", scan_shape)).transpose()
+}
+
+fn own(spec: &Annulus, frame_shape: [usize; 2]) -> Result<Vec<Detector>, Error> {
     let edge = |mrad: Option<f64>, disk: Option<f64>| mrad.map(Angle::Mrad).or(disk.map(Angle::Disk));
-    let inner = edge(ring.inner_mrad, ring.inner_disk).unwrap_or(Angle::Px(0.0));
-    let outer = edge(ring.outer_mrad, ring.outer_disk).unwrap_or(Angle::Edge);
-    Detector { name: ring.name.clone(), kind: Kind::Annulus { inner, outer } }
+    let inner = edge(spec.inner_mrad, spec.inner_disk).unwrap_or(Angle::Px(0.0));
+    let outer = edge(spec.outer_mrad, spec.outer_disk).unwrap_or(Angle::Edge);
+    let ring = Ring { inner, outer };
+    if let Some(count) = spec.segments {
+        return Ok(Detector::segments(&spec.name, count, ring, spec.first_deg.unwrap_or(0.0)));
+    }
+    let kind = match &spec.mask {
+        Some(path) => {
+            Kind::Mask { pixels: mask::read(path, "images.detectors", frame_shape)?.into(), ring: spec.has_edge().then_some(ring) }
+        }
+        None => Kind::Annulus(ring),
+    };
+    Ok(vec![Detector { name: spec.name.clone(), kind }])
 }

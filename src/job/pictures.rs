@@ -78,7 +78,7 @@ impl<'a> Gallery<'a> {
             arrays.iter().filter(|a| a.shape.len() == 2 && (along_scan(a) || a.frame == Frame::Detector)).filter(real).collect();
         let stacks = arrays.iter().filter(along_scan).filter(|a| a.shape.len() == 3).filter(real).collect();
         let named = |name: String| images.iter().copied().find(|a| a.name() == name && a.frame == Frame::Scan);
-        let fields = ["com", "dpc"]
+        let fields = ["com", "dpc", "dphase"]
             .into_iter()
             .filter(|&name| named(name.to_owned()).is_none())
             .filter_map(|name| Some(Field::of(name, named(format!("{name}_y"))?, named(format!("{name}_x"))?, job)))

@@ -58,7 +58,8 @@ impl Prepared {
             return Err(Error::OutputIsInput { path: output });
         }
         if plan.images {
-            images::requested(&plan.job)?;
+            images::requested(&plan.job, source.info().frame_shape)?;
+            images::field(&plan.job, source.info().scan_shape)?;
         }
         memory::check_stream(&plan.job, source.info())?;
         let inputs = Inputs::read(&plan, source.info())?;

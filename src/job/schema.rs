@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
-use super::values::{Algorithm, Coefficients, DetectorList, JobValue, Pair, Reference};
+use super::values::{Algorithm, Coefficients, DetectorList, IntegrationRule, JobValue, Pair, Reference};
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,6 +186,8 @@ sections! {
         /// The part of each frame to use, in detector pixels: first row, row after the last, first column, column after the last.
         /// By default all of it.
         crop_detector: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 128, 0, 128]";
+        /// Counts of the detector for one electron: for doses and standard errors.
+        counts_per_electron: f64, "a number above 0", Default "1";
         /// Round integers that a 32-bit float does not hold, instead of refusing them.
         allow_rounding: bool, "true or false", Default "false";
     }
@@ -229,13 +231,27 @@ sections! {
 
     /// Virtual detectors.
     images: Images {
-        /// The images to make: names (bf, abf, eabf, adf, haadf, com, idpc, …), or rings of your own such as
-        /// `{ name = "ring", inner_mrad = 30, outer_mrad = 60 }`. Edges are angles (`inner_mrad`, `outer_mrad`) or shares of the bright-field disk's radius
-        /// (`inner_disk`, `outer_disk`). By default every detector that fits the frame.
+        /// The images to make. Sums over rings: bf, abf, eabf, adf, haadf. Of the disk's halves and segments: dpc (dpc_y, dpc_x: its shift in mrad),
+        /// dphase (dphase_y, dphase_x: the phase's gradient in rad/Å), segments4, segments8, segments16. Of the centre of mass: com (com_y, com_x), com_magnitude,
+        /// com_direction, idpc (also called icom), ddpc. Patterns: max, variance (the mean is always written). "all" is every one of these that fits the frame.
+        /// Or rings of your own such as `{ name = "ring", inner_mrad = 30, outer_mrad = 60 }`: edges are angles (`inner_mrad`, `outer_mrad`) or shares of the
+        /// bright-field disk's radius (`inner_disk`, `outer_disk`); `segments = 8` cuts a ring into segments, the first of which begins at the azimuth `first_deg` (0: +column, rising towards +row);
+        /// `mask = "mask.png"` (PNG, TIFF or `file.h5:/dataset`, of the frame's shape) takes the pixels above half of the image's largest value, inside the edges if there are any.
+        /// By default bf, abf, eabf, adf, haadf, com, idpc and ddpc, as far as they fit the frame.
         detectors: DetectorList, "a list of names or tables such as [\"bf\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]",
             Example "[\"bf\", \"idpc\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]";
         /// The factor k of eABF = ABF − k·centre. By default the ratio of the two detectors' areas, with which vacuum is 0.
         eabf_k: f64, "a number", Example "3";
+        /// How idpc is integrated. "mirror": in Fourier space, the image mirrored beyond its edges. "periodic": the image repeating itself, right for a scan over whole unit cells.
+        /// "least_squares": mirrored, over the frames that have counts (and lie in `field`) alone.
+        integration: IntegrationRule, "\"mirror\", \"periodic\" or \"least_squares\"", Default "\"mirror\"";
+        /// The part of the scan that "least_squares" looks at: an image of the scan's shape (PNG, TIFF or `file.h5:/dataset`), where it is above half of its largest
+        /// value.
+        field: PathBuf, "a path in double quotes", Example "\"field.png\"";
+        /// A high-pass for idpc: its spectrum is multiplied by q²/(q² + highpass²). In 1/Å. By default none.
+        highpass_inverse_A: f64, "a number of 1/Å", Example "0.02";
+        /// Also write the standard error of each image by counting statistics, as `NAME_error`.
+        errors: bool, "true or false", Default "false";
     }
 
     /// Ptychography. `ronchi run` reconstructs where the job has this section, be it empty.

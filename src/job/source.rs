@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::{Error, Place};
 use super::schema::{Entry, Job, KeyDoc, SECTIONS};
-use super::values::JobValue;
+use super::values::{Annulus, DetectorSpec, JobValue};
 
 /// A value as TOML, with its place in the text.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
@@ -29,11 +29,18 @@ impl Job {
                 *file = folder.join(&*file);
             }
         };
-        for entry in [&mut job.data.path, &mut job.output.path].into_iter().flatten() {
+        for entry in [&mut job.data.path, &mut job.output.path, &mut job.images.field].into_iter().flatten() {
             anchor(&mut entry.value, &entry.place);
         }
         for entry in [&mut job.scan.positions, &mut job.ptychography.probe].into_iter().flatten() {
             anchor(&mut entry.value.file, &entry.place);
+        }
+        if let Some(list) = &mut job.images.detectors {
+            for spec in &mut list.value.0 {
+                if let DetectorSpec::Annulus(Annulus { mask: Some(mask), .. }) = spec {
+                    anchor(mask, &list.place);
+                }
+            }
         }
         Ok(job)
     }

@@ -111,6 +111,28 @@ impl JobValue for Algorithm {
     }
 }
 
+/// How a field of centres of mass is integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrationRule {
+    Mirror,
+    Periodic,
+    LeastSquares,
+}
+
+impl JobValue for IntegrationRule {
+    fn toml(&self) -> Value {
+        Value::String(
+            match self {
+                Self::Mirror => "mirror",
+                Self::Periodic => "periodic",
+                Self::LeastSquares => "least_squares",
+            }
+            .to_owned(),
+        )
+    }
+}
+
 /// Aberration coefficients under their names in Krivanek's notation.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
@@ -158,8 +180,9 @@ pub enum DetectorSpec {
 }
 
 /// A ring under a name of the user's. Each edge is an angle or a share of the bright-field disk's radius; without an
-/// inner edge it begins at the centre, without an outer one it reaches to the frame's edge.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// inner edge it begins at the centre, without an outer one it reaches to the frame's edge. It may be cut into segments, or be the
+/// pixels of an image.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Annulus {
     pub name: String,
@@ -167,6 +190,19 @@ pub struct Annulus {
     pub outer_mrad: Option<f64>,
     pub inner_disk: Option<f64>,
     pub outer_disk: Option<f64>,
+    /// Cut into so many equal segments, `name_0`, `name_1`, …
+    pub segments: Option<usize>,
+    /// The azimuth at which the first one begins.
+    pub first_deg: Option<f64>,
+    /// The pixels of a detector: an image file of the frame's shape, or `file.h5:/dataset`.
+    pub mask: Option<PathBuf>,
+}
+
+impl Annulus {
+    /// Does it have an edge of its own?
+    pub(super) fn has_edge(&self) -> bool {
+        [self.inner_mrad, self.outer_mrad, self.inner_disk, self.outer_disk].iter().any(Option::is_some)
+    }
 }
 
 /// The `detectors` of [images].
@@ -175,7 +211,8 @@ pub struct Annulus {
 pub struct DetectorList(pub Vec<DetectorSpec>);
 
 impl JobValue for DetectorList {
-    const FIELDS: &'static [&'static str] = &["name", "inner_mrad", "outer_mrad", "inner_disk", "outer_disk"];
+    const FIELDS: &'static [&'static str] =
+        &["name", "inner_mrad", "outer_mrad", "inner_disk", "outer_disk", "segments", "first_deg", "mask"];
 
     fn toml(&self) -> Value {
         let spec = |spec: &DetectorSpec| match spec {
@@ -186,10 +223,13 @@ impl JobValue for DetectorList {
                     ("outer_mrad", ring.outer_mrad),
                     ("inner_disk", ring.inner_disk),
                     ("outer_disk", ring.outer_disk),
+                    ("first_deg", ring.first_deg),
                 ];
-                let edges = edges.into_iter().filter_map(|(key, x)| Some((key.to_owned(), Value::Float(x?))));
+                let numbers = edges.into_iter().filter_map(|(key, x)| Some((key.to_owned(), Value::Float(x?))));
+                let segments = ring.segments.map(|count| ("segments".to_owned(), count.toml()));
+                let mask = ring.mask.as_ref().map(|mask| ("mask".to_owned(), mask.toml()));
                 let name = ("name".to_owned(), Value::String(ring.name.clone()));
-                Value::Table(std::iter::once(name).chain(edges).collect())
+                Value::Table(std::iter::once(name).chain(numbers).chain(segments).chain(mask).collect())
             }
         };
         Value::Array(self.0.iter().map(spec).collect())

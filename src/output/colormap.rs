@@ -26,7 +26,7 @@ impl ColorMap {
     /// The map that suits an image of this name: diverging for the components of vectors, cyclic for their direction, else gray.
     pub fn of(name: &str) -> Self {
         match name {
-            "com_x" | "com_y" | "dpc_x" | "dpc_y" => Self::Diverging,
+            "com_x" | "com_y" | "dpc_x" | "dpc_y" | "dphase_x" | "dphase_y" => Self::Diverging,
             "com_direction" => Self::Cyclic,
             _ => Self::Gray,
         }

@@ -7,6 +7,8 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    #[error("{path} could not be read as a grey image: {reason}.")]
+    Raster { path: String, reason: String },
     #[error("{path} exists already. Give --force to replace it, or another output path.")]
     Exists { path: String },
     #[error("{path} is a directory, but the output is one file. Give a file name, such as {path}/result.emd.")]

@@ -8,6 +8,7 @@ mod feed;
 mod memory;
 mod survey;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -23,6 +24,9 @@ pub use survey::{Survey, survey};
 const GROUP: usize = 64;
 /// Frames that the file keeps together are read together up to so many bytes.
 const TOGETHER_BYTES: u64 = 64 << 20;
+/// A block that stays in a core's cache, and the frames it has at least.
+const SMALL_BYTES: usize = 512 << 10;
+const FEW: usize = 16;
 /// Blocks that wait between the reader and whoever computes.
 const WAITING: usize = 2;
 /// Blocks that exist at a time: being read, waiting, being computed with.
@@ -208,6 +212,53 @@ impl<B: Backend> Patterns<B> for Stream<B> {
         }
         let feed = Feed::start(self.reader.clone(), Order::All, self.block_frames(), WAITING);
         Ok(Box::new(Pass { stream: self, feed, next: 0, failed: false }))
+    }
+
+    fn visitors(&self) -> usize {
+        if self.reads_where_it_computes() { rayon::current_num_threads() } else { 1 }
+    }
+
+    fn visit(&self, take: &(dyn Fn(usize, DeviceBlock<B>) -> Result<()> + Sync)) -> Result<()> {
+        if !self.reads_where_it_computes() {
+            return self.pass()?.try_for_each(|block| take(0, block?));
+        }
+        let block = (SMALL_BYTES / self.info().frame_bytes().max(1)).clamp(FEW, GROUP);
+        let next = AtomicUsize::new(0);
+        let worked = rayon::broadcast(|thread| {
+            self.work(&next, block, &|b| take(thread.index(), b)).inspect_err(|_| next.store(usize::MAX / 2, Ordering::Relaxed))
+        });
+        worked.into_iter().collect()
+    }
+}
+
+impl<B: Backend> Stream<B> {
+    /// Does each thread read its own frames? Not where the file keeps frames together: the reader thread decodes each chunk once.
+    fn reads_where_it_computes(&self) -> bool {
+        B::ON_HOST && self.resident.get().is_none() && self.reader.preferred_run() <= 1
+    }
+
+    /// Reads blocks in turn with other threads and hands each on while it is in this thread's cache.
+    fn work(&self, next: &AtomicUsize, block: usize, take: &dyn Fn(DeviceBlock<B>) -> Result<()>) -> Result<()> {
+        let info = self.info();
+        let mut frames = Arc::new(HostFrames::zeros(info.dtype, info.frame_shape, 0));
+        loop {
+            let first = next.fetch_add(block, Ordering::Relaxed);
+            if first >= self.len() {
+                return Ok(());
+            }
+            let count = block.min(self.len() - first);
+            // A block that somebody keeps is theirs.
+            if Arc::get_mut(&mut frames).is_none() {
+                frames = Arc::new(HostFrames::zeros(info.dtype, info.frame_shape, 0));
+            }
+            if let Some(buffer) = Arc::get_mut(&mut frames) {
+                buffer.count = count;
+                buffer.words.resize(count * buffer.frame_words(), 0);
+                self.reader.read(first, count, buffer, 0).map_err(failed)?;
+            }
+            let ids = (first..first + count).map(|id| id as u32).collect();
+            take(DeviceBlock { ids, frames: self.backend.frames(frames.clone())? })?;
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use rand::RngExt;
 use ronchi::compute::{SampleType, cpu::Cpu};
-use ronchi::imaging::{Angle, CentreOrigin, Detector, Error, Images, ImagingPlan, Kind, Requested, SamplingUnit, image};
+use ronchi::imaging::{Angle, CentreOrigin, Detector, Error, Images, ImagingPlan, Kind, Requested, Ring, SamplingUnit, image};
 use ronchi::run::Event;
 
 use crate::memory::{Memory, disk, frames, fresh, listened, told};
 
 fn annulus(name: &str, inner: Angle, outer: Angle) -> Detector {
-    Detector { name: name.into(), kind: Kind::Annulus { inner, outer } }
+    Detector { name: name.into(), kind: Kind::Annulus(Ring { inner, outer }) }
 }
 
 /// Images of identical f32 frames.
@@ -92,9 +92,9 @@ fn impossible_angles_names_and_numbers_are_refused_with_the_key_to_change() {
     assert!(error.to_string().contains("data.scan_shape"), "{error}");
     let error = Detector::named("abff").unwrap_err();
     assert!(error.to_string().contains("Did you mean \"abf\""), "{error}");
-    let many = (0..32).map(|k| annulus(&format!("d{k}"), Angle::Mrad(f64::from(k)), Angle::Mrad(f64::from(k) + 0.9))).take(31);
+    let many = (0..63).map(|k| annulus(&format!("d{k}"), Angle::Mrad(0.45 * f64::from(k)), Angle::Mrad(0.45 * f64::from(k) + 0.9)));
     let last = annulus("more", Angle::Mrad(0.5), Angle::Mrad(3.0));
-    refused(plain(many.chain([last]).collect()), &["32 masks", "31"]);
+    refused(plain(many.chain([last]).collect()), &["64 masks", "63"]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn what_does_not_fit_is_left_out_of_the_defaults_and_clipped_by_name_with_its_co
     plan.detectors = Requested::Default;
     let (images, events) = of(&frame, [64, 64], &plan);
     let names: Vec<String> = images.unwrap().images.into_iter().map(|i| i.name).collect();
-    assert_eq!(names, ["bf", "abf", "eabf", "adf", "com_y", "com_x", "idpc"]);
+    assert_eq!(names, ["bf", "abf", "eabf", "adf", "com_y", "com_x", "idpc", "ddpc"]);
     assert!(told(&events).iter().any(|t| t.starts_with("haadf is left out")), "{:?}", told(&events));
 }
 

@@ -5,5 +5,7 @@
 mod detectors;
 mod disk;
 mod memory;
+mod noise;
 mod phase;
+mod segments;
 mod sums;

@@ -4,7 +4,7 @@ use std::f64::consts::{PI, TAU};
 
 use rand::RngExt;
 use ronchi::compute::{Backend, Direction, cpu::Cpu};
-use ronchi::imaging::{Detector, Edges, Image, ImagingPlan, Requested, image, integrate};
+use ronchi::imaging::{Detector, Edges, Image, ImagingPlan, Integration, Requested, image, integrate};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, apply, wavelength_A};
 
 use crate::memory::{Memory, fresh, listened, scan_of, told};
@@ -52,7 +52,7 @@ fn idpc_of_a_weak_phase_in_focus_has_the_transfer_of_an_ideal_aperture() {
     let engine = Cpu::<f32>::new();
     let patterns = Memory::new(&engine, scan_of(&optics(), &scan, n, mrad, phase), 64);
     let mut plan = plan_of(&scan, n, mrad);
-    plan.edges = Edges::Periodic;
+    plan.integration = Integration::Periodic;
     let found = idpc(&plan, &patterns);
     assert_eq!(found.unit, "rad");
     let probe = intensity(n, mrad);

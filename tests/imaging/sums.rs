@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 use ronchi::compute::{SampleType, cpu::Cpu};
-use ronchi::imaging::{Angle, Detector, Error, Images, ImagingPlan, Kind, Requested, image};
+use ronchi::imaging::{Angle, Detector, Error, Images, ImagingPlan, Kind, Requested, Ring, image};
 use ronchi::run::{CancelToken, RngState, Run};
 
 use crate::memory::{Memory, frames, fresh, listened, told};
@@ -12,7 +12,7 @@ const SHAPE: [usize; 2] = [22, 19];
 const DTYPES: [SampleType; 4] = [SampleType::U8, SampleType::U16, SampleType::U32, SampleType::F32];
 
 fn annulus(name: &str, inner: f64, outer: f64) -> Detector {
-    Detector { name: name.into(), kind: Kind::Annulus { inner: Angle::Mrad(inner), outer: Angle::Mrad(outer) } }
+    Detector { name: name.into(), kind: Kind::Annulus(Ring { inner: Angle::Mrad(inner), outer: Angle::Mrad(outer) }) }
 }
 
 /// A plan with everything given, on oblong pixels, and random frames of a type.

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::gpu::Gpu;
-use ronchi::compute::{Backend, BlockSums, DetectorSet, SampleType, SparseFrames, Totals};
+use ronchi::compute::{Backend, BlockSums, DetectorSet, PixelStatistics, SampleType, SparseFrames, Totals};
 
 use crate::Promise;
 use crate::inputs::{DTYPES, frames, random, relative_rms};
@@ -23,11 +23,11 @@ const FRAMES: usize = 190;
 
 /// Overlapping detectors, and a few bad pixels.
 fn detectors(rng: &mut ChaCha8Rng, detectors: usize) -> DetectorSet {
-    let mask = (1u32 << detectors) - 1;
+    let mask = (1u64 << detectors) - 1;
     let bits = (0..SHAPE[0] * SHAPE[1])
-        .map(|_| if rng.random_range(0..20) == 0 { 0 } else { (rng.random::<u32>() & mask) | DetectorSet::VALID })
+        .map(|_| if rng.random_range(0..20) == 0 { 0 } else { (rng.random::<u64>() & mask) | DetectorSet::VALID })
         .collect();
-    DetectorSet { shape: SHAPE, detectors, bits }
+    DetectorSet { shape: SHAPE, detectors, bits, second_moments: detectors % 2 == 0, statistics: detectors > 3 }
 }
 
 fn sums<B: Backend>(engine: &B, frames: &B::Frames, set: &DetectorSet) -> BlockSums {
@@ -36,7 +36,7 @@ fn sums<B: Backend>(engine: &B, frames: &B::Frames, set: &DetectorSet) -> BlockS
 
 fn integers_are_exact(gpu: &Gpu, seed: u64) {
     let mut rng = random(seed);
-    for (dtype, number) in [(SampleType::U8, 31), (SampleType::U16, 6), (SampleType::U32, 1)] {
+    for (dtype, number) in [(SampleType::U8, 63), (SampleType::U16, 6), (SampleType::U32, 5)] {
         let stack = Arc::new(frames(&mut rng, dtype, SHAPE, FRAMES, u32::MAX));
         let set = detectors(&mut rng, number);
         let oracle = Cpu::<f64>::new();
@@ -55,7 +55,10 @@ fn floats_agree(gpu: &Gpu, seed: u64) {
     let expected = sums(&oracle, &oracle.frames(stack.clone()).unwrap(), &set);
     let on_gpu = sums(gpu, &gpu.frames(stack).unwrap(), &set);
     // A sum of 3000 pixels in 12 + 8 steps, and one of 64 frames in 64 steps: 6e-8 a step, random in sign.
-    for (a, b) in [(&on_gpu.frames, &expected.frames), (&on_gpu.pattern, &expected.pattern)] {
+    let statistics = |sums: &BlockSums| sums.statistics.clone().unwrap();
+    let (PixelStatistics { squares, maxima }, of_oracle) = (statistics(&on_gpu), statistics(&expected));
+    assert!(maxima == of_oracle.maxima);
+    for (a, b) in [(&on_gpu.frames, &expected.frames), (&on_gpu.pattern, &expected.pattern), (&squares, &of_oracle.squares)] {
         let (Totals::Float(a), Totals::Float(b)) = (a, b) else { panic!("sums of f32 are no integers") };
         let error = relative_rms(a, b);
         assert!(error < 1e-6, "off by {error:.2e}");
@@ -91,8 +94,9 @@ fn gather(gpu: &Gpu, seed: u64) {
         let gathered = gpu.gather(&gpu.frames(stack).unwrap(), &slots).unwrap();
         let some = sums(gpu, &gathered, &set);
         for (n, &slot) in slots.iter().enumerate() {
-            for s in 0..5 {
-                assert_eq!(some.frames.get(5 * n + s), all.frames.get(5 * slot as usize + s), "{dtype:?}: frame {n}");
+            for s in 0..set.width() {
+                let [a, b] = [n, slot as usize].map(|frame| frame * set.width() + s);
+                assert_eq!(some.frames.get(a), all.frames.get(b), "{dtype:?}: frame {n}");
             }
         }
     }

@@ -29,13 +29,13 @@ use num_complex::Complex64;
 
 use super::{
     Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Result,
-    SparseFrames, Update, Waves,
+    SparseFrames, Totals, Update, Waves,
 };
 use fft2::Fft2;
 pub use lanes::Scalar;
 use planes::Part;
 pub use planes::Planes;
-pub use virtual_detectors::CpuDetectorSet;
+pub use virtual_detectors::{CpuDetectorSet, CpuPixelSums};
 
 /// The CPU engine with numbers of type `R`.
 pub struct Cpu<R: Scalar> {
@@ -117,6 +117,9 @@ impl<R: Scalar> Backend for Cpu<R> {
     type Batch = CpuBatch<R>;
     type Detector = DetectorLayout;
     type DetectorSet = CpuDetectorSet;
+    type PixelSums = CpuPixelSums;
+
+    const ON_HOST: bool = true;
 
     fn device_name(&self) -> String {
         match rayon::current_num_threads() {
@@ -268,6 +271,14 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums> {
         Ok(virtual_detectors::virtual_detectors(frames, detectors))
+    }
+
+    fn add_virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet, pixels: &mut Self::PixelSums) -> Result<Totals> {
+        Ok(virtual_detectors::add_virtual_detectors(frames, detectors, pixels))
+    }
+
+    fn pixel_sums(&self, detectors: &Self::DetectorSet, pixels: Self::PixelSums) -> Option<BlockSums> {
+        pixels.finish(detectors)
     }
 
     fn wave_gradient(

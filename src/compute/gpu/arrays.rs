@@ -54,6 +54,9 @@ pub struct GpuDetector {
 pub struct GpuDetectorSet {
     pub(super) shape: [usize; 2],
     pub(super) detectors: usize,
+    /// The sums of a frame.
+    pub(super) width: usize,
+    pub(super) statistics: bool,
     pub(super) bits: Array,
 }
 
@@ -182,6 +185,6 @@ impl GpuDetector {
 impl GpuDetectorSet {
     pub(super) fn new(device: &Device, set: &DetectorSet) -> Result<Self> {
         let bits = Array::of(device, "the detectors' masks", &set.bits, 1)?;
-        Ok(Self { shape: set.shape, detectors: set.detectors, bits })
+        Ok(Self { shape: set.shape, detectors: set.detectors, width: set.width(), statistics: set.statistics, bits })
     }
 }

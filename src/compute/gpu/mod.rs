@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use num_complex::{Complex32, Complex64};
 
-use super::{Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Update};
+use super::{
+    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Totals, Update,
+};
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
 pub use arrays::{GpuBatch, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
@@ -48,6 +50,7 @@ impl Backend for Gpu {
     type Batch = GpuBatch;
     type Detector = GpuDetector;
     type DetectorSet = GpuDetectorSet;
+    type PixelSums = Option<BlockSums>;
 
     fn device_name(&self) -> String {
         self.device.name().to_owned()
@@ -167,5 +170,24 @@ impl Backend for Gpu {
 
     fn virtual_detectors(&self, frames: &GpuFrames, detectors: &GpuDetectorSet) -> Result<BlockSums> {
         kernels::virtual_detectors::virtual_detectors(&self.device, &frames.0, detectors)
+    }
+
+    fn add_virtual_detectors(&self, frames: &GpuFrames, detectors: &GpuDetectorSet, pixels: &mut Option<BlockSums>) -> Result<Totals> {
+        let mut sums = self.virtual_detectors(frames, detectors)?;
+        let frames = std::mem::replace(&mut sums.frames, Totals::Integer(Vec::new()));
+        match pixels {
+            None => *pixels = Some(sums),
+            Some(pixels) => {
+                pixels.pattern.add(&sums.pattern);
+                if let (Some(a), Some(b)) = (&mut pixels.statistics, &sums.statistics) {
+                    a.add(b);
+                }
+            }
+        }
+        Ok(frames)
+    }
+
+    fn pixel_sums(&self, _detectors: &GpuDetectorSet, pixels: Option<BlockSums>) -> Option<BlockSums> {
+        pixels
     }
 }

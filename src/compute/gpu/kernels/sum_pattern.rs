@@ -20,12 +20,20 @@ const ALL_FRAMES: usize = 1 << 30;
 pub(super) static KERNEL: Kernel = Kernel {
     name: "sum_pattern",
     text: include_str!("../../../../shaders/imaging/sum_pattern.wgsl"),
-    example: &[("NY", 64.0), ("NX", 97.0), ("DTYPE", 3.0), ("ROW_WORDS", 97.0), ("GROUP", 64.0)],
+    example: &[("NY", 64.0), ("NX", 97.0), ("DTYPE", 3.0), ("ROW_WORDS", 97.0), ("GROUP", 64.0), ("OF", 0.0)],
     params: LAYOUT,
 };
 
-/// The sum of all frames, pixel by pixel, where bit 31 of `bits` is set.
-pub(super) fn sum_pattern(device: &Device, frames: &FrameStack, bits: &wgpu::Buffer) -> Result<Totals> {
+/// What is made of the frames, as the shader numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Sum,
+    Squares,
+    Maximum,
+}
+
+/// The sum (or what `of` says) of all frames, pixel by pixel, where bit 63 of `bits` is set.
+pub(super) fn sum_pattern(device: &Device, frames: &FrameStack, bits: &wgpu::Buffer, of: Of) -> Result<Totals> {
     let pixels = frames.shape[0] * frames.shape[1];
     // Integers are exact in any grouping, so all frames are one group.
     let is_integer = frames.dtype.is_integer();
@@ -38,13 +46,15 @@ pub(super) fn sum_pattern(device: &Device, frames: &FrameStack, bits: &wgpu::Buf
     let (mut integers, mut floats) = (vec![0; pixels], vec![0.0; pixels]);
     for first_group in (0..groups).step_by(most) {
         let here = most.min(groups - first_group);
-        let sums = sum_groups(device, frames, bits, group, first_group..first_group + here)?;
-        for place in sums.chunks_exact(pixels) {
+        let sums = sum_groups(device, frames, bits, of, group, first_group..first_group + here)?;
+        for (g, place) in (first_group..).zip(sums.chunks_exact(pixels)) {
             for (p, &sum) in place.iter().enumerate() {
-                if is_integer {
-                    integers[p] += sum;
-                } else {
-                    floats[p] += float(sum);
+                match (is_integer, of) {
+                    (true, Of::Maximum) => integers[p] = sum.max(integers[p]),
+                    (true, _) => integers[p] += sum,
+                    (false, Of::Maximum) if g == 0 => floats[p] = float(sum),
+                    (false, Of::Maximum) => floats[p] = float(sum).max(floats[p]),
+                    (false, _) => floats[p] += float(sum),
                 }
             }
         }
@@ -53,13 +63,13 @@ pub(super) fn sum_pattern(device: &Device, frames: &FrameStack, bits: &wgpu::Buf
 }
 
 /// The sums of these groups of frames, (group, pixel), as the shader leaves them.
-fn sum_groups(device: &Device, frames: &FrameStack, bits: &wgpu::Buffer, group: usize, groups: Range<usize>) -> Result<Vec<u64>> {
+fn sum_groups(device: &Device, frames: &FrameStack, bits: &wgpu::Buffer, of: Of, group: usize, groups: Range<usize>) -> Result<Vec<u64>> {
     let pixels = frames.shape[0] * frames.shape[1];
     let sums = Array::zeros(device, "the sum of a block's frames", 8, groups.len() * pixels, pixels)?;
     let sums_whole = sums.whole(device)?;
     let [dtype, row_words] = frames.constants();
     let [ny, nx] = [("NY", frames.shape[0] as f64), ("NX", frames.shape[1] as f64)];
-    let constants = [ny, nx, dtype, row_words, ("GROUP", group as f64)];
+    let constants = [ny, nx, dtype, row_words, ("GROUP", group as f64), ("OF", f64::from(of as u8))];
     let wanted = groups.start * group..frames.count.min(groups.end * group);
     let words = frames.words.stack(device, frames.frame_words())?;
     for span in spans([&words], frames.count) {

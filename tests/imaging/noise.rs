@@ -1,0 +1,103 @@
+//! Standard errors against the spread of repeated Poisson draws.
+
+use rand::RngExt;
+use ronchi::compute::{SampleType, cpu::Cpu};
+use ronchi::imaging::{Detector, Images, ImagingPlan, Integration, Requested, image};
+use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid};
+
+use crate::memory::{Memory, frames, fresh, listened, poisson, scan_of};
+
+const DRAWS: usize = 50;
+
+/// The images of each draw of these expected counts.
+fn draws(plan: &ImagingPlan, shape: [usize; 2], expected: &[f64], rng: &mut impl rand::Rng) -> Vec<Images> {
+    let engine = Cpu::<f32>::new();
+    let draw = |_| {
+        let counts: Vec<f64> = expected.iter().map(|&mean| if mean > 0.0 { poisson(mean, rng) } else { 0.0 }).collect();
+        let patterns = Memory::new(&engine, frames(SampleType::U16, shape, &counts), 64);
+        listened(0, |run| image(run, &engine, &patterns, plan)).0.unwrap()
+    };
+    (0..DRAWS).map(draw).collect()
+}
+
+#[test]
+fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
+    let mut rng = fresh();
+    let optics = ProbeOptics { voltage_kV: 300.0, convergence_mrad: 25.0, aberrations: Aberrations::default() };
+    let (n, mrad) = (48, 2.0);
+    let scan = ScanGrid { shape: [24, 20], step_A: [0.4, 0.5], rotation_deg: 25.0, transpose: true };
+    let (ky, kx) = (rng.random_range(0.8..1.6), rng.random_range(0.8..1.6));
+    let object = scan_of(&optics, &scan, n, mrad, |y, x| 0.4 * (ky * y).sin() * (kx * x).cos());
+    let expected: Vec<f64> = (0..object.count)
+        .flat_map(|f| {
+            object.frame_bytes(f).chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect::<Vec<_>>()
+        })
+        .map(|v| 0.4 * v)
+        .collect();
+    for integration in [Integration::Mirror, Integration::Periodic, Integration::LeastSquares] {
+        let mut plan = ImagingPlan::new(scan.shape);
+        plan.step_A = Some(scan.step_A);
+        plan.rotation_deg = scan.rotation_deg;
+        plan.transpose = scan.transpose;
+        plan.voltage_kV = Some(300.0);
+        plan.convergence_mrad = Some(25.0);
+        plan.mrad_per_px = Some([mrad; 2]);
+        plan.centre_px = Some([24.0; 2]);
+        plan.integration = integration;
+        plan.errors = true;
+        plan.detectors =
+            if integration == Integration::Mirror { Requested::All } else { Requested::Named(Detector::named("idpc").unwrap()) };
+        let of_length = |images: &Images, errors: bool| -> Vec<f64> {
+            let image = images.images.iter().find(|image| image.name == "com_magnitude");
+            image.map_or(Vec::new(), |image| if errors { image.errors.clone().unwrap() } else { image.values.clone() })
+        };
+        let made = draws(&plan, [n, n], &expected, &mut rng);
+        let (length, length_error) = (of_length(&made[0], false), of_length(&made[0], true));
+        for (k, first) in made[0].images.iter().enumerate() {
+            // Lengths and azimuths of vectors that vanish in the noise are not normally distributed.
+            let polar = first.name == "com_magnitude" || first.name == "com_direction";
+            let clear = |p: &usize| !polar || length[*p] > 5.0 * length_error[*p];
+            let chosen: Vec<usize> = (0..first.values.len()).filter(clear).collect();
+            assert!(chosen.len() > 100);
+            let count = chosen.len();
+            // Azimuths lie around that of the first draw.
+            let turns = if first.name == "com_direction" { 360.0 } else { f64::INFINITY };
+            let of = |draw: usize, p: usize| {
+                let value = made[draw].images[k].values[p];
+                if (value - first.values[p]).abs() > turns / 2.0 { value + turns * (first.values[p] - value).signum() } else { value }
+            };
+            let mean = |p: usize| (0..DRAWS).map(|d| of(d, p)).sum::<f64>() / DRAWS as f64;
+            let spread =
+                chosen.iter().map(|&p| (0..DRAWS).map(|d| (of(d, p) - mean(p)).powi(2)).sum::<f64>() / (DRAWS - 1) as f64).sum::<f64>()
+                    / count as f64;
+            let reported = (0..DRAWS)
+                .map(|d| {
+                    let errors = made[d].images[k].errors.as_ref().unwrap();
+                    chosen.iter().map(|&p| errors[p].powi(2)).sum::<f64>() / count as f64
+                })
+                .sum::<f64>()
+                / DRAWS as f64;
+            let ratio = (reported / spread).sqrt();
+            // 480 pixels × 50 draws fix a spread to 0.5 %; integrals, whose pixels are not independent, to about 2 %.
+            assert!((ratio - 1.0).abs() < 0.05, "{} ({integration:?}): reported over seen {ratio:.3}", first.name);
+        }
+    }
+}
+
+#[test]
+fn counts_of_a_detector_with_gain_have_larger_errors() {
+    let mut plan = ImagingPlan::new([2, 2]);
+    plan.convergence_mrad = Some(4.0);
+    plan.mrad_per_px = Some([1.0; 2]);
+    plan.centre_px = Some([5.0; 2]);
+    plan.errors = true;
+    plan.detectors = Requested::Named(Detector::named("bf").unwrap());
+    let engine = Cpu::<f32>::new();
+    let error = |plan: &ImagingPlan, gain: f64| {
+        let patterns = Memory::new(&engine, frames(SampleType::U16, [11, 11], &vec![4.0 * gain; 4 * 121]), 64);
+        listened(0, |run| image(run, &engine, &patterns, plan)).0.unwrap().images.remove(0).errors.unwrap()[0]
+    };
+    let one = error(&plan, 1.0);
+    plan.counts_per_electron = 7.0;
+    assert!((error(&plan, 7.0) / one - 7.0).abs() < 1e-12);
+}
