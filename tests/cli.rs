@@ -52,7 +52,7 @@ fn a_job_becomes_a_result_with_its_pictures() {
         result.array(&format!("ptychography/{path}")).unwrap();
     }
     assert_eq!(result.array("ptychography/error").unwrap().shape, [2]);
-    for picture in ["bf.png", "idpc.png", "phase_scan.png"] {
+    for picture in ["bf.png", "idpc.png", "phase_scan.png", "com.png", "mean_pattern.png", "overview.png"] {
         assert!(place.path("job_images").join(picture).is_file(), "{picture}");
     }
 }

@@ -89,7 +89,7 @@ impl Demo {
         // A range in which sodium can be told apart, however bright antimony is.
         let (full, least) = (sodium.first().map_or(1.0, |s| s.mean), sodium.last().map_or(0.0, |s| s.mean));
         let spread = (full - least).abs().max(0.05);
-        let look = Look { map: ColorMap::Gray, range: Some((least - spread, full + spread)) };
+        let look = Look { range: Some((least - spread, full + spread)), ..Look::plain(ColorMap::Gray) };
         let picture = pictures::folder(&self.folder.join(RESULT)).join("missing_sodium.png");
         write_png_with_rings(&picture, force, &Array { path: "missing_sodium".to_owned(), ..phase }, look, &rings)?;
         Ok((sodium, picture))

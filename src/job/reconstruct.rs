@@ -127,7 +127,7 @@ pub(super) fn run<B: Backend>(
 }
 
 /// The raster of the scan; its step counts only where positions are not measured.
-fn scan_grid(job: &Job, shape: [usize; 2]) -> ScanGrid {
+pub(super) fn scan_grid(job: &Job, shape: [usize; 2]) -> ScanGrid {
     let step_A = job.scan.step_A.as_ref().map_or([1.0; 2], |entry| entry.value.0);
     ScanGrid { shape, step_A, rotation_deg: job.scan.rotation_deg.value, transpose: job.scan.transpose.value }
 }

@@ -13,7 +13,7 @@ use super::{Error, Place, facts, images, measure, memory, pictures};
 use crate::compute::cpu::Cpu;
 use crate::compute::{self, Backend};
 use crate::data::{self, FrameSource, OpenOptions};
-use crate::output::{Array, Frame, Header, ResultFile, RunFacts};
+use crate::output::{Array, Header, ResultFile, RunFacts};
 use crate::run::{CancelToken, Event, RngState, Run, Stage};
 use crate::stream::{self, Stream, StreamOptions};
 
@@ -148,8 +148,7 @@ impl Work {
         };
         let timings = |seconds| stopwatch.report(seconds, &backend.device_name());
         let finished = write(result, &header, &made, start, timings, run)?;
-        let seen: Vec<&Array> = made.iter().filter(|array| array.shape.len() == 2 && array.frame == Frame::Scan).collect();
-        let folder = pictures::write(&plan.job.output, &output, &seen, force)?;
+        let folder = pictures::write(&plan.job, &output, &made, force)?;
         run.emit(Event::StageFinished { stage: Stage::Write, seconds: begin.elapsed().as_secs_f64() });
         for path in std::iter::once(finished).chain(folder) {
             run.emit(Event::Written { path });

@@ -281,8 +281,10 @@ sections! {
         path: PathBuf, "a path in double quotes", Example "\"result.emd\"";
         /// Also write each image as a 32-bit TIFF, into a folder beside the result.
         tiff: bool, "true or false", Default "false";
-        /// Also write each image as a PNG with a scale bar, into a folder beside the result.
+        /// Also write each image as a PNG with a scale bar, and all of them on one sheet, `overview.png`, into a folder beside the result.
         png: bool, "true or false", Default "true";
+        /// In the PNG of an image along the scan, put its power spectrum beside it.
+        fft: bool, "true or false", Default "true";
     }
 
     /// Where the work is done.

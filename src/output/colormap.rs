@@ -1,5 +1,7 @@
 //! Colours of values: perceptually uniform maps.
 
+use std::f64::consts::TAU;
+
 /// A colour map; t runs from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorMap {
@@ -9,6 +11,8 @@ pub enum ColorMap {
     Viridis,
     /// Blue over white to red, for signed values around 0.
     Diverging,
+    /// All hues, for angles: half a turn below 0 to half a turn above.
+    Cyclic,
 }
 
 /// Every eighth colour of viridis; between them at most 2 of 255 levels off.
@@ -19,10 +23,11 @@ const VIRIDIS: [u32; 33] = [
 ];
 
 impl ColorMap {
-    /// The map that suits an image of this name: diverging for the components of vectors, else gray.
+    /// The map that suits an image of this name: diverging for the components of vectors, cyclic for their direction, else gray.
     pub fn of(name: &str) -> Self {
         match name {
-            "com_x" | "com_y" | "dpc_x" | "dpc_y" => Self::Diverging,
+            "com_x" | "com_y" | "dpc_x" | "dpc_y" | "dphase_x" | "dphase_y" => Self::Diverging,
+            "com_direction" => Self::Cyclic,
             _ => Self::Gray,
         }
     }
@@ -49,6 +54,7 @@ impl ColorMap {
                 let (lightness, chroma) = (0.97 - 0.47 * away.abs(), 0.17 * away.abs());
                 srgb_of_oklab([lightness, chroma * hue.cos(), chroma * hue.sin()])
             }
+            Self::Cyclic => vector_color((t - 0.5) * TAU, 1.0),
         }
     }
 
@@ -56,10 +62,21 @@ impl ColorMap {
     pub fn no_value(self) -> [u8; 3] {
         match self {
             Self::Gray => [214, 39, 40],
-            Self::Viridis => [190, 190, 190],
+            Self::Viridis | Self::Cyclic => [190, 190, 190],
             Self::Diverging => [0, 158, 80],
         }
     }
+}
+
+/// The colour of a vector: its direction (0 along the columns, a quarter turn along the rows) as hue, its length from 0 to 1 as brightness; 0 is black.
+///
+/// Hue is the angle in Oklab and lightness and chroma are the length, so that equal turns look alike and no direction looks longer than another. The
+/// brightest hues are the most colourful ones that sRGB has in all directions.
+pub(super) fn vector_color(direction: f64, length: f64) -> [u8; 3] {
+    let hue = direction + 27_f64.to_radians();
+    let length = length.clamp(0.0, 1.0);
+    let chroma = 0.125 * length;
+    srgb_of_oklab([0.75 * length, chroma * hue.cos(), chroma * hue.sin()])
 }
 
 /// Oklab to sRGB (Björn Ottosson, 2020); what lies outside of sRGB is clipped.

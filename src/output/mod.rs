@@ -12,11 +12,15 @@ mod error;
 mod hdf;
 mod model;
 mod picture;
+mod plot;
 mod raster;
 mod read;
 mod result;
+mod sheet;
+mod spectrum;
 mod text;
 mod tiff;
+mod vectors;
 
 pub use claim::Claim;
 pub use colormap::ColorMap;
@@ -28,6 +32,8 @@ pub use picture::{Look, Ring, write_png, write_png_with_rings};
 pub use raster::read_raster;
 pub use read::{Results, read_complex};
 pub use result::{Header, Input, ResultFile, RunFacts};
+pub use sheet::{Tile, slices, write_sheet};
 pub use tiff::write_tiff;
+pub use vectors::{Vectors, write_vector_png};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -7,7 +7,7 @@ use tiff::TiffError;
 use tiff::encoder::{Rational, TiffEncoder, colortype};
 use tiff::tags::{ResolutionUnit, Tag};
 
-use super::picture::robust_range;
+use super::plot::robust_range;
 use super::{Array, Axis, Claim, Error, Result};
 
 /// Writes a real image (y, x) as a float32 TIFF with its pixel size.
