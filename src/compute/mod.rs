@@ -8,14 +8,18 @@
 //! Arrays are (y, x), stacks of windows (batch, y, x). Reciprocal arrays are in FFT order (zero frequency first).
 
 mod batch;
+mod bright_field;
 pub mod cpu;
 mod error;
 mod frames;
 pub mod gpu;
 
+use std::ops::Range;
+
 use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles};
+pub use bright_field::{BrightField, FAINTEST, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, SampleType, SparseFrames, Totals};
 
@@ -120,6 +124,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     type Detector: Send + Sync;
     /// A [`DetectorSet`] on the device.
     type DetectorSet: Send + Sync;
+    /// A [`BrightField`] on the device.
+    type BrightField: Send + Sync;
 
     /// The device as the result file names it, such as `cpu (2 threads)` or the adapter's name.
     fn device_name(&self) -> String;
@@ -146,6 +152,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     fn batch_len(&self, batch: &Self::Batch) -> usize;
     fn detector(&self, layout: &DetectorLayout) -> Result<Self::Detector>;
     fn detector_set(&self, set: &DetectorSet) -> Result<Self::DetectorSet>;
+    fn bright_field(&self, bright: &BrightField) -> Result<Self::BrightField>;
     /// Waits for all recorded work.
     fn finish(&self) -> Result<()>;
 
@@ -211,6 +218,70 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
     /// The sums of each frame over each detector, its total and first moments, and the sum of all the block's frames.
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums>;
+
+    // Kernels of direct ptychography. `pixels` are places in the lists of the bright field, the first one even; window w of `spectra` holds
+    // pixels.start + 2w and the next.
+
+    /// Puts the counts of some pixels of successive frames, the first of which belongs to scan position `first`, to their places in scan windows.
+    /// A last window with one pixel gets 0 as the other.
+    fn gather_pixels(
+        &self,
+        frames: &Self::Frames,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// Fills what lies beyond the scan in the first `count` windows with the mean of each part of what lies in it.
+    fn fill_margins(&self, x: &mut Self::Complexes, bright: &Self::BrightField, count: usize) -> Result<()>;
+
+    /// Adds the side bands of the pixels, one after the other, to the sums: Γ(q, k) = A*(k)A(k − q) − A(k)A*(k + q), see [`SideBandSums`].
+    fn side_bands(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        sums: &mut SideBandSums<Self>,
+    ) -> Result<()>;
+
+    /// `out[Y, X] += Σ_p Ĩ_p(Y, X) · ramps_y[p][Y] · ramps_x[p][X]` over half a spectrum, one pixel after the other. `tilted` are the pixels that are
+    /// added, ramps are those of `tilted`, `first` is the first pixel of `spectra`.
+    fn tilt_sum(
+        &self,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        tilted: Range<usize>,
+        ramps: [&Self::Complexes; 2],
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `out[f][place of p] = Ĩ_p(f)` for the result's frequencies f of `frequencies` (row-major): detector windows, of which other places are left as they
+    /// are.
+    fn detector_windows(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        frequencies: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `out[f](k) = A*(k)A(k − f) / Σ|A|²` over detector windows, with the aberrations of `focus`.
+    fn overlaps(&self, bright: &Self::BrightField, focus: usize, frequencies: Range<usize>, out: &mut Self::Complexes) -> Result<()>;
+
+    /// `out[f] = Σ_ρ B*H/(|B|² + ε) / Σ_ρ |B|²/(|B|² + ε)` for the first `count` windows H of `patterns` and B of `overlaps` of `len` numbers (0 where the
+    /// divisor is 0).
+    fn wiener(
+        &self,
+        patterns: &Self::Complexes,
+        overlaps: &Self::Complexes,
+        len: usize,
+        count: usize,
+        epsilon: f64,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
 
     // Coarse verbs.
 

@@ -1,0 +1,1 @@
+//! Counting statistics: the noise that theory gives each method.

@@ -1,0 +1,1 @@
+//! Third-party data whose truth is known.
