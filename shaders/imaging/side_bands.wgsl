@@ -59,7 +59,7 @@ fn side_bands(
     var ssb_weight = weights[ssb];
     var obf_weight = weights[obf];
     for (var p = 0u; p < params.count; p++) {
-        let tilt = params.first_tilt + 4u * p;
+        let tilt = params.first_tilt + 6u * p;
         let ky = numbers[tilt];
         let kx = numbers[tilt + 1u];
         let scale = params.scale * numbers[tilt + 2u];

@@ -86,5 +86,16 @@ pub struct SideBandSums<B: super::Backend> {
     pub weights: B::Reals,
 }
 
+/// What a count of a pixel does to the spectrum of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Response {
+    /// e^{−i∇χ·q}
+    Parallax,
+    /// −iΓ*/|Γ|
+    Ssb,
+    /// −iΓ*
+    Obf,
+}
+
 /// |Γ| of SSB's phase factor Γ*/|Γ| is at least this part of a full overlap's, so that no rounding error is given a weight.
 pub const FAINTEST: f64 = 1e-4;

@@ -19,7 +19,7 @@ use std::ops::Range;
 use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles};
-pub use bright_field::{BrightField, FAINTEST, SideBandSums};
+pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, SampleType, SparseFrames, Totals};
 
@@ -280,6 +280,33 @@ pub trait Backend: Send + Sync + Sized + 'static {
         len: usize,
         count: usize,
         epsilon: f64,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// The spectra, over all frequencies of a result, of what a count of each pixel does to an image: what `response` says times `filter` (over half a
+    /// spectrum, 0 at Nyquist's frequencies), two pixels in each window of `out`.
+    fn responses(
+        &self,
+        bright: &Self::BrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &Self::Reals,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `x = Re(x)² + i·Im(x)²` of the first `len` numbers.
+    fn square_parts(&self, x: &mut Self::Complexes, len: usize) -> Result<()>;
+
+    /// `out[Y, X] += Σ_p R_p(Y, X)·Ĩ_p(Y, X)` over half a spectrum, one pixel after the other; windows of `responses` are those of `pixels`, windows of
+    /// `spectra` those from pixel `first` on, both even.
+    fn response_sum(
+        &self,
+        responses: &Self::Complexes,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
         out: &mut Self::Complexes,
     ) -> Result<()>;
 

@@ -49,8 +49,8 @@ pub enum Requested {
     Named(Vec<Detector>),
 }
 
-/// The names that [`Detector::named`] knows; `com` is both `com_y` and `com_x`.
-const KNOWN: [&str; 9] = ["bf", "abf", "eabf", "adf", "haadf", "com", "com_y", "com_x", "idpc"];
+/// The names of images; `com` is both `com_y` and `com_x`, and the last four are no detectors but methods of [`super::direct`].
+const KNOWN: [&str; 13] = ["bf", "abf", "eabf", "adf", "haadf", "com", "com_y", "com_x", "idpc", "parallax", "ssb", "obf", "wdd"];
 
 impl Detector {
     /// The detector (or, for `com`, the two) of a name, with its usual angles: bf [0, α), abf [0.5α, α), adf from α and haadf

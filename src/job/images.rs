@@ -3,9 +3,9 @@
 use super::plan::Plan;
 use super::schema::Job;
 use super::values::{Annulus, DetectorSpec};
-use super::{Error, arrays};
+use super::{Error, arrays, direct};
 use crate::compute::Backend;
-use crate::imaging::{self, Angle, Detector, ImagingPlan, Kind, Requested};
+use crate::imaging::{self, Angle, Detector, ImagingPlan, Kind, Method, Requested};
 use crate::output::Array;
 use crate::run::Run;
 use crate::stream::Stream;
@@ -22,6 +22,7 @@ pub(super) fn make<B: Backend>(
     let images = imaging::image(run, backend, stream, &asked)?;
     let mut made: Vec<Array> = images.images.iter().map(|image| arrays::image(image, &images, asked.step_A)).collect();
     made.push(arrays::mean_pattern(&images));
+    made.extend(direct::make(plan, backend, stream, asked.grid(), asked.valid.clone(), images.incident, run)?);
     Ok((made, images.incident))
 }
 
@@ -45,7 +46,13 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
 /// The detectors that the job asks for.
 pub(super) fn requested(job: &Job) -> Result<Requested, Error> {
     let Some(list) = &job.images.detectors else { return Ok(Requested::Default) };
+    let methods = direct::methods(job);
+    if let Some(first) = methods.first() {
+        direct::check(job, first.name())?;
+    }
     let each = list.value.0.iter().map(|spec| match spec {
+        // Those of direct ptychography have their own pass.
+        DetectorSpec::Named(name) if Method::named(name).is_some() => Ok(Vec::new()),
         DetectorSpec::Named(name) => Detector::named(name),
         DetectorSpec::Annulus(ring) => Ok(vec![annulus(ring)]),
     });

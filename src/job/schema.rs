@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
-use super::values::{Algorithm, Coefficients, DetectorList, JobValue, Pair, Reference};
+use super::values::{AberrationSource, Algorithm, Coefficients, DetectorList, JobValue, Pair, Reference, Start};
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -229,13 +229,24 @@ sections! {
 
     /// Virtual detectors.
     images: Images {
-        /// The images to make: names (bf, abf, eabf, adf, haadf, com, idpc, …), or rings of your own such as
+        /// The images to make: names (bf, abf, eabf, adf, haadf, com, idpc, …, and of direct ptychography parallax, ssb, obf, wdd), or rings of your own such as
         /// `{ name = "ring", inner_mrad = 30, outer_mrad = 60 }`. Edges are angles (`inner_mrad`, `outer_mrad`) or shares of the bright-field disk's radius
-        /// (`inner_disk`, `outer_disk`). By default every detector that fits the frame.
+        /// (`inner_disk`, `outer_disk`). By default every virtual detector that fits the frame.
         detectors: DetectorList, "a list of names or tables such as [\"bf\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]",
             Example "[\"bf\", \"idpc\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]";
         /// The factor k of eABF = ABF − k·centre. By default the ratio of the two detectors' areas, with which vacuum is 0.
         eabf_k: f64, "a number", Example "3";
+        /// Aberrations of direct ptychography (parallax, ssb, obf, wdd): "given" in [optics], "fit" to the shifts of the images that the parts of the
+        /// disk make (defocus and twofold astigmatism), or "auto": fitted where neither the job nor the data file says `defocus_A`.
+        aberrations: AberrationSource, "\"given\", \"fit\" or \"auto\"", Default "\"auto\"";
+        /// Pixels of direct ptychography along a scan step: the tilted images resolve beyond the scan step where they are shifted against each other.
+        upsample: usize, "a whole number from 1 to 16", Default "1";
+        /// Also make a series of each image of direct ptychography: defocus from, to and step in Å.
+        defocus_sweep_A: [f64; 3], "three numbers [from, to, step] in Å", Example "[-200, 200, 20]";
+        /// The noise of Wigner distribution deconvolution (wdd), relative to the largest power of the aperture's transform.
+        wdd_epsilon: f64, "a number above 0", Default "0.01";
+        /// Also make an image of the standard error by counting statistics of parallax, ssb and obf.
+        errors: bool, "true or false", Default "false";
     }
 
     /// Ptychography. `ronchi run` reconstructs where the job has this section, be it empty.
@@ -254,6 +265,8 @@ sections! {
         step_probe: f64, "a number above 0 and up to 2", Default "0.5";
         /// The first iteration, counted from 1, that refines the probe; 0 never does.
         probe_from: u32, "a whole number from 0", Default "1";
+        /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics].
+        start: Start, "\"flat\", \"ssb\" or \"parallax\"", Default "\"flat\"";
         /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written
         /// `file.h5:/dataset`.
         probe: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"earlier.emd:/ronchi/ptychography/probe/data\"";

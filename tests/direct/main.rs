@@ -10,6 +10,5 @@ mod common;
 #[path = "../imaging/memory.rs"]
 mod memory;
 mod noise;
-mod shared;
 mod transfer;
 mod weak;

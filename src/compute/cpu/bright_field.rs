@@ -16,6 +16,8 @@ pub struct CpuBrightField<R> {
     /// The aperture at each pixel's tilt: amplitude, and turns without a focus.
     pub(super) amplitudes: Vec<R>,
     pub(super) turns: Vec<R>,
+    /// The gradient (y, x) of the turns.
+    pub(super) slopes: Vec<[R; 2]>,
 }
 
 impl<R: Scalar> CpuBrightField<R> {
@@ -30,6 +32,7 @@ impl<R: Scalar> CpuBrightField<R> {
             foci: list(&plan.foci),
             amplitudes: of_tilts(&|y, x| plan.aperture(y, x)),
             turns: of_tilts(&|y, x| plan.turns.at(y, x)),
+            slopes: plan.tilts.iter().map(|&[y, x]| plan.turns.gradient(y, x).map(R::of)).collect(),
             plan: plan.clone(),
         }
     }

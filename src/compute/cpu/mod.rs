@@ -22,8 +22,11 @@ mod pixel;
 mod planes;
 mod probe_gradient;
 mod probe_sum;
+mod response_sum;
+mod responses;
 mod shift_probe;
 mod side_bands;
+mod square_parts;
 mod tilt_sum;
 mod update_object;
 mod update_probe;
@@ -37,8 +40,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use num_complex::Complex64;
 
 use super::{
-    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Result,
-    SideBandSums, SparseFrames, Update, Waves,
+    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model,
+    Response, Result, SideBandSums, SparseFrames, Update, Waves,
 };
 pub use bright_field::CpuBrightField;
 use fft2::Fft2;
@@ -353,6 +356,37 @@ impl<R: Scalar> Backend for Cpu<R> {
         out: &mut Self::Complexes,
     ) -> Result<()> {
         wiener::wiener(patterns, overlaps, len, count, R::of(epsilon), out);
+        Ok(())
+    }
+
+    fn responses(
+        &self,
+        bright: &Self::BrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &Self::Reals,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        responses::responses(bright, response, focus, pixels, filter, out);
+        Ok(())
+    }
+
+    fn square_parts(&self, x: &mut Self::Complexes, len: usize) -> Result<()> {
+        square_parts::square_parts(x, len);
+        Ok(())
+    }
+
+    fn response_sum(
+        &self,
+        responses: &Self::Complexes,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        response_sum::response_sum(responses, spectra, first, bright, pixels, out);
         Ok(())
     }
 

@@ -62,7 +62,8 @@ pub struct GpuBrightField {
     pub(super) plan: BrightField,
     /// Of χ/2π.
     pub(super) degree: usize,
-    /// One after the other: Horner's coefficients, the frequencies along both axes, the foci, and for each pixel its tilt (y, x), its amplitude and its turns.
+    /// One after the other: Horner's coefficients, the frequencies along both axes, the foci, and for each pixel its tilt (y, x), its amplitude, its turns
+    /// and their gradient.
     pub(super) numbers: Array,
     /// One after the other: each pixel's place in the frame, and in the detector window.
     pub(super) places: Array,
@@ -182,7 +183,10 @@ impl GpuBrightField {
         let degree = plan.turns.degree().max(2);
         let mut numbers = plan.horner(degree);
         numbers.extend(plan.frequencies.iter().flatten().chain(&plan.foci));
-        numbers.extend(plan.tilts.iter().flat_map(|&[y, x]| [y, x, plan.aperture(y, x), plan.turns.at(y, x)]));
+        numbers.extend(plan.tilts.iter().flat_map(|&[y, x]| {
+            let slope = plan.turns.gradient(y, x);
+            [y, x, plan.aperture(y, x), plan.turns.at(y, x), slope[0], slope[1]]
+        }));
         let numbers: Vec<f32> = numbers.into_iter().map(|x| x as f32).collect();
         let places: Vec<u32> = plan.pixels.iter().chain(&plan.places).copied().collect();
         Ok(Self {
@@ -193,7 +197,7 @@ impl GpuBrightField {
         })
     }
 
-    /// Where the frequencies along rows and columns, the foci and the tilts begin in the numbers.
+    /// Where the frequencies along rows and columns and the foci begin in the numbers.
     pub(super) fn rows(&self) -> u32 {
         ((self.degree + 1) * (self.degree + 2) / 2) as u32
     }
@@ -206,8 +210,9 @@ impl GpuBrightField {
         self.columns() + self.plan.output[1] as u32
     }
 
-    pub(super) fn tilts(&self) -> u32 {
-        self.foci() + self.plan.foci.len() as u32
+    /// Where the numbers of a pixel begin.
+    pub(super) fn tilt(&self, pixel: usize) -> u32 {
+        self.foci() + (self.plan.foci.len() + 6 * pixel) as u32
     }
 
     /// The pipeline constants of `shaders/lib/aperture.wgsl`.

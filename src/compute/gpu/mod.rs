@@ -16,8 +16,8 @@ use std::sync::Arc;
 use num_complex::{Complex32, Complex64};
 
 use super::{
-    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SideBandSums,
-    SparseFrames, Update,
+    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, Direction, HostFrames, Response, Result, SampleType,
+    SideBandSums, SparseFrames, Update,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
@@ -236,6 +236,34 @@ impl Backend for Gpu {
         out: &mut GpuComplexes,
     ) -> Result<()> {
         kernels::wiener::wiener(&self.device, patterns, overlaps, len, count, epsilon, out)
+    }
+
+    fn responses(
+        &self,
+        bright: &GpuBrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &GpuReals,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::responses::responses(&self.device, bright, response, focus, pixels, filter, out)
+    }
+
+    fn square_parts(&self, x: &mut GpuComplexes, len: usize) -> Result<()> {
+        kernels::square_parts::square_parts(&self.device, x, len)
+    }
+
+    fn response_sum(
+        &self,
+        responses: &GpuComplexes,
+        spectra: &GpuComplexes,
+        first: usize,
+        bright: &GpuBrightField,
+        pixels: Range<usize>,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::response_sum::response_sum(&self.device, responses, spectra, first, bright, pixels, out)
     }
 
     fn virtual_detectors(&self, frames: &GpuFrames, detectors: &GpuDetectorSet) -> Result<BlockSums> {

@@ -65,7 +65,7 @@ const LIBRARY: [(&str, &str); 11] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 21] {
+pub fn kernels() -> [&'static Kernel; 24] {
     super::kernels::ALL
 }
 

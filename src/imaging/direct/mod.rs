@@ -4,6 +4,7 @@
 //! pixels k of the scan's spectra Ĩ(q, k), each times what the method makes of the aperture. Formulas and their sources are in `docs/theory.md`.
 
 mod disk;
+mod errors;
 mod plan;
 mod shifts;
 mod side_band;
@@ -15,7 +16,7 @@ mod wigner;
 use num_complex::Complex64;
 
 use super::{Error, Result};
-use crate::compute::{Backend, BrightField, Patterns};
+use crate::compute::{Backend, BrightField, Patterns, Response};
 use crate::optics::{Aberrations, Polynomial, wavelength_A};
 use crate::run::Run;
 
@@ -122,8 +123,6 @@ pub fn direct<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pl
         return Err(Error::Dark { brightest: incident });
     }
     let field = Field::new(&bright, plan, incident);
-    let errors = if plan.errors { Some(()) } else { None };
-    let _ = errors;
     let mut images = Vec::new();
     for &method in &plan.methods {
         let stack: Vec<Vec<f64>> = match method {
@@ -143,7 +142,24 @@ pub fn direct<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pl
             let best_defocus_A = best(&sweep, &sharpness);
             Sweep { defoci_A: sweep.clone(), values: stack.flatten().collect(), sharpness, best_defocus_A }
         });
-        images.push(DirectImage { method, values, error: None, sweep });
+        let error = match (plan.errors, response(method)) {
+            (true, Some(response)) => {
+                let mut filter = match method {
+                    Method::Parallax => tilts::signs(&bright, bright.foci[0]),
+                    Method::Ssb => side_bands.iter().flatten().next().map_or(Vec::new(), |s| s.ssb_filter()),
+                    _ => side_bands.iter().flatten().next().map_or(Vec::new(), |s| s.obf_filter()),
+                };
+                field.keep(&mut filter);
+                let half = errors::variance(backend, &mut spectra, &disk, &bright, &device, response, &filter)?;
+                Some(field.error(&half, plan.counts_per_electron))
+            }
+            (true, None) => {
+                run.note("The phase of wdd is not linear in the counts: it has no image of the standard error.");
+                None
+            }
+            _ => None,
+        };
+        images.push(DirectImage { method, values, error, sweep });
     }
     Ok(Direct {
         shape: field.shape(),
@@ -155,6 +171,16 @@ pub fn direct<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pl
         incident,
         pixels: disk.count,
     })
+}
+
+/// How a method's image responds to a count, if it is linear in them.
+fn response(method: Method) -> Option<Response> {
+    match method {
+        Method::Parallax => Some(Response::Parallax),
+        Method::Ssb => Some(Response::Ssb),
+        Method::Obf => Some(Response::Obf),
+        Method::Wdd => None,
+    }
 }
 
 /// e^{−2πi g·q} for each shift g (in the detector's frame), as a ramp along each of the scan's axes: (shift, row) and (shift, column).

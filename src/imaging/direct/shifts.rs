@@ -118,14 +118,14 @@ impl Tilted {
         model: impl Fn([f64; 2]) -> [f64; 2],
     ) -> Result<Self> {
         let mut bright = disk.bright.clone();
-        let [ny, nx] = bright.scan;
         let unit = [0, 1].map(|a| bright.frequencies[a][1].abs());
         bright.output = bright.scan;
         bright.frequencies = [0, 1].map(|a| (0..bright.scan[a]).map(|k| crate::optics::fft_index(k, bright.scan[a]) * unit[a]).collect());
         let device = backend.bright_field(&bright)?;
         let frequencies: Vec<[f64; 2]> = places.iter().map(|(_, q)| *q).collect();
         let mut sums = vec![vec![Complex64::ZERO; places.len()]; tilts.len()];
-        let zeros = vec![Complex64::ZERO; bright.half_len()];
+        // The sum of a cell that goes on in the next part.
+        let mut open = None;
         spectra.visit(disk.count, |range, part| {
             for (cell, (members, tilt)) in disk.cells.iter().zip(tilts).enumerate() {
                 let here = members.start.max(range.start)..members.end.min(range.end);
@@ -139,14 +139,21 @@ impl Tilted {
                 });
                 let ramps = super::ramps(&bright, &shifts.collect::<Vec<_>>());
                 let [ry, rx] = [backend.complexes(&ramps[0])?, backend.complexes(&ramps[1])?];
-                let mut out = backend.complexes(&zeros)?;
+                let mut out = match open.take() {
+                    Some(out) => out,
+                    None => backend.complex_zeros(bright.half_len())?,
+                };
+                let done = here.end == members.end;
                 backend.tilt_sum(part, range.start, &device, here, [&ry, &rx], &mut out)?;
-                let values = backend.read_complexes(&out)?;
-                sums[cell].iter_mut().zip(places).for_each(|(sum, (place, _))| *sum += values[*place]);
+                if done {
+                    let values = backend.read_complexes(&out)?;
+                    sums[cell] = places.iter().map(|(place, _)| values[*place]).collect();
+                } else {
+                    open = Some(out);
+                }
             }
             Ok(())
         })?;
-        debug_assert_eq!(zeros.len(), (ny / 2 + 1) * nx);
         // Half a cell beside the middle.
         let rim = 1.0 - 1.0 / super::disk::CELLS;
         for (sums, tilt) in sums.iter_mut().zip(tilts) {

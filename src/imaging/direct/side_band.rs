@@ -47,15 +47,23 @@ pub(super) fn sums<B: Backend>(
 }
 
 impl SideBands {
+    /// What SSB's numerator is multiplied by: 1/Σ|Γ|.
+    pub(super) fn ssb_filter(&self) -> Vec<f64> {
+        self.weights[0].iter().map(|&w| if w > FEWEST { 1.0 / w } else { 0.0 }).collect()
+    }
+
+    /// What OBF's numerator is multiplied by: 1/√Σ|Γ|².
+    pub(super) fn obf_filter(&self) -> Vec<f64> {
+        self.weights[1].iter().map(|&w| if w > 0.0 { 1.0 / w.sqrt() } else { 0.0 }).collect()
+    }
+
     /// Σ(−iĨΓ*/|Γ|)/Σ|Γ|: gain 1.
     pub(super) fn ssb(&self) -> Vec<Complex64> {
-        let divided = |(n, &w): (&Complex64, &f64)| if w > FEWEST { n / w } else { Complex64::ZERO };
-        self.numerators[0].iter().zip(&self.weights[0]).map(divided).collect()
+        self.numerators[0].iter().zip(self.ssb_filter()).map(|(n, f)| n * f).collect()
     }
 
     /// Σ(−iĨΓ*)/√Σ|Γ|²: gain √Σ|Γ|², flat noise.
     pub(super) fn obf(&self) -> Vec<Complex64> {
-        let divided = |(n, &w): (&Complex64, &f64)| if w > 0.0 { n / w.sqrt() } else { Complex64::ZERO };
-        self.numerators[1].iter().zip(&self.weights[1]).map(divided).collect()
+        self.numerators[1].iter().zip(self.obf_filter()).map(|(n, f)| n * f).collect()
     }
 }

@@ -23,6 +23,15 @@ impl Field {
         Self { output: bright.output, scan: bright.scan, shape: plan.scan.shape.map(|n| n * plan.upsample), factor }
     }
 
+    /// The standard error of an image from half the spectrum of its variance; `gain` are the counts of an electron.
+    pub(super) fn error(&self, half: &[Complex64], gain: f64) -> Vec<f64> {
+        let full = self.whole(half);
+        // The responses are scaled by the image's factor and by the unitary transforms between them and the counts.
+        let upsample = self.output[0] as f64 / self.scan[0] as f64;
+        let factor = gain * upsample * self.factor * self.factor;
+        self.real(full).map(|v| (v * factor).max(0.0).sqrt()).collect()
+    }
+
     /// (y, x) of an image.
     pub(super) fn shape(&self) -> [usize; 2] {
         self.shape
@@ -30,6 +39,18 @@ impl Field {
 
     /// The real image of half a spectrum, with the mean 0.
     pub(super) fn image(&self, half: &[Complex64]) -> Vec<f64> {
+        let mut full = self.whole(half);
+        self.without_mean(&mut full, false);
+        for (at, value) in full.iter_mut().enumerate() {
+            if has_two_signs(at, self.output) {
+                *value = Complex64::ZERO;
+            }
+        }
+        self.real(full).map(|v| v * self.factor).collect()
+    }
+
+    /// The whole spectrum of what is real.
+    fn whole(&self, half: &[Complex64]) -> Vec<Complex64> {
         let [ny, nx] = self.output;
         let at = |y: usize, x: usize| half[y * nx + x];
         let mut full = Vec::with_capacity(ny * nx);
@@ -44,9 +65,13 @@ impl Field {
                 });
             }
         }
-        self.without_mean(&mut full, false);
+        full
+    }
+
+    /// The sum of the waves of a spectrum, cropped to the scan.
+    fn real(&self, mut full: Vec<Complex64>) -> impl Iterator<Item = f64> {
         self.transform(&mut full);
-        self.cropped(&full).map(|z| z.re * self.factor).collect()
+        self.cropped(&full).map(|z| z.re).collect::<Vec<_>>().into_iter()
     }
 
     /// The phase image of the complex object of a whole spectrum, with the mean 0.
@@ -59,6 +84,17 @@ impl Field {
         let mean = phase.iter().sum::<f64>() / phase.len().max(1) as f64;
         phase.iter_mut().for_each(|p| *p -= mean);
         phase
+    }
+
+    /// Makes a filter over half a spectrum 0 where images have nothing.
+    pub(super) fn keep(&self, filter: &mut [f64]) {
+        let ([ny, nx], width) = (self.scan, self.output[1]);
+        for (at, value) in filter.iter_mut().enumerate() {
+            let mean = (at / width).is_multiple_of(ny) && (at % width).is_multiple_of(nx);
+            if mean || has_two_signs(at, self.output) {
+                *value = 0.0;
+            }
+        }
     }
 
     /// Leaves out the counts' mean, which repeats itself at every multiple of the scan's frequencies.
@@ -80,4 +116,9 @@ impl Field {
         let ([rows, columns], width) = (self.shape, self.output[1]);
         (0..rows).flat_map(move |y| full[y * width..y * width + columns].iter().copied())
     }
+}
+
+/// Is this place of a spectrum at Nyquist's frequency of an axis? It stands for two frequencies of opposite sign, which have different side bands.
+pub(super) fn has_two_signs(at: usize, [ny, nx]: [usize; 2]) -> bool {
+    2 * (at / nx) == ny || 2 * (at % nx) == nx
 }

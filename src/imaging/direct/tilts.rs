@@ -41,21 +41,24 @@ pub(super) fn sums<B: Backend>(
     })?;
     let mut spectra = Vec::new();
     for (sum, &focus) in sums.iter().zip(&bright.foci) {
-        let mut values = backend.read_complexes(sum)?;
-        let mut contrast = false;
-        for (at, value) in values.iter_mut().enumerate() {
-            let along = [bright.frequencies[0][at / bright.output[1]], bright.frequencies[1][at % bright.output[1]]];
-            let q = apply(bright.turn, along);
-            // What is odd in q shifts the image and does not change its contrast.
-            let even = 0.5 * (turns_at(bright, focus, q) + turns_at(bright, focus, q.map(|q| -q)));
-            let sine = (std::f64::consts::TAU * even).sin();
-            contrast |= sine != 0.0;
-            *value *= if sine == 0.0 { 0.0 } else { sine.signum() };
-        }
-        if !contrast {
+        let signs = signs(bright, focus);
+        if signs.iter().all(|s| *s == 0.0) {
             run.warn("In focus parallax has no contrast: its image is 0. Use ssb or obf, or set optics.defocus_A.");
         }
-        spectra.push(values);
+        spectra.push(backend.read_complexes(sum)?.into_iter().zip(signs).map(|(z, s)| z * s).collect());
     }
     Ok(spectra)
+}
+
+/// sgn(sin χ(q)) over half a spectrum.
+pub(super) fn signs(bright: &BrightField, focus: f64) -> Vec<f64> {
+    let sign = |at: usize| {
+        let along = [bright.frequencies[0][at / bright.output[1]], bright.frequencies[1][at % bright.output[1]]];
+        let q = apply(bright.turn, along);
+        // What is odd in q shifts the image and does not change its contrast.
+        let even = 0.5 * (turns_at(bright, focus, q) + turns_at(bright, focus, q.map(|q| -q)));
+        let sine = (std::f64::consts::TAU * even).sin();
+        if sine == 0.0 { 0.0 } else { sine.signum() }
+    };
+    (0..bright.half_len()).map(sign).collect()
 }

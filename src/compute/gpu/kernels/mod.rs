@@ -13,8 +13,11 @@ pub(super) mod overlaps;
 pub(super) mod probe_gradient;
 pub(super) mod probe_sum;
 mod reduce_max;
+pub(super) mod response_sum;
+pub(super) mod responses;
 pub(super) mod shift_probe;
 pub(super) mod side_bands;
+pub(super) mod square_parts;
 mod sum_pattern;
 pub(super) mod tilt_sum;
 pub(super) mod update_object;
@@ -25,7 +28,7 @@ pub(super) mod wiener;
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 21] = [
+pub(super) static ALL: [&Kernel; 24] = [
     &densify::KERNEL,
     &detector_windows::KERNEL,
     &exit_wave::KERNEL,
@@ -39,8 +42,11 @@ pub(super) static ALL: [&Kernel; 21] = [
     &probe_gradient::KERNEL,
     &probe_sum::KERNEL,
     &reduce_max::KERNEL,
+    &response_sum::KERNEL,
+    &responses::KERNEL,
     &shift_probe::KERNEL,
     &side_bands::KERNEL,
+    &square_parts::KERNEL,
     &sum_pattern::KERNEL,
     &tilt_sum::KERNEL,
     &update_object::KERNEL,

@@ -59,7 +59,7 @@ pub(in crate::compute::gpu) fn side_bands(
             let params = Params {
                 count: count as u32,
                 first_window: first_window + done as u32,
-                first_tilt: bright.tilts() + 4 * (pixels.start + first) as u32,
+                first_tilt: bright.tilt(pixels.start + first),
                 half: plan.half_len() as u32,
                 foci: plan.foci.len() as u32,
                 rows: bright.rows(),

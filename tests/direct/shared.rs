@@ -1,1 +1,0 @@
-//! Third-party data whose truth is known.
