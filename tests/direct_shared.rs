@@ -29,18 +29,14 @@ fn main() {
         let trial = Trial::test(format!("{name} ({set})"), move || test(&path));
         trials.push(if missing { trial.with_kind("no shared data").with_ignored_flag(true) } else { trial });
     };
-    add("the overfocus is found", "010_100000", |p| focus(p, OVERFOCUS, -100.0));
-    add("the overfocus is found at a tenth of the dose", "010_10000", |p| focus(p, OVERFOCUS, -100.0));
-    add("the underfocus of a turned scan is found", "100_100000", |p| focus(p, UNDERFOCUS, 120.0));
-    add("the columns are bright in ssb", "100thin_1000000", |p| columns(p, Method::Ssb));
-    add("the columns are bright in wdd", "100thin_1000000", |p| columns(p, Method::Wdd));
-    add("too few electrons to tell the focus are said to be", "010_300", |p| {
-        let fit = made(p, OVERFOCUS, |plan| plan.fit = true).fit.unwrap();
-        println!("{fit:?}");
-        // Either it is told that it is not known, or it is right within its error.
-        assert!(!fit.determined || (fit.defocus_A + 100.0).abs() < 15.0 + 3.0 * fit.defocus_error_A);
-        Ok(())
-    });
+    // The truth is that of the entrance surface; images are shifted by the focus at the depth of what they show, on the whole the middle of the slab
+    // (of 50 and 80 Å).
+    add("the overfocus is found", "010_100000", |p| focus(p, OVERFOCUS, -100.0 - 25.0));
+    add("the overfocus is found at a hundredth of the dose", "010_1000", |p| focus(p, OVERFOCUS, -100.0 - 25.0));
+    add("the underfocus of a turned scan is found", "100_100000", |p| focus(p, UNDERFOCUS, 120.0 - 40.0));
+    add("the columns are bright in ssb", "100thin_1000000", |p| columns(p, Method::Ssb, 0.85));
+    add("the columns are bright in wdd", "100thin_1000000", |p| columns(p, Method::Wdd, 0.75));
+    add("fifty electrons a frame are enough to find the overfocus", "010_300", |p| focus(p, OVERFOCUS, -100.0 - 25.0));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -78,24 +74,24 @@ fn focus(path: &Path, set: Set, truth: f64) -> Result<(), Failed> {
     let fit = made(path, set, |plan| plan.fit = true).fit.unwrap();
     println!("{fit:?}");
     assert!(fit.determined);
-    assert!((fit.defocus_A - truth).abs() < 15.0, "{fit:?}");
-    assert!(fit.C12_A < 10.0, "{fit:?}");
+    assert!((fit.defocus_A - truth).abs() < 15.0 + 3.0 * fit.defocus_error_A, "{fit:?}");
+    assert!(fit.C12_A < 10.0 + 3.0 * fit.C12_error_A, "{fit:?}");
     assert!((fit.rotation_deg - set.rotation_deg).abs() < 3.0 + 3.0 * fit.rotation_error_deg, "{fit:?}");
     Ok(())
 }
 
-fn columns(path: &Path, method: Method) -> Result<(), Failed> {
+fn columns(path: &Path, method: Method, least: f64) -> Result<(), Failed> {
     let found = made(path, THIN, |plan| plan.methods = vec![method]);
     let truth = hdf5::File::open(path.with_file_name("na3ni2sbo6_100thin_truth.h5")).unwrap();
     let potential: Vec<f64> = truth.dataset("projected_potential").unwrap().read_raw().unwrap();
     let positions: Vec<f64> = truth.dataset("positions_yx").unwrap().read_raw().unwrap();
     let side = (potential.len() as f64).sqrt().round() as usize;
     let pixel = 40.0 / side as f64;
-    let blur = 0.35 / pixel;
+    let blur = 0.2 / pixel;
     let seen: Vec<f64> = positions
         .chunks_exact(2)
         .map(|p| {
-            // A Gauss of 0.35 Å about the position.
+            // A Gauss of 0.2 Å about the position.
             let (mut sum, mut weight) = (0.0, 0.0);
             let [cy, cx] = [p[0] / pixel, p[1] / pixel];
             for y in (cy - 3.0 * blur).max(0.0) as usize..((cy + 3.0 * blur) as usize + 1).min(side) {
@@ -110,7 +106,7 @@ fn columns(path: &Path, method: Method) -> Result<(), Failed> {
         .collect();
     let r = correlation(&found.images[0].values, &seen);
     println!("{method:?}: correlation with the potential {r:.3}");
-    assert!(r > 0.8, "{r}");
+    assert!(r > least, "{r}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 // The spectra of what a count of each pixel does to an image, of two pixels together in each window: SSB and OBF −iΓ* (divided by |Γ|) and parallax
 // e^{−i∇χ·q}, times a filter that all pixels share.
-// Reads `numbers` and `filter`; each place of `out` is written once: any order.
+// Reads `numbers` and `filters`; each place of `out` is written once: any order.
 #import grid
 #import aperture
 
@@ -49,11 +49,11 @@ fn response_of(p: u32, y: u32, x: u32) -> vec2f {
     let tilt = params.first_tilt + 6u * p;
     let ky = numbers[tilt];
     let kx = numbers[tilt + 1u];
-    let common = filters[y * params.nx + x];
+    let level = filters[y * params.nx + x];
     if params.response == 0u {
         let slope_y = numbers[tilt + 4u] + 2.0 * focus * ky;
         let slope_x = numbers[tilt + 5u] + 2.0 * focus * kx;
-        return common * cis(-(slope_y * qy + slope_x * qx));
+        return level * cis(-(slope_y * qy + slope_x * qx));
     }
     let scale = params.scale * numbers[tilt + 2u];
     let turns = numbers[tilt + 3u] + focus * (ky * ky + kx * kx);
@@ -62,9 +62,9 @@ fn response_of(p: u32, y: u32, x: u32) -> vec2f {
     let here = scale * below.amplitude * cis(turns - below.turns - focus * below.square);
     let there = scale * above.amplitude * cis(turns - above.turns - focus * above.square);
     let gamma = vec2f(here.x - there.x, here.y + there.y);
-    var factor = common;
+    var factor = level;
     if params.response == 1u {
-        factor = common / max(sqrt(dot(gamma, gamma)), params.faintest);
+        factor = level / max(sqrt(dot(gamma, gamma)), params.faintest);
     }
     return vec2f(-gamma.y, -gamma.x) * factor;
 }

@@ -98,4 +98,4 @@ pub enum Response {
 }
 
 /// |Γ| of SSB's phase factor Γ*/|Γ| is at least this part of a full overlap's, so that no rounding error is given a weight.
-pub const FAINTEST: f64 = 1e-4;
+pub const FAINTEST: f64 = 1e-3;

@@ -119,7 +119,7 @@ pub fn direct<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pl
         None
     };
     let incident = spectra.incident();
-    if !(incident > 0.0) {
+    if incident.is_nan() || incident <= 0.0 {
         return Err(Error::Dark { brightest: incident });
     }
     let field = Field::new(&bright, plan, incident);
