@@ -6,6 +6,7 @@
 mod agreement;
 #[path = "../common/mod.rs"]
 mod common;
+mod fit;
 #[allow(dead_code, reason = "each test binary uses its own part")]
 #[path = "../imaging/memory.rs"]
 mod memory;

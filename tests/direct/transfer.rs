@@ -76,6 +76,30 @@ fn ssb_obf_and_parallax_have_the_transfer_of_linear_theory_in_every_orientation_
     }
 }
 
+#[test]
+fn in_focus_half_a_turn_too_much_inverts_the_image_and_the_wrong_transposition_spoils_it() {
+    let mut rng = fresh();
+    let mut weak = Weak::new([24, 20], 1.2, &mut rng).with_waves(40, 2e-4, &mut rng);
+    weak.scan.rotation_deg = rng.random_range(-180.0..180.0);
+    let mut plan = weak.plan();
+    plan.methods = vec![Method::Ssb];
+    let gains = |plan: &DirectPlan| {
+        let image = images(&weak, plan).images.remove(0).values;
+        let gain = |w: &crate::weak::Wave| {
+            (amplitude(&image, weak.scan.shape, w.at.map(f64::from)) / Complex64::from_polar(0.5 * w.height, w.phase)).re
+        };
+        weak.waves.iter().map(gain).sum::<f64>() / weak.waves.len() as f64
+    };
+    let right = gains(&plan);
+    plan.scan.rotation_deg += 180.0;
+    let turned = gains(&plan);
+    plan.scan.rotation_deg -= 180.0;
+    plan.scan.transpose = true;
+    let transposed = gains(&plan);
+    println!("{right:.3}, turned {turned:.3}, transposed {transposed:.3}");
+    assert!(right > 0.95 && turned < -0.95 && transposed.abs() < 0.6, "{right} {turned} {transposed}");
+}
+
 /// Σ_k e^{−i∇χ·q} sgn(sin χ(q)) iΓ over the disk's pixels, with ∇χ by differences.
 fn parallax(weak: &Weak, gamma: &[Complex64], at: [f64; 2]) -> Complex64 {
     let q = weak.frequency(at);
