@@ -11,6 +11,7 @@ use num_complex::Complex64;
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::gpu::{Gpu, GpuOptions, Selection};
 use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, HostFrames, SampleType};
+use ronchi::imaging::{DirectPlan, Method, direct};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, object_pixel_A, wavelength_A};
 use ronchi::ptycho::{EpieOptions, ObjectFrame, State, epie};
 use ronchi::run::{CancelToken, RngState, Run};
@@ -28,6 +29,7 @@ fn on<B: Backend>(criterion: &mut Criterion, name: &str, backend: &Arc<B>) {
     transforms(criterion, name, &**backend);
     detectors(criterion, name, &**backend);
     iterations(criterion, name, backend);
+    side_bands(criterion, name, backend);
 }
 
 /// 32 windows, forward: 5·n²·log₂(n²) flops a window; read and written once, 16·n² bytes a window.
@@ -96,6 +98,28 @@ fn iterations<B: Backend>(criterion: &mut Criterion, name: &str, backend: &Arc<B
             );
         });
     }
+    group.finish();
+}
+
+/// Single side-band of 256² positions with frames of 64² u8 (256 MiB) and a disk of 12.5 pixels: 531 pixels, of each one transform of 256² numbers (shared by two, 5·n²·log₂(n²) flops) and
+/// about 100 flops at each frequency that its side bands reach. Counts are read once; the pixels' spectra (139 MB) are written and read a few times.
+fn side_bands<B: Backend>(criterion: &mut Criterion, name: &str, backend: &Arc<B>) {
+    let (shape, positions) = ([64, 64], [256, 256]);
+    let mut stack = HostFrames::zeros(SampleType::U8, shape, positions[0] * positions[1]);
+    for (i, count) in bytemuck::cast_slice_mut::<u32, u8>(&mut stack.words).iter_mut().enumerate() {
+        *count = (i * 7919 % 5) as u8;
+    }
+    let patterns = Memory::new(backend.clone(), Arc::new(stack)).unwrap().with_block(1024);
+    let scan = ScanGrid { shape: positions, step_A: [0.2; 2], rotation_deg: 0.0, transpose: false };
+    let mut plan = DirectPlan::new(scan, 300.0, 25.0, [2.0; 2], [31.5; 2]);
+    plan.methods = vec![Method::Ssb];
+    plan.incident = Some(8192.0);
+    plan.defocus_A = 50.0;
+    let cancel = CancelToken::default();
+    let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(0) };
+    let mut group = criterion.benchmark_group(format!("ssb/{name}"));
+    group.sample_size(10).throughput(Throughput::Elements(531));
+    group.bench_function("256² positions", |b| b.iter(|| direct(&run, &**backend, &patterns, &plan).unwrap()));
     group.finish();
 }
 

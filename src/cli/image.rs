@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// The result file; by default that of the job
     #[arg(short)]
     output: Option<PathBuf>,
-    /// The images to make, such as bf,abf,eabf,adf,haadf,com,idpc; by default all that fit the frame
+    /// The images to make, such as bf,abf,eabf,adf,haadf,com,idpc, or parallax,ssb,obf,wdd of direct ptychography; by default all that fit the frame
     #[arg(short, value_delimiter = ',')]
     detectors: Vec<String>,
 }

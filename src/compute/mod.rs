@@ -8,14 +8,18 @@
 //! Arrays are (y, x), stacks of windows (batch, y, x). Reciprocal arrays are in FFT order (zero frequency first).
 
 mod batch;
+mod bright_field;
 pub mod cpu;
 mod error;
 mod frames;
 pub mod gpu;
 
+use std::ops::Range;
+
 use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles};
+pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 
@@ -126,6 +130,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// Does it compute in host memory, on the caller's threads? Then frames are best computed with by the thread that read them, while they are in
     /// its cache.
     const ON_HOST: bool = false;
+    /// A [`BrightField`] on the device.
+    type BrightField: Send + Sync;
 
     /// The device as the result file names it, such as `cpu (2 threads)` or the adapter's name.
     fn device_name(&self) -> String;
@@ -152,6 +158,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
     fn batch_len(&self, batch: &Self::Batch) -> usize;
     fn detector(&self, layout: &DetectorLayout) -> Result<Self::Detector>;
     fn detector_set(&self, set: &DetectorSet) -> Result<Self::DetectorSet>;
+    fn bright_field(&self, bright: &BrightField) -> Result<Self::BrightField>;
     /// Waits for all recorded work.
     fn finish(&self) -> Result<()>;
 
@@ -223,6 +230,97 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
     /// The sums of all the frames that were added, without sums of single frames; `None` if there were none.
     fn pixel_sums(&self, detectors: &Self::DetectorSet, pixels: Self::PixelSums) -> Option<BlockSums>;
+
+    // Kernels of direct ptychography. `pixels` are places in the lists of the bright field, the first one even; window w of `spectra` holds
+    // pixels.start + 2w and the next.
+
+    /// Puts the counts of some pixels of successive frames, the first of which belongs to scan position `first`, to their places in scan windows.
+    /// A last window with one pixel gets 0 as the other.
+    fn gather_pixels(
+        &self,
+        frames: &Self::Frames,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// Fills what lies beyond the scan in the first `count` windows with the mean of each part of what lies in it.
+    fn fill_margins(&self, x: &mut Self::Complexes, bright: &Self::BrightField, count: usize) -> Result<()>;
+
+    /// Adds the side bands of the pixels, one after the other, to the sums: Γ(q, k) = A*(k)A(k − q) − A(k)A*(k + q), see [`SideBandSums`].
+    fn side_bands(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        sums: &mut SideBandSums<Self>,
+    ) -> Result<()>;
+
+    /// `out[Y, X] += Σ_p Ĩ_p(Y, X) · ramps_y[p][Y] · ramps_x[p][X]` over half a spectrum, one pixel after the other. `tilted` are the pixels that are
+    /// added, ramps are those of `tilted`, `first` is the first pixel of `spectra`.
+    fn tilt_sum(
+        &self,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        tilted: Range<usize>,
+        ramps: [&Self::Complexes; 2],
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `out[f][place of p] = Ĩ_p(f)` for the result's frequencies f of `frequencies` (row-major): detector windows, of which other places are left as they
+    /// are.
+    fn detector_windows(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        frequencies: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `out[f](k) = A*(k)A(k − f) / Σ|A|²` over detector windows, with the aberrations of `focus`.
+    fn overlaps(&self, bright: &Self::BrightField, focus: usize, frequencies: Range<usize>, out: &mut Self::Complexes) -> Result<()>;
+
+    /// `out[f] = Σ_ρ B*H/(|B|² + ε) / Σ_ρ |B|²/(|B|² + ε)` for the first `count` windows H of `patterns` and B of `overlaps` of `len` numbers (0 where the
+    /// divisor is 0).
+    fn wiener(
+        &self,
+        patterns: &Self::Complexes,
+        overlaps: &Self::Complexes,
+        len: usize,
+        count: usize,
+        epsilon: f64,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// The spectra, over all frequencies of a result, of what a count of each pixel does to an image: what `response` says times `filter` (over half a
+    /// spectrum, 0 at Nyquist's frequencies), two pixels in each window of `out`.
+    fn responses(
+        &self,
+        bright: &Self::BrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &Self::Reals,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `x = Re(x)² + i·Im(x)²` of the first `len` numbers.
+    fn square_parts(&self, x: &mut Self::Complexes, len: usize) -> Result<()>;
+
+    /// `out[Y, X] += Σ_p R_p(Y, X)·Ĩ_p(Y, X)` over half a spectrum, one pixel after the other; windows of `responses` are those of `pixels`, windows of
+    /// `spectra` those from pixel `first` on, both even.
+    fn response_sum(
+        &self,
+        responses: &Self::Complexes,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
 
     // Coarse verbs.
 

@@ -76,6 +76,18 @@ pub enum Error {
         "frame {frame} (scan position {}, {}) holds values that are not finite. Mask the pixels with data.bad_pixels, or leave the frame out with data.crop_scan.", position[0], position[1]
     )]
     NotFinite { frame: u32, position: [usize; 2] },
+    #[error(
+        "direct ptychography (parallax, ssb, obf, wdd) needs a field of at least 2×2 scan positions, this scan has {}×{}. Leave these images out of images.detectors, or check data.scan_shape.", scan_shape[0], scan_shape[1]
+    )]
+    NoField { scan_shape: [usize; 2] },
+    #[error(
+        "fewer than two pixels of the bright-field disk lie in the frame of {}×{} pixels: its half-angle is {convergence_mrad} mrad about pixel ({:.1}, {:.1}). Check optics.convergence_mrad, detector.mrad_per_px and detector.centre_px.", shape[0], shape[1], centre_px[0], centre_px[1]
+    )]
+    NoBrightField { convergence_mrad: f64, centre_px: [f64; 2], shape: [usize; 2] },
+    #[error(
+        "direct ptychography knows the aberrations of Krivanek's notation up to the fifth order (C12 to C56), and others are given. Check optics.aberrations."
+    )]
+    UnknownAberration,
     #[error("interrupted")]
     Interrupted,
     #[error(transparent)]

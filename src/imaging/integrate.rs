@@ -188,7 +188,7 @@ fn frequency(k: usize, n: usize, step: f64) -> (f64, f64) {
 }
 
 /// An unnormalised transform of any size, in place.
-fn fft2(planner: &mut FftPlanner<f64>, data: &mut [Complex64], ny: usize, nx: usize, direction: rustfft::FftDirection) {
+pub(super) fn fft2(planner: &mut FftPlanner<f64>, data: &mut [Complex64], ny: usize, nx: usize, direction: rustfft::FftDirection) {
     planner.plan_fft(nx, direction).process(data);
     let mut columns = vec![Complex64::ZERO; data.len()];
     for (at, value) in data.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! Virtual detectors, centre of mass and integrated phase contrast.
+//! Virtual detectors, centre of mass, integrated phase contrast and direct ptychography.
 //!
-//! [`image`] makes them all in one pass over the patterns. It sees [`crate::compute::Patterns`] and numbers, no file.
+//! [`image`] makes the first three in one pass over the patterns, [`direct`] the last. They see [`crate::compute::Patterns`] and numbers, no file.
 
 mod detectors;
+mod direct;
 mod disk;
 mod error;
 mod fields;
@@ -14,6 +15,7 @@ mod pass;
 mod plan;
 
 pub use detectors::{Angle, Detector, Kind, Requested, Ring};
+pub use direct::{Direct, DirectImage, DirectPlan, Fit, Method, Sweep, direct};
 pub use disk::{Disk, find_disk};
 pub use error::Error;
 pub use geometry::SamplingUnit;

@@ -73,7 +73,7 @@ impl ImagingPlan {
     }
 
     /// The scan, in Å or, where the step is not known, in steps.
-    pub(super) fn grid(&self) -> ScanGrid {
+    pub fn grid(&self) -> ScanGrid {
         ScanGrid {
             shape: self.scan_shape,
             step_A: self.step_A.unwrap_or([1.0; 2]),

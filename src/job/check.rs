@@ -80,6 +80,15 @@ impl Job {
         number(highpass, "images.highpass_inverse_A", positive, "a number of 1/Å above 0", "Leave the key out for no high-pass.")?;
         let gain = Some(&self.data.counts_per_electron);
         number(gain, "data.counts_per_electron", positive, "a number above 0", "Counting detectors have 1.")?;
+        let upsample = "a whole number from 1 to 16";
+        number(Some(&self.images.upsample), "images.upsample", |&n| (1..=16).contains(&n), upsample, "1 keeps the scan's own step.")?;
+        let above_0 = |x: &f64| *x > 0.0 && x.is_finite();
+        number(Some(&self.images.wdd_epsilon), "images.wdd_epsilon", above_0, "a number above 0", "0.01 is a good start.")?;
+        if let Some(sweep) = &self.images.defocus_sweep_A {
+            let holds = |[from, to, step]: &[f64; 3]| from.is_finite() && to >= from && above_0(step) && (to - from) / step < 256.0;
+            let wanted = "[from, to, step] in Å with from ≤ to, a step above 0 and at most 256 foci";
+            require(sweep, "images.defocus_sweep_A", holds, |s| format!("{s:?}"), wanted, "Take a larger step or a smaller range.")?;
+        }
         let Some(detectors) = &self.images.detectors else { return Ok(()) };
         let refuse = |found: String, expected: &str, remedy: &str| {
             let (expected, remedy) = (expected.to_owned(), remedy.to_owned());

@@ -3,9 +3,9 @@
 use super::plan::Plan;
 use super::schema::Job;
 use super::values::{Annulus, DetectorSpec, IntegrationRule};
-use super::{Error, arrays, mask};
+use super::{Error, arrays, direct, mask};
 use crate::compute::Backend;
-use crate::imaging::{self, Angle, Detector, ImagingPlan, Integration, Kind, Requested, Ring};
+use crate::imaging::{self, Angle, Detector, ImagingPlan, Integration, Kind, Method, Requested, Ring};
 use crate::output::Array;
 use crate::run::Run;
 use crate::stream::Stream;
@@ -27,6 +27,7 @@ pub(super) fn make<B: Backend>(
     let images = imaging::image(run, backend, stream, &asked)?;
     let mut made: Vec<Array> = images.images.iter().flat_map(|image| arrays::image(image, &images, asked.step_A)).collect();
     made.extend(arrays::patterns(&images));
+    made.extend(direct::make(plan, backend, stream, asked.grid(), asked.valid.clone(), images.incident, run)?);
     Ok((made, images.incident))
 }
 
@@ -58,17 +59,28 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
 /// The detectors that the job asks for, for frames of this shape.
 pub(super) fn requested(job: &Job, frame_shape: [usize; 2]) -> Result<Requested, Error> {
     let Some(list) = &job.images.detectors else { return Ok(Requested::Default) };
-    if list.value.0 == [DetectorSpec::Named("all".to_owned())] {
+    let methods = direct::methods(job);
+    if let Some(first) = methods.first() {
+        direct::check(job, first.name())?;
+    }
+    if asks_for_all(job) {
         return Ok(Requested::All);
     }
     let mut detectors = Vec::new();
     for spec in &list.value.0 {
         match spec {
+            // Those of direct ptychography have their own pass.
+            DetectorSpec::Named(name) if Method::named(name).is_some() => {}
             DetectorSpec::Named(name) => detectors.extend(Detector::named(name)?),
             DetectorSpec::Annulus(ring) => detectors.extend(own(ring, frame_shape)?),
         }
     }
     Ok(Requested::Named(detectors))
+}
+
+/// Is every image asked for?
+pub(super) fn asks_for_all(job: &Job) -> bool {
+    job.images.detectors.as_ref().is_some_and(|list| list.value.0 == [DetectorSpec::Named("all".to_owned())])
 }
 
 /// The scan positions that the job chooses for integration.

@@ -7,7 +7,7 @@ use num_complex::Complex64;
 use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
-use super::{Algorithm, Error, arrays, images, memory};
+use super::{Algorithm, Error, arrays, direct, images, memory};
 use crate::compute::cpu::Cpu;
 use crate::compute::{Backend, DetectorLayout, Direction};
 use crate::data::CubeInfo;
@@ -102,7 +102,12 @@ pub(super) fn run<B: Backend>(
     };
     let layout =
         DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid, floor: 0.0 };
-    let state = State::start(frame.shape, probe_hat, window, run.rng);
+    let mut state = State::start(frame.shape, probe_hat, window, run.rng);
+    if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
+        && let Some(image) = made.images.first()
+    {
+        state.object = ptycho::object_of_phase(&image.values, made.shape, made.pixel_A, &grid, &frame);
+    }
     let settings = &job.ptychography;
     let outcome = match settings.algorithm.value {
         Algorithm::Epie => {
@@ -132,10 +137,17 @@ pub(super) fn scan_grid(job: &Job, shape: [usize; 2]) -> ScanGrid {
     ScanGrid { shape, step_A, rotation_deg: job.scan.rotation_deg.value, transpose: job.scan.transpose.value }
 }
 
-/// Defocus and the further coefficients, C_nm under their names.
+/// Defocus and the further coefficients.
 fn aberrations(job: &Job) -> Aberrations {
-    let coefficients = &job.optics.aberrations.value.0;
     let mut aberrations = Aberrations::defocus(job.optics.defocus_A.value);
+    aberrations.terms.extend(further_aberrations(job).terms);
+    aberrations
+}
+
+/// The coefficients beyond defocus, C_nm under their names.
+pub(super) fn further_aberrations(job: &Job) -> Aberrations {
+    let coefficients = &job.optics.aberrations.value.0;
+    let mut aberrations = Aberrations::default();
     for (name, &magnitude_A) in coefficients {
         let Some(nm) = name.strip_prefix('C').and_then(|name| name.strip_suffix("_A")) else { continue };
         let digits: Vec<u32> = nm.chars().filter_map(|c| c.to_digit(10)).collect();

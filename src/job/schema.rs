@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
-use super::values::{Algorithm, Coefficients, DetectorList, IntegrationRule, JobValue, Pair, Reference};
+use super::values::{AberrationSource, Algorithm, Coefficients, DetectorList, IntegrationRule, JobValue, Pair, Reference, Start};
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -233,7 +233,8 @@ sections! {
     images: Images {
         /// The images to make. Sums over rings: bf, abf, eabf, adf, haadf. Of the disk's halves and segments: dpc (dpc_y, dpc_x: its shift in mrad),
         /// dphase (dphase_y, dphase_x: the phase's gradient in rad/Å), segments4, segments8, segments16. Of the centre of mass: com (com_y, com_x), com_magnitude,
-        /// com_direction, idpc (also called icom), ddpc. Patterns: max, variance (the mean is always written). "all" is every one of these that fits the frame.
+        /// com_direction, idpc (also called icom), ddpc. Patterns: max, variance (the mean is always written). Direct ptychography: parallax, ssb,
+        /// obf, wdd. "all" is every one of these that fits the frame.
         /// Or rings of your own such as `{ name = "ring", inner_mrad = 30, outer_mrad = 60 }`: edges are angles (`inner_mrad`, `outer_mrad`) or shares of the
         /// bright-field disk's radius (`inner_disk`, `outer_disk`); `segments = 8` cuts a ring into segments, the first of which begins at the azimuth `first_deg` (0: +column, rising towards +row);
         /// `mask = "mask.png"` (PNG, TIFF or `file.h5:/dataset`, of the frame's shape) takes the pixels above half of the image's largest value, inside the edges if there are any.
@@ -251,6 +252,16 @@ sections! {
         /// A high-pass for idpc: its spectrum is multiplied by q²/(q² + highpass²). In 1/Å. By default none.
         highpass_inverse_A: f64, "a number of 1/Å", Example "0.02";
         /// Also write the standard error of each image by counting statistics, as `NAME_error`.
+        /// Aberrations of direct ptychography (parallax, ssb, obf, wdd): "given" in [optics], "fit" to the shifts of the images that the parts of the
+        /// disk make (defocus and twofold astigmatism), or "auto": fitted where neither the job nor the data file says `defocus_A`.
+        aberrations: AberrationSource, "\"given\", \"fit\" or \"auto\"", Default "\"auto\"";
+        /// Pixels of direct ptychography along a scan step: the tilted images resolve beyond the scan step where they are shifted against each other.
+        upsample: usize, "a whole number from 1 to 16", Default "1";
+        /// Also make a series of each image of direct ptychography: defocus from, to and step in Å.
+        defocus_sweep_A: [f64; 3], "three numbers [from, to, step] in Å", Example "[-200, 200, 20]";
+        /// The noise of Wigner distribution deconvolution (wdd), relative to the largest power of the aperture's transform.
+        wdd_epsilon: f64, "a number above 0", Default "0.01";
+        /// Also make an image of the standard error by counting statistics of parallax, ssb and obf.
         errors: bool, "true or false", Default "false";
     }
 
@@ -270,6 +281,8 @@ sections! {
         step_probe: f64, "a number above 0 and up to 2", Default "0.5";
         /// The first iteration, counted from 1, that refines the probe; 0 never does.
         probe_from: u32, "a whole number from 0", Default "1";
+        /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics].
+        start: Start, "\"flat\", \"ssb\" or \"parallax\"", Default "\"flat\"";
         /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written
         /// `file.h5:/dataset`.
         probe: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"earlier.emd:/ronchi/ptychography/probe/data\"";

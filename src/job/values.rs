@@ -37,6 +37,7 @@ plain! {
     String: |x| Value::String(x.clone());
     PathBuf: |x| Value::String(x.display().to_string());
     [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
+    [f64; 3]: |x| Value::Array(x.iter().map(f64::toml).collect());
     [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());
     [usize; 4]: |x| Value::Array(x.iter().map(usize::toml).collect());
     Pair: |x| if x.0[0] == x.0[1] { x.0[0].toml() } else { x.0.toml() };
@@ -111,25 +112,56 @@ impl JobValue for Algorithm {
     }
 }
 
-/// How a field of centres of mass is integrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IntegrationRule {
-    Mirror,
-    Periodic,
-    LeastSquares,
+/// Declares an enum whose values are words in a job file.
+macro_rules! words {
+    ($(#[doc = $about:literal])* $Name:ident { $( $(#[doc = $doc:literal])* $Variant:ident = $word:literal, )* }) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+        pub enum $Name {
+            $( $(#[doc = $doc])* #[serde(rename = $word)] $Variant, )*
+        }
+
+        impl JobValue for $Name {
+            fn toml(&self) -> Value {
+                Value::String(match self { $( Self::$Variant => $word, )* }.to_owned())
+            }
+        }
+    };
 }
 
-impl JobValue for IntegrationRule {
-    fn toml(&self) -> Value {
-        Value::String(
-            match self {
-                Self::Mirror => "mirror",
-                Self::Periodic => "periodic",
-                Self::LeastSquares => "least_squares",
-            }
-            .to_owned(),
-        )
+words! {
+    /// How a field of centres of mass is integrated.
+    IntegrationRule {
+        /// Mirrored beyond its edges.
+        Mirror = "mirror",
+        /// Repeating itself.
+        Periodic = "periodic",
+        /// Over the frames that count alone.
+        LeastSquares = "least_squares",
+    }
+}
+
+words! {
+    /// Where the aberrations of direct ptychography come from.
+    AberrationSource {
+        /// [optics].
+        Given = "given",
+        /// The shifts of the tilted images.
+        Fit = "fit",
+        /// The shifts, where neither the job nor the data file says the defocus.
+        Auto = "auto",
+    }
+}
+
+words! {
+    /// What the object of an iterative reconstruction begins as.
+    Start {
+        /// Nothing: 1 everywhere.
+        Flat = "flat",
+        /// The phase of single side-band ptychography.
+        Ssb = "ssb",
+        /// The phase of the tilt-corrected bright field.
+        Parallax = "parallax",
     }
 }
 

@@ -4,7 +4,7 @@ mod aberrations;
 mod probe;
 mod scan;
 
-pub use aberrations::{Aberration, Aberrations};
+pub use aberrations::{Aberration, Aberrations, Polynomial};
 pub use probe::ProbeOptics;
 pub use scan::{ScanGrid, apply};
 

@@ -77,6 +77,20 @@ pub fn phase_in_scan_frame(phase: &[f64], frame: &ObjectFrame, scan: &ScanGrid) 
     PhaseScan { shape, pixel_A: pixel, phase: resampled }
 }
 
+/// The object e^{iφ} of a phase image (y, x) in radians that lies along the scan with pixels of `pixel_A`, its pixel (0, 0) at scan position (0, 0);
+/// 1 beyond the image.
+pub fn object_of_phase(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2], scan: &ScanGrid, frame: &ObjectFrame) -> Vec<Complex64> {
+    let (matrix, width) = (scan.object_to_scan(), frame.shape[1]);
+    let at = |p: usize| {
+        let px = [(p / width) as f64, (p % width) as f64];
+        let place = apply(matrix, [0, 1].map(|a| (px[a] - frame.origin_px[a]) * frame.pixel_A[a]));
+        let pixel = [0, 1].map(|a| place[a] / pixel_A[a]);
+        let inside = (0..2).all(|a| pixel[a] >= -0.5 && pixel[a] <= shape[a] as f64 - 0.5);
+        if inside { Complex64::cis(cubic(image, shape, pixel)) } else { Complex64::new(1.0, 0.0) }
+    };
+    (0..frame.shape[0] * width).map(at).collect()
+}
+
 /// The direction of the mean object under the probe positions.
 fn mean_phasor(state: &State, frame: &ObjectFrame) -> Complex64 {
     let width = state.object_shape[1];

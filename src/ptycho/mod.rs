@@ -8,7 +8,7 @@ mod state;
 
 pub use epie::{EpieOptions, epie, shuffled};
 pub use error::Error;
-pub use field::{PhaseScan, amplitude, phase, phase_in_scan_frame};
+pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame};
 pub use frame::ObjectFrame;
 pub use state::{Outcome, State};
 

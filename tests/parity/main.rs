@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod direct;
 mod fft;
 mod imaging;
 mod inputs;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn promises() -> Vec<Promise> {
-    [fft::PROMISES, ptycho::PROMISES, verbs::PROMISES, imaging::PROMISES, limits::PROMISES].concat()
+    [fft::PROMISES, ptycho::PROMISES, verbs::PROMISES, imaging::PROMISES, direct::PROMISES, limits::PROMISES].concat()
 }
 
 fn trial(name: String, test: fn(&Gpu, u64), gpu: Result<Arc<Gpu>, String>, seed: u64) -> Trial {

@@ -3,34 +3,47 @@
 //! Work runs on the rayon pool of the caller. No result depends on the number of threads: every sum has a fixed order.
 
 mod aligned;
+mod bright_field;
 mod butterfly;
 mod densify;
+mod detector_windows;
 mod exit_wave;
 mod fft1;
 mod fft2;
+mod fill_margins;
 mod fused;
+mod gather_pixels;
 mod lanes;
 mod modulus;
 mod object_gradient;
 mod object_power;
+mod overlaps;
 mod pixel;
 mod planes;
 mod probe_gradient;
 mod probe_sum;
+mod response_sum;
+mod responses;
 mod shift_probe;
+mod side_bands;
+mod square_parts;
+mod tilt_sum;
 mod update_object;
 mod update_probe;
 mod virtual_detectors;
+mod wiener;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use num_complex::Complex64;
 
 use super::{
-    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model, Result,
-    SparseFrames, Totals, Update, Waves,
+    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model,
+    Response, Result, SideBandSums, SparseFrames, Totals, Update, Waves,
 };
+pub use bright_field::CpuBrightField;
 use fft2::Fft2;
 pub use lanes::Scalar;
 use planes::Part;
@@ -120,6 +133,7 @@ impl<R: Scalar> Backend for Cpu<R> {
     type PixelSums = CpuPixelSums;
 
     const ON_HOST: bool = true;
+    type BrightField = CpuBrightField<R>;
 
     fn device_name(&self) -> String {
         match rayon::current_num_threads() {
@@ -188,6 +202,10 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     fn detector_set(&self, set: &DetectorSet) -> Result<Self::DetectorSet> {
         Ok(CpuDetectorSet::new(set))
+    }
+
+    fn bright_field(&self, bright: &BrightField) -> Result<Self::BrightField> {
+        Ok(CpuBrightField::new(bright))
     }
 
     fn finish(&self) -> Result<()> {
@@ -279,6 +297,108 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     fn pixel_sums(&self, detectors: &Self::DetectorSet, pixels: Self::PixelSums) -> Option<BlockSums> {
         pixels.finish(detectors)
+    }
+
+    fn gather_pixels(
+        &self,
+        frames: &Self::Frames,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        gather_pixels::gather_pixels(frames, first, bright, pixels, out);
+        Ok(())
+    }
+
+    fn fill_margins(&self, x: &mut Self::Complexes, bright: &Self::BrightField, count: usize) -> Result<()> {
+        fill_margins::fill_margins(x, bright, count);
+        Ok(())
+    }
+
+    fn side_bands(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        sums: &mut SideBandSums<Self>,
+    ) -> Result<()> {
+        side_bands::side_bands(spectra, bright, pixels, sums);
+        Ok(())
+    }
+
+    fn tilt_sum(
+        &self,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        tilted: Range<usize>,
+        ramps: [&Self::Complexes; 2],
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        tilt_sum::tilt_sum(spectra, first, bright, tilted, ramps, out);
+        Ok(())
+    }
+
+    fn detector_windows(
+        &self,
+        spectra: &Self::Complexes,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        frequencies: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        detector_windows::detector_windows(spectra, bright, pixels, frequencies, out);
+        Ok(())
+    }
+
+    fn overlaps(&self, bright: &Self::BrightField, focus: usize, frequencies: Range<usize>, out: &mut Self::Complexes) -> Result<()> {
+        overlaps::overlaps(bright, focus, frequencies, out);
+        Ok(())
+    }
+
+    fn wiener(
+        &self,
+        patterns: &Self::Complexes,
+        overlaps: &Self::Complexes,
+        len: usize,
+        count: usize,
+        epsilon: f64,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        wiener::wiener(patterns, overlaps, len, count, R::of(epsilon), out);
+        Ok(())
+    }
+
+    fn responses(
+        &self,
+        bright: &Self::BrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &Self::Reals,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        responses::responses(bright, response, focus, pixels, filter, out);
+        Ok(())
+    }
+
+    fn square_parts(&self, x: &mut Self::Complexes, len: usize) -> Result<()> {
+        square_parts::square_parts(x, len);
+        Ok(())
+    }
+
+    fn response_sum(
+        &self,
+        responses: &Self::Complexes,
+        spectra: &Self::Complexes,
+        first: usize,
+        bright: &Self::BrightField,
+        pixels: Range<usize>,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        response_sum::response_sum(responses, spectra, first, bright, pixels, out);
+        Ok(())
     }
 
     fn wave_gradient(

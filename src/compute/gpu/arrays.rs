@@ -6,7 +6,7 @@ use num_complex::{Complex32, Complex64};
 
 use super::device::Device;
 use super::memory::Array;
-use crate::compute::{BatchPlan, DetectorLayout, DetectorSet, HostFrames, Result, SampleType};
+use crate::compute::{BatchPlan, BrightField, DetectorLayout, DetectorSet, HostFrames, Result, SampleType};
 
 /// A device array of complex numbers (8 bytes each).
 pub struct GpuComplexes(pub(super) Array);
@@ -58,6 +58,18 @@ pub struct GpuDetectorSet {
     pub(super) width: usize,
     pub(super) statistics: bool,
     pub(super) bits: Array,
+}
+
+/// A bright field in device memory.
+pub struct GpuBrightField {
+    pub(super) plan: BrightField,
+    /// Of χ/2π.
+    pub(super) degree: usize,
+    /// One after the other: Horner's coefficients, the frequencies along both axes, the foci, and for each pixel its tilt (y, x), its amplitude, its turns
+    /// and their gradient.
+    pub(super) numbers: Array,
+    /// One after the other: each pixel's place in the frame, and in the detector window.
+    pub(super) places: Array,
 }
 
 /// Complex numbers of the host as the device stores them.
@@ -166,6 +178,55 @@ impl GpuBatch {
     pub(super) fn constants(&self) -> [(&'static str, f64); 4] {
         let ([ny, nx], [object_ny, object_nx]) = (self.window, self.object_shape);
         [("NY", ny as f64), ("NX", nx as f64), ("OBJECT_NY", object_ny as f64), ("OBJECT_NX", object_nx as f64)]
+    }
+}
+
+impl GpuBrightField {
+    pub(super) fn new(device: &Device, plan: &BrightField) -> Result<Self> {
+        let degree = plan.turns.degree().max(2);
+        let mut numbers = plan.horner(degree);
+        numbers.extend(plan.frequencies.iter().flatten().chain(&plan.foci));
+        numbers.extend(plan.tilts.iter().flat_map(|&[y, x]| {
+            let slope = plan.turns.gradient(y, x);
+            [y, x, plan.aperture(y, x), plan.turns.at(y, x), slope[0], slope[1]]
+        }));
+        let numbers: Vec<f32> = numbers.into_iter().map(|x| x as f32).collect();
+        let places: Vec<u32> = plan.pixels.iter().chain(&plan.places).copied().collect();
+        Ok(Self {
+            degree,
+            numbers: Array::of(device, "the numbers of the bright field", &numbers, 1)?,
+            places: Array::of(device, "the pixels of the bright field", &places, 1)?,
+            plan: plan.clone(),
+        })
+    }
+
+    /// Where the frequencies along rows and columns and the foci begin in the numbers.
+    pub(super) fn rows(&self) -> u32 {
+        ((self.degree + 1) * (self.degree + 2) / 2) as u32
+    }
+
+    pub(super) fn columns(&self) -> u32 {
+        self.rows() + self.plan.output[0] as u32
+    }
+
+    pub(super) fn foci(&self) -> u32 {
+        self.columns() + self.plan.output[1] as u32
+    }
+
+    /// Where the numbers of a pixel begin.
+    pub(super) fn tilt(&self, pixel: usize) -> u32 {
+        self.foci() + (self.plan.foci.len() + 6 * pixel) as u32
+    }
+
+    /// The pipeline constants of `shaders/lib/aperture.wgsl`.
+    pub(super) fn constants(&self) -> [(&'static str, f64); 2] {
+        [("DEGREE", self.degree as f64), ("RADIUS", self.plan.radius_px)]
+    }
+
+    /// The pipeline constants of `shaders/lib/spectra.wgsl`.
+    pub(super) fn shapes(&self) -> [(&'static str, f64); 4] {
+        let ([ny, nx], [output_ny, output_nx]) = (self.plan.scan, self.plan.output);
+        [("NY", ny as f64), ("NX", nx as f64), ("OUTPUT_NY", output_ny as f64), ("OUTPUT_NX", output_nx as f64)]
     }
 }
 

@@ -10,16 +10,18 @@ mod memory;
 mod pipelines;
 pub mod shaders;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use num_complex::{Complex32, Complex64};
 
 use super::{
-    Backend, BatchPlan, BlockSums, DetectorLayout, DetectorSet, Direction, HostFrames, Result, SampleType, SparseFrames, Totals, Update,
+    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, Direction, HostFrames, Response, Result, SampleType,
+    SideBandSums, SparseFrames, Totals, Update,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
-pub use arrays::{GpuBatch, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
+pub use arrays::{GpuBatch, GpuBrightField, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
 use device::Device;
 use kernels::fft2::Transforms;
 use memory::Array;
@@ -51,6 +53,7 @@ impl Backend for Gpu {
     type Detector = GpuDetector;
     type DetectorSet = GpuDetectorSet;
     type PixelSums = Option<BlockSums>;
+    type BrightField = GpuBrightField;
 
     fn device_name(&self) -> String {
         self.device.name().to_owned()
@@ -166,6 +169,102 @@ impl Backend for Gpu {
 
     fn update_probe(&self, probe_hat: &mut GpuComplexes, update: &Update<Self>, step: f64) -> Result<()> {
         kernels::update_probe::update_probe(&self.device, probe_hat, update, step)
+    }
+
+    fn bright_field(&self, bright: &BrightField) -> Result<GpuBrightField> {
+        GpuBrightField::new(&self.device, bright)
+    }
+
+    fn gather_pixels(
+        &self,
+        frames: &GpuFrames,
+        first: usize,
+        bright: &GpuBrightField,
+        pixels: Range<usize>,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::gather_pixels::gather_pixels(&self.device, &frames.0, first, bright, pixels, out)
+    }
+
+    fn fill_margins(&self, x: &mut GpuComplexes, bright: &GpuBrightField, count: usize) -> Result<()> {
+        kernels::fill_margins::fill_margins(&self.device, x, bright, count)
+    }
+
+    fn side_bands(
+        &self,
+        spectra: &GpuComplexes,
+        bright: &GpuBrightField,
+        pixels: Range<usize>,
+        sums: &mut SideBandSums<Self>,
+    ) -> Result<()> {
+        kernels::side_bands::side_bands(&self.device, spectra, bright, pixels, sums)
+    }
+
+    fn tilt_sum(
+        &self,
+        spectra: &GpuComplexes,
+        first: usize,
+        bright: &GpuBrightField,
+        tilted: Range<usize>,
+        ramps: [&GpuComplexes; 2],
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::tilt_sum::tilt_sum(&self.device, spectra, first, bright, tilted, ramps, out)
+    }
+
+    fn detector_windows(
+        &self,
+        spectra: &GpuComplexes,
+        bright: &GpuBrightField,
+        pixels: Range<usize>,
+        frequencies: Range<usize>,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::detector_windows::detector_windows(&self.device, spectra, bright, pixels, frequencies, out)
+    }
+
+    fn overlaps(&self, bright: &GpuBrightField, focus: usize, frequencies: Range<usize>, out: &mut GpuComplexes) -> Result<()> {
+        kernels::overlaps::overlaps(&self.device, bright, focus, frequencies, out)
+    }
+
+    fn wiener(
+        &self,
+        patterns: &GpuComplexes,
+        overlaps: &GpuComplexes,
+        len: usize,
+        count: usize,
+        epsilon: f64,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::wiener::wiener(&self.device, patterns, overlaps, len, count, epsilon, out)
+    }
+
+    fn responses(
+        &self,
+        bright: &GpuBrightField,
+        response: Response,
+        focus: usize,
+        pixels: Range<usize>,
+        filter: &GpuReals,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::responses::responses(&self.device, bright, response, focus, pixels, filter, out)
+    }
+
+    fn square_parts(&self, x: &mut GpuComplexes, len: usize) -> Result<()> {
+        kernels::square_parts::square_parts(&self.device, x, len)
+    }
+
+    fn response_sum(
+        &self,
+        responses: &GpuComplexes,
+        spectra: &GpuComplexes,
+        first: usize,
+        bright: &GpuBrightField,
+        pixels: Range<usize>,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::response_sum::response_sum(&self.device, responses, spectra, first, bright, pixels, out)
     }
 
     fn virtual_detectors(&self, frames: &GpuFrames, detectors: &GpuDetectorSet) -> Result<BlockSums> {

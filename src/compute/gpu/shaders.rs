@@ -50,12 +50,14 @@ macro_rules! params {
 }
 pub(super) use params;
 
-const LIBRARY: [(&str, &str); 9] = [
+const LIBRARY: [(&str, &str); 11] = [
+    ("aperture", include_str!("../../../shaders/lib/aperture.wgsl")),
     ("butterflies", include_str!("../../../shaders/lib/butterflies.wgsl")),
     ("complex", include_str!("../../../shaders/lib/complex.wgsl")),
     ("frames", include_str!("../../../shaders/lib/frames.wgsl")),
     ("grid", include_str!("../../../shaders/lib/grid.wgsl")),
     ("maximum", include_str!("../../../shaders/lib/maximum.wgsl")),
+    ("spectra", include_str!("../../../shaders/lib/spectra.wgsl")),
     ("sum", include_str!("../../../shaders/lib/sum.wgsl")),
     ("tiles", include_str!("../../../shaders/lib/tiles.wgsl")),
     ("wide", include_str!("../../../shaders/lib/wide.wgsl")),
@@ -63,7 +65,7 @@ const LIBRARY: [(&str, &str); 9] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 14] {
+pub fn kernels() -> [&'static Kernel; 24] {
     super::kernels::ALL
 }
 

@@ -1,38 +1,58 @@
 //! One wrapper a kernel: it binds the arrays part by part, and nothing of it is physics.
 
 pub(super) mod densify;
+pub(super) mod detector_windows;
 pub(super) mod exit_wave;
 pub(super) mod fft2;
+pub(super) mod fill_margins;
+pub(super) mod gather_pixels;
 pub(super) mod modulus;
 pub(super) mod object_gradient;
 pub(super) mod object_power;
+pub(super) mod overlaps;
 pub(super) mod probe_gradient;
 pub(super) mod probe_sum;
 mod reduce_max;
+pub(super) mod response_sum;
+pub(super) mod responses;
 pub(super) mod shift_probe;
+pub(super) mod side_bands;
+pub(super) mod square_parts;
 mod sum_pattern;
+pub(super) mod tilt_sum;
 pub(super) mod update_object;
 pub(super) mod update_probe;
 pub(super) mod virtual_detectors;
+pub(super) mod wiener;
 
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 14] = [
+pub(super) static ALL: [&Kernel; 24] = [
     &densify::KERNEL,
+    &detector_windows::KERNEL,
     &exit_wave::KERNEL,
     &fft2::KERNEL,
+    &fill_margins::KERNEL,
+    &gather_pixels::KERNEL,
     &modulus::KERNEL,
     &object_gradient::KERNEL,
     &object_power::KERNEL,
+    &overlaps::KERNEL,
     &probe_gradient::KERNEL,
     &probe_sum::KERNEL,
     &reduce_max::KERNEL,
+    &response_sum::KERNEL,
+    &responses::KERNEL,
     &shift_probe::KERNEL,
+    &side_bands::KERNEL,
+    &square_parts::KERNEL,
     &sum_pattern::KERNEL,
+    &tilt_sum::KERNEL,
     &update_object::KERNEL,
     &update_probe::KERNEL,
     &virtual_detectors::KERNEL,
+    &wiener::KERNEL,
 ];
 
 /// Invocations of a workgroup: `WIDTH` of `shaders/lib/grid.wgsl`.
