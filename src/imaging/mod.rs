@@ -2,6 +2,8 @@
 //!
 //! [`image`] makes them all in one pass over the patterns. It sees [`crate::compute::Patterns`] and numbers, no file.
 
+pub mod calibrate;
+mod descan;
 mod detectors;
 mod disk;
 mod error;
@@ -11,7 +13,8 @@ mod pass;
 mod plan;
 
 pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
-pub use disk::{Disk, find_disk};
+pub use descan::Descan;
+pub use disk::{Disk, DiskErrors, find_disk};
 pub use error::Error;
 pub use image::{CentreOrigin, Image, Images, Survey, image, survey};
 pub use integrate::{Edges, integrate};
