@@ -6,6 +6,7 @@ use crate::compute::{Backend, DetectorSet, Patterns};
 use crate::optics::apply;
 use crate::run::{Event, Run, Stage};
 
+use super::descan::Trend;
 use super::detectors::{Geometry, Layout, Output};
 use super::pass::{self, GROUP, Pass, stop_if_cancelled};
 use super::{Detector, Disk, Error, ImagingPlan, Kind, Requested, Result, SamplingUnit, find_disk, integrate};
@@ -55,7 +56,7 @@ pub struct Images {
     pub scan_shape: [usize; 2],
     /// In the order asked for. All lie along the scan. Virtual detectors are raw sums of counts; `com_y` and `com_x` are the
     /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `idpc` is integrated along the scan after
-    /// turning the vectors into the scan's frame and subtracting their mean.
+    /// turning the vectors into the scan's frame and subtracting their mean, or what more is descan ([`ImagingPlan::descan`]).
     pub images: Vec<Image>,
     pub frame_shape: [usize; 2],
     /// The mean of all frames, (y, x), in counts; 0 where a pixel is not valid.
@@ -270,10 +271,9 @@ fn idpc(run: &Run, plan: &ImagingPlan, geometry: &Geometry, com: &[Vec<f64>; 2],
     let turn = grid.object_to_scan();
     let (mut y, mut x): (Vec<f64>, Vec<f64>) = com[0].iter().zip(&com[1]).map(|(&cy, &cx)| apply(turn, [cy, cx]).into()).unzip();
     // The mean is the descan's offset (or the centre's error), not the object's: it is left out. A frame with no counts tells nothing.
+    let counts: Vec<bool> = pass.totals().map(|t| t > 0.0).collect();
     for field in [&mut y, &mut x] {
-        let count = pass.totals().filter(|t| *t > 0.0).count().max(1);
-        let mean = field.iter().sum::<f64>() / count as f64;
-        field.iter_mut().zip(pass.totals()).for_each(|(c, t)| *c = if t > 0.0 { *c - mean } else { 0.0 });
+        *field = Trend::fit(field, &counts, plan.scan_shape, plan.descan).removed(field, &counts);
     }
     // With C = θ/λ in Å⁻¹, ∇φ = 2πC.
     let (unit, factor, missing) = match (geometry.unit, plan.voltage_kV, plan.step_A) {

@@ -12,8 +12,8 @@ mod integrate;
 mod pass;
 mod plan;
 
-pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
 pub use descan::Descan;
+pub use detectors::{Angle, Detector, Kind, Requested, SamplingUnit};
 pub use disk::{Disk, DiskErrors, find_disk};
 pub use error::Error;
 pub use image::{CentreOrigin, Image, Images, Survey, image, survey};

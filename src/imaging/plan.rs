@@ -1,6 +1,6 @@
 //! What [`super::image`] is asked for.
 
-use super::{Edges, Error, Requested, Result};
+use super::{Descan, Edges, Error, Requested, Result};
 use crate::optics::ScanGrid;
 
 /// The geometry of scan and detector, as far as it is known, and the images wanted. What is `None` is not guessed.
@@ -25,6 +25,8 @@ pub struct ImagingPlan {
     pub detectors: Requested,
     /// The factor of eabf where its detector has none.
     pub eabf_k: Option<f64>,
+    /// What of the centre of mass is left out of idpc.
+    pub descan: Descan,
     /// What lies beyond the scan's edges for idpc.
     pub edges: Edges,
     /// Multiplies idpc's spectrum by q²/(q² + q_h²).
@@ -48,6 +50,7 @@ impl ImagingPlan {
             valid: None,
             detectors: Requested::Default,
             eabf_k: None,
+            descan: Descan::None,
             edges: Edges::default(),
             highpass_inverse_A: None,
             counts_per_electron: 1.0,

@@ -37,6 +37,8 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
         centre_px: job.detector.centre_px.as_ref().map(|entry| entry.value),
         valid,
         detectors: Requested::Named(Vec::new()),
+        descan: job.images.descan.value.into(),
+        counts_per_electron: job.data.counts_per_electron.value,
         eabf_k: job.images.eabf_k.as_ref().map(|entry| entry.value),
         ..ImagingPlan::new(scan_shape)
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
-use super::values::{Algorithm, Coefficients, DetectorList, JobValue, Pair, Reference};
+use super::values::{Algorithm, Coefficients, DescanOrder, DetectorList, JobValue, Pair, PixelList, Reference};
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,6 +186,10 @@ sections! {
         /// The part of each frame to use, in detector pixels: first row, row after the last, first column, column after the last.
         /// By default all of it.
         crop_detector: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 128, 0, 128]";
+        /// Detector pixels [y, x] that count for nothing, after cropping. `ronchi calibrate` lists dead, dim, hot and flickering ones.
+        bad_pixels: PixelList, "a list of pixels [y, x] in whole numbers such as [[12, 7], [63, 64]]", Example "[[12, 7], [63, 64]]";
+        /// The counts that an electron makes, for the dose. `ronchi calibrate` measures it by the noise.
+        counts_per_electron: f64, "a number above 0", Default "1";
         /// Round integers that a 32-bit float does not hold, instead of refusing them.
         allow_rounding: bool, "true or false", Default "false";
     }
@@ -208,7 +212,8 @@ sections! {
         /// Scan step in Å, a number or [y, x]. By default from the file.
         step_A: Pair, "a number of Å or [y, x]", Example "0.4";
         /// The angle in degrees from the scan's axes to the detector's:
-        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]].
+        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]]. Where neither this nor `transpose` is said and something depends on
+        /// it, it is measured as `ronchi calibrate` does; the default stands where the frames do not tell otherwise.
         rotation_deg: f64, "a number of degrees", Default "0";
         /// Exchange the scan's two axes before the rotation.
         transpose: bool, "true or false", Default "false";
@@ -234,6 +239,8 @@ sections! {
         /// (`inner_disk`, `outer_disk`). By default every detector that fits the frame.
         detectors: DetectorList, "a list of names or tables such as [\"bf\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]",
             Example "[\"bf\", \"idpc\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]";
+        /// What of the centre of mass over the scan is descan and left out of idpc: "none" (only its mean), "plane" or "parabola".
+        descan: DescanOrder, "\"none\", \"plane\" or \"parabola\"", Default "\"none\"";
         /// The factor k of eABF = ABF − k·centre. By default the ratio of the two detectors' areas, with which vacuum is 0.
         eabf_k: f64, "a number", Example "3";
     }

@@ -68,10 +68,9 @@ fn shift(a: &[Complex64], b: &[Complex64], n: usize, planner: &mut FftPlanner<f6
     }
     let mut product: Vec<Complex64> = a.iter().zip(b).map(|(a, b)| a.conj() * b).collect();
     planner.plan_fft_inverse(2 * n).process(&mut product);
-    // Shifts of up to an eighth of a row.
-    let reach = (n / 8).max(2);
+    // Up to a step and a half: a lattice's rows are alike again further on.
     let at = |d: isize| product[d.rem_euclid(2 * n as isize) as usize].re;
-    let best = (-(reach as isize)..=reach as isize).max_by(|p, q| at(*p).total_cmp(&at(*q))).unwrap_or(0);
+    let best = [0, -1, 1].into_iter().max_by(|p, q| at(*p).total_cmp(&at(*q))).unwrap_or(0);
     let (l, m, r) = (at(best - 1), at(best), at(best + 1));
     let bend = l - 2.0 * m + r;
     let part = if bend < 0.0 { (0.5 * (l - r) / bend).clamp(-0.5, 0.5) } else { 0.0 };

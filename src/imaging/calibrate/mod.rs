@@ -299,7 +299,8 @@ fn rotate(field: &Field, plan: &CalibrationPlan, shares: &[(Vec<f64>, f64); 2], 
         },
     };
     let se = fit.standard_error().to_degrees();
-    let ((correlation, sigmas), (wide, wide_sigmas)) = (fit.likeness(field, &shares[0].0, shares[0].1), fit.likeness(field, &shares[1].0, shares[1].1));
+    let ((correlation, sigmas), (wide, wide_sigmas)) =
+        (fit.likeness(field, &shares[0].0, shares[0].1), fit.likeness(field, &shares[1].0, shares[1].1));
     // Strongly scattered electrons that say the contrary: the contrast is not the atoms' own (a probe far out of focus in a thick specimen).
     let contrary = wide * correlation < 0.0 && wide.abs() >= 0.4 && wide_sigmas.abs() >= 5.0;
     let settled = correlation.abs() >= 0.4 && sigmas.abs() >= 5.0 && !contrary;

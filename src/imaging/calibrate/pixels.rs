@@ -28,7 +28,14 @@ const SIGMAS: f64 = 8.0;
 ///
 /// The third of the neighbours, counted from the brightest or from the darkest, is what a pixel is compared with: so up to two bad pixels side by
 /// side, and dead rows and columns, are found, while an edge of the disk is none.
-pub(super) fn bad(mean: &[f64], variance: Option<&[f64]>, frames: usize, shape: [usize; 2], valid: Option<&[bool]>, gain: f64) -> Vec<BadPixel> {
+pub(super) fn bad(
+    mean: &[f64],
+    variance: Option<&[f64]>,
+    frames: usize,
+    shape: [usize; 2],
+    valid: Option<&[bool]>,
+    gain: f64,
+) -> Vec<BadPixel> {
     let [ny, nx] = shape;
     let n = frames as f64;
     let counts = |p: usize| valid.is_none_or(|v| v[p]);

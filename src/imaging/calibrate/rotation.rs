@@ -135,11 +135,8 @@ fn smoothed(values: &[f64], [ny, nx]: [usize; 2]) -> Vec<f64> {
         (if at >= n { (2 * n - 1).saturating_sub(at) } else { at }).min(n - 1)
     };
     let width = 2 * NEAR + 1;
-    let along_x: Vec<f64> =
-        (0..ny * nx).map(|k| (0..width).map(|d| values[k / nx * nx + mirrored(k % nx, d, nx)]).sum::<f64>()).collect();
-    (0..ny * nx)
-        .map(|k| (0..width).map(|d| along_x[mirrored(k / nx, d, ny) * nx + k % nx]).sum::<f64>() / (width * width) as f64)
-        .collect()
+    let along_x: Vec<f64> = (0..ny * nx).map(|k| (0..width).map(|d| values[k / nx * nx + mirrored(k % nx, d, nx)]).sum::<f64>()).collect();
+    (0..ny * nx).map(|k| (0..width).map(|d| along_x[mirrored(k / nx, d, ny) * nx + k % nx]).sum::<f64>() / (width * width) as f64).collect()
 }
 
 /// The sums over parts of the scan.
