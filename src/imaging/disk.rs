@@ -64,21 +64,22 @@ pub fn find_disk(pattern: &[f64], shape: [usize; 2], valid: Option<&[bool]>, pix
     }
     let mean = (pixel[0] * pixel[1]).sqrt();
     let field = Field { pattern, shape, counts: &counts, scale: [pixel[0] / mean, pixel[1] / mean] };
-    let mut circle = field.first_guess(&calm)?;
-    for round in 0..MAX_ROUNDS {
-        let next = field.refine(&circle)?;
-        let moved = (next.centre[0] - circle.centre[0]).hypot(next.centre[1] - circle.centre[1]) + (next.radius - circle.radius).abs();
-        circle = next;
-        if moved < 1e-4 || (round > MAX_ROUNDS / 2 && moved < 1e-2) {
-            break;
-        }
-    }
+    let mut circle = field.rest(field.first_guess(&calm)?, 1.0)?;
     if circle.roughness > 0.25 * circle.radius {
         return field.none(format!(
             "the brightest patch is no disk: its edge strays by {:.1} px from a circle of {:.1} px",
             circle.roughness, circle.radius
         ));
     }
+    // What contrast does alike to all sectors shows in how the circle depends on the width of the bands.
+    let others: Vec<Disk> = [0.7, 1.4].iter().filter_map(|width| field.rest(circle.clone(), *width).ok()).collect();
+    let with = |se: f64, of: &dyn Fn(&Disk) -> f64| se.hypot(others.iter().map(|o| (of(o) - of(&circle)).abs()).fold(0.0, f64::max));
+    let se = DiskErrors {
+        centre: [0, 1].map(|a| with(circle.se.centre[a], &|d| d.centre[a])),
+        radius: with(circle.se.radius, &|d| d.radius),
+        ellipticity: with(circle.se.ellipticity, &|d| d.ellipticity),
+    };
+    circle.se = se;
     Ok(circle)
 }
 
@@ -114,11 +115,25 @@ impl Field<'_> {
         Ok(Disk { centre, radius, roughness: 0.0, inside: 1.0, ellipticity: 0.0, long_axis_deg: 0.0, se })
     }
 
+    /// Refines a circle until it rests; `width` multiplies that of the bands.
+    fn rest(&self, guess: Disk, width: f64) -> Result<Disk> {
+        let mut circle = guess;
+        for round in 0..MAX_ROUNDS {
+            let next = self.refine(&circle, width)?;
+            let moved = (next.centre[0] - circle.centre[0]).hypot(next.centre[1] - circle.centre[1]) + (next.radius - circle.radius).abs();
+            circle = next;
+            if moved < 1e-4 || (round > MAX_ROUNDS / 2 && moved < 1e-2) {
+                break;
+            }
+        }
+        Ok(circle)
+    }
+
     /// One round of levels, edge radii by sector and circle.
-    fn refine(&self, guess: &Disk) -> Result<Disk> {
+    fn refine(&self, guess: &Disk, width: f64) -> Result<Disk> {
         let (centre, radius) = (guess.centre, guess.radius);
         // Wide enough for a blurred edge and its noise, narrow enough that the contrast inside is nearly flat across it.
-        let half = (0.12 * radius).clamp(2.0, 4.0).min(0.5 * radius);
+        let half = ((0.12 * radius).clamp(2.0, 4.0) * width).min(0.5 * radius);
         let sectors = ((TAU * radius / 2.5) as usize).clamp(12, 90);
         let mut bands = vec![Bands::default(); sectors];
         self.visit(centre, radius + 2.5 * half, |value, r, phi| {

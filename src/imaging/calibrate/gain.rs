@@ -15,8 +15,8 @@ const CLASSES: usize = 24;
 /// The counts of an electron, if the noise tells.
 ///
 /// Half the squared difference of two frames side by side, v, is their noise and what contrast is between them: of pixels of mean m, v = g·m + c²·m² (and
-/// the square of a readout noise, of pixels that are no integers). The noise rules where there are few electrons, contrast where there are many, so that g is told from
-/// c² over the range of brightness on the detector.
+/// the square of a readout noise, of pixels that are no integers). The noise rules where there are few electrons, contrast where there are many: pixels count by how much of
+/// the largest contrast c² that is seen anywhere they could hide.
 pub(super) fn measure<B: Backend>(
     run: &Run,
     backend: &B,
@@ -57,7 +57,7 @@ pub(super) fn measure<B: Backend>(
 
 /// Pixels of one brightness.
 struct Class {
-    /// Means of m, m² and v.
+    /// Means of m, m² and v of its pixels.
     mean: f64,
     square: f64,
     noise: f64,
@@ -81,47 +81,60 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
     };
     let size = readings.len().div_ceil(CLASSES);
     let classes: Vec<Class> = readings.chunks(size).filter(|part| part.len() > 1).map(of).collect();
-    let columns = if readout { 3 } else { 2 };
-    let mut fit: Option<[f64; 3]> = None;
-    for _ in 0..5 {
-        let contrast = fit.map_or(0.0, |f| f[1].max(0.0));
-        let mut normal = [[0.0; 5]; 3];
-        for class in &classes {
-            // Contrast differs between pixels of one brightness, here by a third.
-            let variance = class.error.powi(2) + (0.3 * contrast * class.square).powi(2);
-            if variance <= 0.0 {
-                continue;
-            }
-            let row = [class.mean, class.square, 1.0];
-            for (i, line) in normal.iter_mut().enumerate().take(columns) {
-                (0..columns).for_each(|j| line[j] += row[i] * row[j] / variance);
-                line[3] += row[i] * class.noise / variance;
-            }
-        }
-        fit = Some(solved(normal, columns)?);
+    // First as if there were no contrast, in the pixels that see least of it.
+    let (mut contrast, mut fit) = (1.0, None);
+    for _ in 0..6 {
+        let (gain, offset, se) = line(&classes, contrast, readout)?;
+        let excess = |c: &Class| c.noise - gain * c.mean - offset;
+        contrast = classes.iter().filter(|c| excess(c) > 3.0 * c.error).map(|c| excess(c) / c.square).fold(0.0, f64::max);
+        fit = Some((gain, se));
     }
-    let [gain, contrast, variance] = fit?;
-    let se = variance.sqrt().max(1e-4 * gain);
-    // Contrast that drowns the noise even where there is least of it leaves the gain open.
-    let open = classes.iter().all(|c| gain * c.mean < 0.5 * contrast * c.square);
-    (gain.is_finite() && gain > 0.0 && se < 0.05 * gain && !open).then_some(Estimate { value: gain, se })
+    let (gain, se) = fit?;
+    let se = se.max(1e-4 * gain);
+    (gain.is_finite() && gain > 0.0 && se < 0.05 * gain).then_some(Estimate { value: gain, se })
 }
 
-/// The first two unknowns and the variance of the first.
-fn solved(normal: [[f64; 5]; 3], columns: usize) -> Option<[f64; 3]> {
-    let mut m = normal;
-    m[0][4] = 1.0;
-    for c in 0..columns {
-        let pivot = m[c][c];
-        if pivot.is_nan() || pivot <= 0.0 {
-            return None;
-        }
-        m[c].iter_mut().for_each(|v| *v /= pivot);
-        let row = m[c];
-        for (_, other) in m.iter_mut().enumerate().filter(|(r, _)| *r != c) {
-            let factor = other[c];
-            other.iter_mut().zip(row).for_each(|(a, b)| *a -= factor * b);
+/// The line noise = gain·mean (+ offset) through the classes, and the gain's standard error, which holds the contrast.
+fn line(classes: &[Class], contrast: f64, offset: bool) -> Option<(f64, f64, f64)> {
+    let mut sums = [0.0; 5];
+    for class in classes {
+        let variance = class.error.powi(2) + (contrast * class.square).powi(2);
+        if variance > 0.0 {
+            let (m, v) = (class.mean, class.noise);
+            sums.iter_mut().zip([1.0, m, m * m, v, m * v]).for_each(|(s, t)| *s += t / variance);
         }
     }
-    Some([m[0][3], m[1][3], m[0][4]])
+    let [one, m, mm, v, mv] = sums;
+    if !offset {
+        return (mm > 0.0).then(|| (mv / mm, 0.0, 1.0 / mm.sqrt()));
+    }
+    let determinant = one * mm - m * m;
+    (determinant > 1e-12 * one * mm).then(|| {
+        let (gain, offset) = ((one * mv - m * v) / determinant, (mm * v - m * mv) / determinant);
+        (gain, offset, (one / determinant).sqrt())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gain_is_told_from_contrast_and_readout_noise() {
+        let of = |gain: f64, contrast: f64, readout: f64| {
+            let reading = |k: i32| {
+                let mean = 0.01 * 1.002f64.powi(k);
+                // Pixels of one brightness differ in contrast.
+                let here = contrast * (1.0 + 0.5 * f64::from(k).sin());
+                (gain * mean, gain * gain * (mean + here * mean * mean) + readout)
+            };
+            of_readings((0..4000).map(reading).collect(), 256, readout > 0.0)
+        };
+        for (gain, contrast, readout) in [(1.0, 0.0, 0.0), (1.0, 0.3, 0.0), (7.0, 0.05, 0.0), (30.0, 0.01, 2.0)] {
+            let found = of(gain, contrast, readout).unwrap();
+            assert!((found.value - gain).abs() < 3.0 * found.se && found.se < 0.05 * gain, "{gain} {contrast}: {found:?}");
+        }
+        // Nothing but contrast, even in the darkest pixels.
+        assert!(of_readings((1..4000).map(|k| (f64::from(k), 0.1 * f64::from(k * k))).collect(), 256, false).is_none());
+    }
 }
