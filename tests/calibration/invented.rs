@@ -147,6 +147,7 @@ fn hot_pixel() -> Result<(), Failed> {
     let mut rng = fresh();
     let microscope = Microscope { rotation_deg: 70.0, ..Microscope::usual() };
     let mut counts = microscope.counts(&mut rng);
+    let clean = microscope.calibrated(SampleType::U16, &counts).incident.value;
     let pixels = microscope.frame[0] * microscope.frame[1];
     counts.iter_mut().skip(2 * microscope.frame[1] + 3).step_by(pixels).enumerate().for_each(|(k, v)| *v += (k % 211) as f64 * 20.0);
     let found = microscope.calibrated(SampleType::U16, &counts);
@@ -154,7 +155,7 @@ fn hot_pixel() -> Result<(), Failed> {
     ensure(found.bad_pixels.len() == 1 && off(rotation.angle_deg.value, 70.0).abs() < 4.0 * rotation.angle_deg.se, || {
         format!("{rotation:?}")
     })?;
-    ensure((found.incident.value / 4000.0 - 1.0).abs() < 0.2, || format!("{:?}", found.incident))
+    ensure((found.incident.value / clean - 1.0).abs() < 0.01, || format!("{:?}", found.incident))
 }
 
 fn descans() -> Result<(), Failed> {
@@ -212,7 +213,7 @@ fn lines_and_points() -> Result<(), Failed> {
         let why = found.rotation.err().ok_or("a rotation of a line")?;
         ensure(why.contains("has no curl"), || why.clone())?;
         ensure(found.rows.is_none() && found.descan.is_err(), || format!("{scan:?}"))?;
-        ensure(scan[1] == 1 || found.counts_per_electron.is_some(), || format!("{scan:?}: no gain"))?;
+        ensure(scan[1] < 30 || found.counts_per_electron.is_some(), || format!("{scan:?}: no gain"))?;
     }
     Ok(())
 }
@@ -268,7 +269,7 @@ fn distorted() -> Result<(), Failed> {
         bent[i * row + pixels..(i + 1) * row].copy_from_slice(&counts[i * row..(i + 1) * row - pixels]);
     }
     for i in 0..40 {
-        bent[i * row..i * row + 2 * pixels].iter_mut().for_each(|v| *v *= 1.5);
+        bent[i * row..i * row + 2 * pixels].iter_mut().for_each(|v| *v *= 3.0);
     }
     let found = microscope.calibrated(SampleType::U16, &bent);
     ensure(found.flyback_columns >= 2, || format!("{} columns", found.flyback_columns))?;

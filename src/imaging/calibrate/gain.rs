@@ -74,7 +74,9 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
     let of = |part: &[(f64, f64)]| {
         let n = part.len() as f64;
         let [mean, square, noise] = part.iter().fold([0.0; 3], |s, (m, v)| [s[0] + m / n, s[1] + m * m / n, s[2] + v / n]);
-        let scatter = part.iter().map(|(_, v)| (v - noise).powi(2)).sum::<f64>() / (n - 1.0);
+        // About the line through the class: where there are few electrons, m and v are made by the same ones.
+        let ratio = if mean > 0.0 { noise / mean } else { 0.0 };
+        let scatter = part.iter().map(|(m, v)| (v - ratio * m).powi(2)).sum::<f64>() / (n - 1.0);
         // Of squares of differences: 2v² a reading, however alike the pixels happen to be.
         let counted = 2.0 * noise * noise / pairs as f64;
         Class { mean, square, noise, error: (scatter.max(counted) / n).sqrt() }
@@ -86,7 +88,7 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
     for _ in 0..6 {
         let (gain, offset, se) = line(&classes, contrast, readout)?;
         let excess = |c: &Class| c.noise - gain * c.mean - offset;
-        contrast = classes.iter().filter(|c| excess(c) > 3.0 * c.error).map(|c| excess(c) / c.square).fold(0.0, f64::max);
+        contrast = classes.iter().filter(|c| excess(c) > c.error).map(|c| excess(c) / c.square).fold(0.0, f64::max);
         fit = Some((gain, se));
     }
     let (gain, se) = fit?;
@@ -96,22 +98,24 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
 
 /// The line noise = gain·mean (+ offset) through the classes, and the gain's standard error, which holds the contrast.
 fn line(classes: &[Class], contrast: f64, offset: bool) -> Option<(f64, f64, f64)> {
-    let mut sums = [0.0; 5];
+    let mut sums = [0.0; 6];
     for class in classes {
         let variance = class.error.powi(2) + (contrast * class.square).powi(2);
         if variance > 0.0 {
             let (m, v) = (class.mean, class.noise);
-            sums.iter_mut().zip([1.0, m, m * m, v, m * v]).for_each(|(s, t)| *s += t / variance);
+            sums.iter_mut().zip([1.0, m, m * m, v, m * v, m * class.square]).for_each(|(s, t)| *s += t / variance);
         }
     }
-    let [one, m, mm, v, mv] = sums;
+    let [one, m, mm, v, mv, cube] = sums;
+    // Contrast only ever adds: what it may add on the whole is half of the most, give or take.
+    let hidden = 0.5 * contrast * cube / mm;
     if !offset {
-        return (mm > 0.0).then(|| (mv / mm, 0.0, 1.0 / mm.sqrt()));
+        return (mm > 0.0).then(|| (mv / mm, 0.0, (1.0 / mm.sqrt()).hypot(hidden)));
     }
     let determinant = one * mm - m * m;
     (determinant > 1e-12 * one * mm).then(|| {
         let (gain, offset) = ((one * mv - m * v) / determinant, (mm * v - m * mv) / determinant);
-        (gain, offset, (one / determinant).sqrt())
+        (gain, offset, (one / determinant).sqrt().hypot(hidden))
     })
 }
 

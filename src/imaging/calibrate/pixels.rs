@@ -26,7 +26,7 @@ const SIGMAS: f64 = 8.0;
 
 /// The pixels that stand out of the mean and the variance of `frames` frames, without those that are not `valid`. `gain` is the counts of an electron.
 ///
-/// The third of the neighbours, counted from the brightest or from the darkest, is what a pixel is compared with: so up to two bad pixels side by
+/// The third of the eight neighbours, counted from the brightest or from the darkest, is what a pixel is compared with: so up to two bad pixels side by
 /// side, and dead rows and columns, are found, while an edge of the disk is none.
 pub(super) fn bad(
     mean: &[f64],
@@ -49,7 +49,9 @@ pub(super) fn bad(
                 near.extend((x.saturating_sub(1)..(x + 2).min(nx)).map(|u| v * nx + u).filter(|&q| q != p && counts(q)).map(|q| of[q]));
             }
             near.sort_by(f64::total_cmp);
-            (near.len() >= 3).then(|| (near[2], near[near.len() - 3]))
+            // The third of eight, the second of five at an edge, the first of three in a corner.
+            let rank = near.len().checked_sub(2)? / 3;
+            Some((near[rank], near[near.len() - 1 - rank]))
         };
         let Some((darker, brighter)) = neighbours(mean) else { continue };
         // The sum's standard error, with one electron at least.
