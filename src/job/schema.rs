@@ -212,8 +212,8 @@ sections! {
         /// Scan step in Å, a number or [y, x]. By default from the file.
         step_A: Pair, "a number of Å or [y, x]", Example "0.4";
         /// The angle in degrees from the scan's axes to the detector's:
-        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]]. Where neither this nor `transpose` is said and something depends on
-        /// it, it is measured as `ronchi calibrate` does; the default stands where the frames do not tell otherwise.
+        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]]. Where it is not said and something depends on it,
+        /// it and `transpose` are measured as by `ronchi calibrate`; the default stands where the frames agree with it or do not tell.
         rotation_deg: f64, "a number of degrees", Default "0";
         /// Exchange the scan's two axes before the rotation.
         transpose: bool, "true or false", Default "false";

@@ -7,7 +7,7 @@ mod rotation;
 mod waves;
 
 use crate::compute::{Backend, DetectorSet, Patterns};
-use crate::run::Run;
+use crate::run::{Event, Run, Stage};
 
 use super::descan::Trend;
 use super::pass::{self, Pass};
@@ -138,6 +138,8 @@ const LEAST_SCAN: usize = 6;
 /// Measures what the frames tell, in a look at some pairs of frames, a survey and one pass over all of them, and in a second pass where bad pixels were found in the first. What cannot
 /// be measured is told as such; only frames without any counts and frames that cannot be read are errors.
 pub fn calibrate<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, plan: &CalibrationPlan) -> Result<Calibration> {
+    let events = |event| run.emit(renamed(event));
+    let run = &Run { events: &events, cancel: run.cancel, rng: run.rng };
     let shape = patterns.frame_shape();
     if plan.scan_shape[0] * plan.scan_shape[1] != patterns.len() {
         return Err(Error::ScanShape { scan_shape: plan.scan_shape, patterns: patterns.len() });
@@ -211,6 +213,17 @@ pub fn calibrate<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>,
         rotation,
         descan,
     })
+}
+
+/// The pass is one of calibration, not of images.
+fn renamed(event: Event) -> Event {
+    let stage = Stage::Calibrate;
+    match event {
+        Event::StageStarted { stage: Stage::Image, total, unit } => Event::StageStarted { stage, total, unit },
+        Event::Progress { stage: Stage::Image, done } => Event::Progress { stage, done },
+        Event::StageFinished { stage: Stage::Image, seconds } => Event::StageFinished { stage, seconds },
+        other => other,
+    }
 }
 
 /// A pass with what it refers to.
