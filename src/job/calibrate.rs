@@ -350,7 +350,11 @@ impl Calibrated {
                     determined: false,
                     from: "the shift between rows of the dark field: drift and a specimen that runs askew look alike".to_owned(),
                 };
-                let jitter = Found::measured(rows.jitter.value, rows.jitter.se, "the spread of the shifts between rows of the dark field");
+                let jitter = Found::measured(
+                    rows.jitter.value,
+                    rows.jitter.se,
+                    "the spread of the shifts between rows of the dark field, with what the specimen itself changes from row to row",
+                );
                 (drift, jitter)
             }
             None => {

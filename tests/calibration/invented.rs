@@ -129,7 +129,7 @@ fn bad_pixels() -> Result<(), Failed> {
         frame[3 * nx + 4] += 5.0;
         frame[3 * nx + 5] += 5.0;
     }
-    counts.iter_mut().skip(20 * nx + 13).step_by(ny * nx * 17).for_each(|v| *v += 3000.0);
+    counts.iter_mut().skip(20 * nx + 13).step_by(ny * nx * 17).for_each(|v| *v += 600.0);
     let found = microscope.calibrated(SampleType::U16, &counts).bad_pixels;
     let is = |y: usize, x: usize, fault: Fault| found.iter().any(|bad| bad.place == [y, x] && bad.fault == fault);
     let expected = [(15, 14, Fault::Dead), (18, 20, Fault::Dim), (3, 4, Fault::Hot), (3, 5, Fault::Hot), (20, 13, Fault::Flickering)];

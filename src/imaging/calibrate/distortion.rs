@@ -12,14 +12,14 @@ use super::Estimate;
 pub struct Rows {
     /// The mean shift from a row to the next: drift, a slanted scan, or a specimen whose structure runs askew.
     pub shift: Estimate,
-    /// The standard deviation of the shifts about their mean.
+    /// The standard deviation of the shifts about their mean; what the specimen itself changes from row to row is in it.
     pub jitter: Estimate,
     /// The row that is shifted most against its neighbours, and its shift.
     pub worst: (usize, f64),
 }
 
-/// Rows need so much in common to be compared.
-const LIKENESS: f64 = 0.3;
+/// Rows need so much in common to be compared: with less, what differs is the specimen.
+const LIKENESS: f64 = 0.8;
 
 /// The shifts between rows of an image; `None` where rows show nothing to compare.
 ///
