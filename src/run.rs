@@ -37,6 +37,7 @@ pub enum Event {
 pub enum Stage {
     Simulate,
     Survey,
+    Calibrate,
     Image,
     Load,
     Reconstruct,

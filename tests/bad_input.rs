@@ -117,6 +117,46 @@ fn an_all_dark_cube_is_told_to_be_dark() {
 }
 
 #[test]
+fn what_cannot_be_calibrated_is_refused_or_told() {
+    let place = Place::new();
+    place.dataset("dark.h5", &[4, 4, 32, 32], &[0u16; 16 * 1024]);
+    refused(&place, &["calibrate", "dark.h5"], 1, &["dark"]);
+    refused(&place, &["calibrate", "none.h5"], 1, &["there is no file none.h5"]);
+    refused(&place, &["calibrate", "dark.h5", "-o", "nowhere/job.toml"], 2, &["nowhere"]);
+    refused(&place, &["calibrate", "dark.h5", "-o", "dark.h5", "--force"], 2, &["dark.h5 is the data file"]);
+    let outside = ["calibrate", "dark.h5", "--set", "data.bad_pixels=[[3, 32]]"];
+    refused(&place, &outside, 2, &["data.bad_pixels is [3, 32] among others, expected pixels of the 32 × 32 frame"]);
+
+    let frames = |scan: &[usize], name: &str, pixel: &dyn Fn(usize, f64, f64) -> f32| {
+        let n = scan[0] * scan[1];
+        let at = |k: usize, p: usize| pixel(k, (p / 32) as f64, (p % 32) as f64);
+        let values: Vec<f32> = (0..n).flat_map(|k| (0..1024).map(move |p| (k, p))).map(|(k, p)| at(k, p)).collect();
+        place.dataset(name, &[scan[0], scan[1], 32, 32], &values);
+    };
+    let lit = |y: f64, x: f64, centre: [f64; 2]| if (y - centre[0]).hypot(x - centre[1]) < 8.0 { 20.0 } else { 0.0 };
+    frames(&[1, 1], "point.h5", &|_, y, x| lit(y, x, [15.5, 15.5]));
+    frames(&[1, 30], "line.h5", &|_, y, x| lit(y, x, [15.5, 15.5]));
+    frames(&[8, 8], "flat.h5", &|_, y, x| lit(y, x, [15.5, 15.5]));
+    frames(&[8, 8], "cut.h5", &|_, y, x| lit(y, x, [3.0, 15.5]));
+    frames(&[8, 8], "bright.h5", &|_, _, _| 65535.0);
+    frames(&[8, 8], "missing.h5", &|k, y, x| if k == 20 { 0.0 } else { lit(y, x, [15.5, 15.5]) });
+    for (file, told) in [
+        ("point.h5", "rotation and transposition are not determined: a scan of 1×1 positions has no curl"),
+        ("line.h5", "rotation and transposition are not determined: a scan of 1×30 positions has no curl"),
+        ("flat.h5", "the scan's rotation and transposition are not determined: the centre of mass does not change over the scan"),
+        ("cut.h5", "is cut by the frame's edge"),
+        ("bright.h5", "the bright-field disk was not found"),
+        ("missing.h5", "1 of 64 frames have no counts (the first at scan position 2, 4)"),
+    ] {
+        let ran = place.done(&["calibrate", file, "--json"]);
+        assert!(ran.stderr.contains(&format!("warning: {told}")) || ran.stderr.contains(told), "{file}: {}", ran.stderr);
+        assert!(ran.stdout.contains("\"determined\": false"), "{file}: {}", ran.stdout);
+        let text = place.done(&["calibrate", file]).stdout;
+        assert!(text.contains("# not determined: ") && !text.contains("\nrotation_deg"), "{file}: {text}");
+    }
+}
+
+#[test]
 fn a_job_that_cannot_be_right_is_refused_with_its_line() {
     let place = Place::new();
     place.scan();

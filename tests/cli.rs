@@ -29,7 +29,7 @@ fn job_of(result: &Path) -> String {
 #[test]
 fn every_command_has_a_help_that_ends_with_an_example() {
     let place = Place::new();
-    for command in ["devices", "info", "init", "image", "reconstruct", "run", "compare", "demo"] {
+    for command in ["devices", "info", "init", "calibrate", "image", "reconstruct", "run", "compare", "demo"] {
         let ran = place.done(&[command, "--help"]);
         let example = ran.stdout.find(&format!("Example: ronchi {command}"));
         assert!(example.is_some_and(|at| at > ran.stdout.find("Options:").unwrap()), "{}", ran.stdout);
@@ -66,7 +66,8 @@ fn iterations_are_told_in_lines_off_a_terminal_and_quiet_tells_nothing() {
     assert!(!said.contains('\u{1b}'), "no control sequences off a terminal");
     assert!(said.contains("assumed: ") && said.contains("scan.rotation_deg = 0"), "{said}");
     assert!(said.contains("measured: detector.centre_px"), "{said}");
-    let quiet = place.done(&["run", "job.toml", "--force", "--quiet"]);
+    assert!(said.contains("warning: the scan's rotation is not known"), "8×8 positions do not tell it: {said}");
+    let quiet = place.done(&["run", "job.toml", "--force", "--quiet", "--set", "scan.rotation_deg=0"]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
 }
 
@@ -124,6 +125,115 @@ fn images_come_from_a_data_file_alone() {
     let ring = Results::open(&place.path("r.emd")).unwrap().array("images/ring").unwrap();
     assert!(ring.extra.contains(&("inner_mrad".to_owned(), Attr::Number(25.0))), "{:?}", ring.extra);
     assert!(ring.extra.contains(&("outer_mrad".to_owned(), Attr::Number(40.0))), "{:?}", ring.extra);
+}
+
+/// 24×24 frames of 24×24 of a disk whose centre of mass is the gradient of peaks along the scan, transposed and turned by 60°, in a dark field
+/// that is brightest at the peaks; one pixel is dead.
+fn turned_scan() -> Vec<u16> {
+    let (sin, cos) = 60f64.to_radians().sin_cos();
+    let peak = |i: f64, j: f64, a: f64, b: f64| (-((i - a).powi(2) + (j - b).powi(2)) / 6.0).exp();
+    let mut counts = Vec::new();
+    for k in 0..24 * 24 {
+        let (i, j) = ((k / 24) as f64, (k % 24) as f64);
+        let peaks = [(4.0, 5.0), (9.0, 14.0), (17.0, 8.0), (19.0, 19.0), (7.0, 21.0), (13.0, 2.0)];
+        let [f, di, dj] = peaks.iter().fold([0.0; 3], |[f, di, dj], &(a, b)| {
+            let p = peak(i, j, a, b);
+            [f + p, di - (i - a) * p, dj - (j - b) * p]
+        });
+        // (i′, j′) = (j, i), then R(60°).
+        let (row, col) = (cos * dj - sin * di, sin * dj + cos * di);
+        for p in 0..24 * 24 {
+            let (y, x) = ((p / 24) as f64 - 11.0, (p % 24) as f64 - 12.0);
+            let inside = y.hypot(x) < 7.0;
+            let mean = if inside { 100.0 * (1.0 + 0.08 * (row * y + col * x)) } else { 3.0 * f + 1.0 };
+            // Noise of the right size without a generator.
+            let noise = ((k * 7919 + p * 104_729) as f64 * 0.618_033_988_75).fract() - 0.5;
+            let count = (mean + noise * (12.0 * mean).sqrt()).max(0.0).round() as u16;
+            counts.push(if p == 10 * 24 + 12 { 0 } else { count });
+        }
+    }
+    counts
+}
+
+#[test]
+fn a_calibration_is_a_job_file_and_json_with_every_value_s_error() {
+    let place = Place::new();
+    place.dataset("scan.h5", &[24, 24, 24, 24], &turned_scan());
+    let sets = ["--set", "optics.convergence_mrad=20", "--set", "scan.step_A=0.5", "--set", "optics.voltage_kV=300"];
+    let with = |first: &[&'static str]| [first, &sets].concat();
+    let json: serde_json::Value = serde_json::from_str(&place.done(&with(&["calibrate", "scan.h5", "--json"])).stdout).unwrap();
+    for name in
+        ["centre_px", "radius_px", "ellipticity", "mrad_per_px", "rotation_deg", "transpose", "counts_per_electron", "dose_e_per_A2"]
+    {
+        for key in ["value", "se", "determined", "from"] {
+            assert!(json[name].get(key).is_some(), "{name} has no {key}: {json}");
+        }
+    }
+    let rotation = json["rotation_deg"]["value"].as_f64().unwrap();
+    assert!((rotation - 60.0).abs() < 2.0 && json["transpose"]["value"] == true && json["half_turn"]["settled"] == true, "{json}");
+    assert_eq!(json["bad_pixels"]["value"], serde_json::json!([[10, 12]]));
+    assert_eq!(json["descan"]["value"], "none");
+
+    let ran = place.done(&with(&["calibrate", "scan.h5", "-o", "job.toml"]));
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("written  job.toml"), "{}", ran.stderr);
+    let text = fs::read_to_string(place.path("job.toml")).unwrap();
+    assert!(text.contains("transpose = true  # measured") && text.contains("bad_pixels = [[10, 12]]  # measured"), "{text}");
+    assert_eq!(place.done(&with(&["calibrate", "scan.h5"])).stdout, text, "what is printed is what is written");
+    let refused = place.run(&with(&["calibrate", "scan.h5", "-o", "job.toml"]));
+    assert_eq!((refused.code, refused.stderr.contains("job.toml")), (2, true), "{}", refused.stderr);
+    let said = place.done(&["run", "job.toml"]).stderr;
+    assert!(!said.contains("warning"), "nothing is open: {said}");
+    let job = job_of(&place.path("job.emd"));
+    assert!(job.contains("transpose = true") && job.contains("bad_pixels = [[10, 12]]"), "{job}");
+}
+
+#[test]
+fn the_rotation_that_nobody_says_is_measured_where_something_depends_on_it() {
+    let place = Place::new();
+    place.dataset("scan.h5", &[24, 24, 24, 24], &turned_scan());
+    let image = |output: &str, more: &[&str]| {
+        let ran = place.done(&[&["image", "scan.h5", "-o", output, "--set", "scan.step_A=0.5"], more].concat());
+        (job_of(&place.path(output)), ran.stderr)
+    };
+    let (job, said) = image("measured.emd", &[]);
+    assert!(job.contains("transpose = true  # measured, least curl of the centre of mass"), "{job}");
+    assert!(said.contains("set data.bad_pixels"), "{said}");
+    let (job, _) = image("masks.emd", &["-d", "bf,com"]);
+    assert!(job.contains("rotation_deg = 0.0  # default"), "{job}");
+    let (job, _) = image("said.emd", &["--set", "scan.rotation_deg=10"]);
+    assert!(job.contains("rotation_deg = 10.0\n"), "{job}");
+}
+
+#[test]
+fn bad_pixels_and_descan_of_the_job_are_heeded() {
+    let place = Place::new();
+    let mut counts = turned_scan();
+    // Descan: the disk's brighter side turns with the row.
+    for (at, count) in counts.iter_mut().enumerate() {
+        let (i, y) = ((at / (24 * 576)) as f64, ((at % 576) / 24) as f64 - 11.0);
+        *count = (f64::from(*count) * (1.0 + 0.002 * i * y).max(0.0)).round() as u16;
+    }
+    counts.iter_mut().skip(3 * 24 + 3).step_by(576).for_each(|count| *count = 5000);
+    place.dataset("scan.h5", &[24, 24, 24, 24], &counts);
+    let value = |name: &str, more: &[&str]| {
+        let fixed = ["image", "scan.h5", "-o", name, "--set", "scan.rotation_deg=60", "--set", "scan.transpose=true"];
+        place.done(&[&fixed[..], more].concat());
+        Results::open(&place.path(name)).unwrap()
+    };
+    let plain = value("plain.emd", &[]).array("images/mean_pattern").unwrap().data.reals().unwrap();
+    assert_eq!(plain[3 * 24 + 3], 5000.0);
+    let masked = ["--set", "data.bad_pixels=[[3, 3], [10, 12]]"];
+    let pattern = value("masked.emd", &masked).array("images/mean_pattern").unwrap().data.reals().unwrap();
+    assert_eq!(pattern[3 * 24 + 3], 0.0);
+    let idpc = |name: &str, descan: &str| {
+        let image = value(name, &[masked[0], masked[1], "--set", descan]).array("images/idpc").unwrap().data.reals().unwrap();
+        // The curvature along the rows that descan leaves in the integral.
+        let row = |i: usize| image[i * 24..(i + 1) * 24].iter().sum::<f64>() / 24.0;
+        row(0) + row(23) - 2.0 * row(12)
+    };
+    let (with, without) = (idpc("none.emd", "images.descan=none"), idpc("plane.emd", "images.descan=plane"));
+    assert!(without.abs() < 0.5 * with.abs(), "{without} after {with}");
 }
 
 #[test]

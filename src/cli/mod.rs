@@ -3,6 +3,7 @@
 //! Machine output goes to stdout, words to stderr. Exit codes: 0 done, 1 the input or the run failed, 2 bad usage, job file or device,
 //! 130 interrupted.
 
+mod calibrate;
 mod compare;
 mod demo;
 mod devices;
@@ -70,6 +71,7 @@ enum Command {
     Devices(devices::Args),
     Info(info::Args),
     Init(init::Args),
+    Calibrate(calibrate::Args),
     Image(image::Args),
     Reconstruct(reconstruct::Args),
     Run(run::Args),
@@ -111,6 +113,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Devices(args) => devices::run(args),
         Command::Info(args) => info::run(args, common),
         Command::Init(args) => init::run(args, common),
+        Command::Calibrate(args) => calibrate::run(args, common),
         Command::Image(args) => image::run(args, common),
         Command::Reconstruct(args) => reconstruct::run(args, common),
         Command::Run(args) => run::run(args, common),

@@ -98,6 +98,7 @@ fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Simulate => "simulate",
         Stage::Survey => "survey",
+        Stage::Calibrate => "calibrate",
         Stage::Image => "image",
         Stage::Load => "load",
         Stage::Reconstruct => "reconstruct",

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::progress::Progress;
 use super::words::{self, Words};
 use super::{Common, Usage, exit_code, interrupt};
-use crate::job::{Entry, Job, Place, Prepared, Tasks};
+use crate::job::{self, Calibrated, Entry, Job, Place, Prepared, Tasks};
 use crate::run::{CancelToken, Event};
 
 /// Reads a job file, or makes a job of a data file.
@@ -56,15 +56,20 @@ impl Session {
         self.progress.draw(event);
     }
 
+    /// Calibrates the datacube of a job.
+    pub(super) fn calibrate(&self, job: Job) -> anyhow::Result<Calibrated> {
+        let pool = pool(&job)?;
+        let calibrated = pool.install(|| job::calibrate(job, &|event| self.draw(event), &self.cancel));
+        self.progress.clear();
+        Ok(calibrated?)
+    }
+
     /// Checks all jobs, then runs each. One that fails does not keep the next from running.
     pub(super) fn run(&self, jobs: Vec<(Job, Tasks)>) -> anyhow::Result<ExitCode> {
         refuse_shared_outputs(&jobs)?;
         let mut prepared = Vec::new();
         for (job, tasks) in jobs {
-            let threads = job.compute.threads.as_ref().map_or(0, |entry| entry.value);
-            // 0: as many threads as there are processors.
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-            prepared.push((pool, Prepared::new(job, tasks, self.force)?));
+            prepared.push((pool(&job)?, Prepared::new(job, tasks, self.force)?));
         }
         let (mut code, several) = (0, prepared.len() > 1);
         for (pool, prepared) in prepared {
@@ -85,6 +90,12 @@ impl Session {
         }
         Ok(ExitCode::from(code))
     }
+}
+
+/// The threads that a job asks for, or as many as there are processors.
+fn pool(job: &Job) -> anyhow::Result<rayon::ThreadPool> {
+    let threads = job.compute.threads.as_ref().map_or(0, |entry| entry.value);
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
 }
 
 fn refuse_shared_outputs(jobs: &[(Job, Tasks)]) -> Result<(), Usage> {

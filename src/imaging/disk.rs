@@ -15,6 +15,21 @@ pub struct Disk {
     pub roughness: f64,
     /// The part of the circle that lies inside the frame, from 0 to 1.
     pub inside: f64,
+    /// The e of r(φ) = R(1 + e cos 2(φ − φ_e)), fitted to the edge.
+    pub ellipticity: f64,
+    /// φ_e, the azimuth of the long axis from +column towards +row, in [0, 180).
+    pub long_axis_deg: f64,
+    /// Standard errors, from how the edge strays from the ellipse (noise and crystalline contrast alike).
+    pub se: DiskErrors,
+}
+
+/// Standard errors of a [`Disk`], in the units of its values.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DiskErrors {
+    /// (y, x).
+    pub centre: [f64; 2],
+    pub radius: f64,
+    pub ellipticity: f64,
 }
 
 impl Disk {
@@ -49,21 +64,22 @@ pub fn find_disk(pattern: &[f64], shape: [usize; 2], valid: Option<&[bool]>, pix
     }
     let mean = (pixel[0] * pixel[1]).sqrt();
     let field = Field { pattern, shape, counts: &counts, scale: [pixel[0] / mean, pixel[1] / mean] };
-    let mut circle = field.first_guess(&calm)?;
-    for round in 0..MAX_ROUNDS {
-        let next = field.refine(&circle)?;
-        let moved = (next.centre[0] - circle.centre[0]).hypot(next.centre[1] - circle.centre[1]) + (next.radius - circle.radius).abs();
-        circle = next;
-        if moved < 1e-4 || (round > MAX_ROUNDS / 2 && moved < 1e-2) {
-            break;
-        }
-    }
+    let mut circle = field.rest(field.first_guess(&calm)?, 1.0)?;
     if circle.roughness > 0.25 * circle.radius {
         return field.none(format!(
             "the brightest patch is no disk: its edge strays by {:.1} px from a circle of {:.1} px",
             circle.roughness, circle.radius
         ));
     }
+    // What contrast does alike to all sectors shows in how the circle depends on the width of the bands.
+    let others: Vec<Disk> = [0.7, 1.4].iter().filter_map(|width| field.rest(circle.clone(), *width).ok()).collect();
+    let with = |se: f64, of: &dyn Fn(&Disk) -> f64| se.hypot(others.iter().map(|o| (of(o) - of(&circle)).abs()).fold(0.0, f64::max));
+    let se = DiskErrors {
+        centre: [0, 1].map(|a| with(circle.se.centre[a], &|d| d.centre[a])),
+        radius: with(circle.se.radius, &|d| d.radius),
+        ellipticity: with(circle.se.ellipticity, &|d| d.ellipticity),
+    };
+    circle.se = se;
     Ok(circle)
 }
 
@@ -95,14 +111,29 @@ impl Field<'_> {
         if radius < 1.5 {
             return self.none(format!("its brightest patch is only {n} pixels large"));
         }
-        Ok(Disk { centre, radius, roughness: 0.0, inside: 1.0 })
+        let se = DiskErrors::default();
+        Ok(Disk { centre, radius, roughness: 0.0, inside: 1.0, ellipticity: 0.0, long_axis_deg: 0.0, se })
+    }
+
+    /// Refines a circle until it rests; `width` multiplies that of the bands.
+    fn rest(&self, guess: Disk, width: f64) -> Result<Disk> {
+        let mut circle = guess;
+        for round in 0..MAX_ROUNDS {
+            let next = self.refine(&circle, width)?;
+            let moved = (next.centre[0] - circle.centre[0]).hypot(next.centre[1] - circle.centre[1]) + (next.radius - circle.radius).abs();
+            circle = next;
+            if moved < 1e-4 || (round > MAX_ROUNDS / 2 && moved < 1e-2) {
+                break;
+            }
+        }
+        Ok(circle)
     }
 
     /// One round of levels, edge radii by sector and circle.
-    fn refine(&self, guess: &Disk) -> Result<Disk> {
+    fn refine(&self, guess: &Disk, width: f64) -> Result<Disk> {
         let (centre, radius) = (guess.centre, guess.radius);
         // Wide enough for a blurred edge and its noise, narrow enough that the contrast inside is nearly flat across it.
-        let half = (0.12 * radius).clamp(2.0, 4.0).min(0.5 * radius);
+        let half = ((0.12 * radius).clamp(2.0, 4.0) * width).min(0.5 * radius);
         let sectors = ((TAU * radius / 2.5) as usize).clamp(12, 90);
         let mut bands = vec![Bands::default(); sectors];
         self.visit(centre, radius + 2.5 * half, |value, r, phi| {
@@ -143,7 +174,8 @@ impl Field<'_> {
         if beyond || !radius.is_finite() || radius < 1.0 {
             return self.none("the fit of a circle to its brightest patch runs out of the frame".into());
         }
-        Ok(Disk { centre: moved, radius, roughness: fit.spread, inside })
+        let (ellipticity, long_axis_deg, se) = fit_ellipse(&fit.kept, radius, sectors / 12, self.scale);
+        Ok(Disk { centre: moved, radius, roughness: fit.spread, inside, ellipticity, long_axis_deg, se })
     }
 
     /// Calls `f(value, r, φ)` for each ninth of each counting pixel within `reach` of the centre.
@@ -230,6 +262,8 @@ struct CircleFit {
     shift: [f64; 2],
     radius: f64,
     spread: f64,
+    /// The edges (φ, r) that it was fitted to, in rising φ.
+    kept: Vec<(f64, f64)>,
 }
 
 /// Fits r(φ) = R + a sin φ + b cos φ by least squares, once more without what lies beyond three robust deviations; `None` if the
@@ -255,12 +289,67 @@ fn fit_circle(edges: &[(f64, f64)], sectors: usize) -> Option<CircleFit> {
         let residual = |&(phi, r): &(f64, f64)| (r - radius - a * phi.sin() - b * phi.cos()).abs();
         let mut sizes: Vec<f64> = kept.iter().map(residual).collect();
         let spread = (sizes.iter().map(|s| s * s).sum::<f64>() / sizes.len() as f64).sqrt();
-        fit = Some(CircleFit { shift: [a, b], radius, spread });
+        fit = Some(CircleFit { shift: [a, b], radius, spread, kept: kept.clone() });
         sizes.sort_by(f64::total_cmp);
         let limit = (3.0 * 1.4826 * sizes[sizes.len() / 2]).max(0.02);
         kept.retain(|e| residual(e) <= limit);
     }
     fit
+}
+
+/// Fits r(φ) = R + a sin φ + b cos φ + c cos 2φ + d sin 2φ by least squares: the ellipticity, its azimuth in degrees, and the standard errors. Edges up to
+/// `reach` places apart are taken to stray together (Newey & West, Econometrica 55 (1987) 703): contrast and the levels on both sides do.
+fn fit_ellipse(edges: &[(f64, f64)], radius: f64, reach: usize, scale: [f64; 2]) -> (f64, f64, DiskErrors) {
+    const N: usize = 5;
+    let row = |phi: f64| [1.0, phi.sin(), phi.cos(), (2.0 * phi).cos(), (2.0 * phi).sin()];
+    let mut m = [[0.0; 2 * N + 1]; N];
+    for &(phi, r) in edges {
+        let row = row(phi);
+        for i in 0..N {
+            (0..N).for_each(|j| m[i][j] += row[i] * row[j]);
+            m[i][2 * N] += row[i] * r;
+        }
+    }
+    for c in 0..N {
+        m[c][N + c] = 1.0;
+    }
+    for c in 0..N {
+        let pivot = m[c][c];
+        if edges.len() <= N || pivot.is_nan() || pivot <= 1e-6 * edges.len() as f64 {
+            let unknown = f64::INFINITY;
+            return (0.0, 0.0, DiskErrors { centre: [unknown; 2], radius: unknown, ellipticity: unknown });
+        }
+        m[c].iter_mut().for_each(|v| *v /= pivot);
+        let line = m[c];
+        for (_, other) in m.iter_mut().enumerate().filter(|(r, _)| *r != c) {
+            let factor = other[c];
+            other.iter_mut().zip(line).for_each(|(a, b)| *a -= factor * b);
+        }
+    }
+    let fitted = |phi: f64| row(phi).iter().zip(&m).map(|(t, line)| t * line[2 * N]).sum::<f64>();
+    // What each edge adds to each coefficient.
+    let influence: Vec<[f64; N]> = edges
+        .iter()
+        .map(|&(phi, r)| {
+            let (row, rest) = (row(phi), r - fitted(phi));
+            std::array::from_fn(|k| rest * row.iter().zip(&m[k][N..2 * N]).map(|(t, w)| t * w).sum::<f64>())
+        })
+        .collect();
+    let n = edges.len();
+    let share = n as f64 / (n - N) as f64;
+    let variance = |k: usize| {
+        let together = |lag: usize| (0..n).map(|e| influence[e][k] * influence[(e + lag) % n][k]).sum::<f64>();
+        let reach = reach.min(n / 3);
+        let near: f64 = (1..=reach).map(|lag| 2.0 * (1.0 - lag as f64 / (reach + 1) as f64) * together(lag)).sum();
+        share * (together(0) + near).max(0.0)
+    };
+    let (c, d) = (m[3][2 * N], m[4][2 * N]);
+    let se = DiskErrors {
+        centre: [variance(1).sqrt() / scale[0], variance(2).sqrt() / scale[1]],
+        radius: variance(0).sqrt(),
+        ellipticity: (0.5 * (variance(3) + variance(4))).sqrt() / radius,
+    };
+    (c.hypot(d) / radius, (0.5 * d.atan2(c)).to_degrees().rem_euclid(180.0), se)
 }
 
 /// Solves three equations by elimination with pivots; `None` where they are (nearly) dependent.

@@ -9,6 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 use crate::optics::apply;
 use crate::run::Run;
 
+use super::descan::Trend;
 use super::geometry::{Geometry, SamplingUnit};
 use super::integrate::integrate_where;
 use super::pass::Pass;
@@ -62,12 +63,10 @@ impl Field {
         Self { y, x, covariance }
     }
 
-    /// Subtracts the mean over the positions that count and sets the others to 0. The mean is the descan's offset (or the centre's error), not the object's.
-    pub(super) fn centred(mut self, counts: &[bool]) -> Self {
-        let n = counts.iter().filter(|c| **c).count().max(1) as f64;
+    /// Subtracts the trend over the positions that count and sets the others to 0. It is the descan's (or the centre's error), not the object's.
+    pub(super) fn levelled(mut self, plan: &ImagingPlan, counts: &[bool]) -> Self {
         for field in [&mut self.y, &mut self.x] {
-            let mean = field.iter().zip(counts).filter(|(_, counts)| **counts).map(|(c, _)| c).sum::<f64>() / n;
-            field.iter_mut().zip(counts).for_each(|(c, &counts)| *c = if counts { *c - mean } else { 0.0 });
+            *field = Trend::fit(field, counts, plan.scan_shape, plan.descan).removed(field, counts);
         }
         self
     }
@@ -140,7 +139,7 @@ impl Field {
             let mut rng = ChaCha8Rng::seed_from_u64(0);
             let mut squares = vec![0.0; self.y.len()];
             for _ in 0..DRAWS {
-                let noise = Self::noise(covariance, counts, &mut rng).centred(counts);
+                let noise = Self::noise(covariance, counts, &mut rng).levelled(plan, counts);
                 squares.iter_mut().zip(of(&noise.y, &noise.x)).for_each(|(s, v)| *s += v * v);
             }
             squares.into_iter().map(|s| (s / DRAWS as f64).sqrt()).collect()

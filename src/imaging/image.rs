@@ -58,7 +58,8 @@ pub struct Images {
     pub scan_shape: [usize; 2],
     /// In the order asked for. All lie along the scan. Virtual detectors are raw sums of counts; `com_y` and `com_x` are the
     /// components in the *detector's* frame (along its rows and columns), relative to [`Images::centre_px`], as measured; `com_direction` and `ddpc` are of the
-    /// vectors turned into the scan's frame, `idpc` is integrated along the scan after that and without their mean.
+    /// vectors turned into the scan's frame, `idpc` is integrated along the scan after that and
+    /// without their mean, or what more is descan ([`ImagingPlan::descan`]).
     pub images: Vec<Image>,
     pub frame_shape: [usize; 2],
     /// The mean of all frames, (y, x), in counts; 0 where a pixel is not valid.
@@ -287,7 +288,7 @@ fn finish(run: &Run, plan: &ImagingPlan, geometry: &Geometry, layout: &Layout, p
             Output::Idpc => {
                 tell_unit(run, name, phase_unit, missing);
                 let field = Field { covariance: turned?.covariance.clone(), y: turned?.y.clone(), x: turned?.x.clone() };
-                (scaled(field.centred(&counts).integral(plan, &counts)), phase_unit)
+                (scaled(field.levelled(plan, &counts).integral(plan, &counts)), phase_unit)
             }
             Output::Ddpc => {
                 let unit = divergence_unit(phase_unit);

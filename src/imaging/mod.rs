@@ -2,6 +2,8 @@
 //!
 //! [`image`] makes the first three in one pass over the patterns, [`direct`] the last. They see [`crate::compute::Patterns`] and numbers, no file.
 
+pub mod calibrate;
+mod descan;
 mod detectors;
 mod direct;
 mod disk;
@@ -14,9 +16,10 @@ mod layout;
 mod pass;
 mod plan;
 
+pub use descan::Descan;
 pub use detectors::{Angle, Detector, Kind, Requested, Ring};
 pub use direct::{Direct, DirectImage, DirectPlan, Fit, Method, Sweep, direct};
-pub use disk::{Disk, find_disk};
+pub use disk::{Disk, DiskErrors, find_disk};
 pub use error::Error;
 pub use geometry::SamplingUnit;
 pub use image::{CentreOrigin, Image, Images, Survey, image, survey};

@@ -1,6 +1,6 @@
 //! What [`super::image`] is asked for.
 
-use super::{Error, Requested, Result};
+use super::{Descan, Error, Requested, Result};
 use crate::optics::ScanGrid;
 
 /// How a field of centres of mass is integrated.
@@ -37,6 +37,8 @@ pub struct ImagingPlan {
     pub detectors: Requested,
     /// The factor of eabf where its detector has none.
     pub eabf_k: Option<f64>,
+    /// What of the centre of mass is left out of idpc.
+    pub descan: Descan,
     /// How idpc is integrated.
     pub integration: Integration,
     /// The scan positions that idpc looks at, true where one counts; `None`: all that have counts.
@@ -64,6 +66,7 @@ impl ImagingPlan {
             valid: None,
             detectors: Requested::Default,
             eabf_k: None,
+            descan: Descan::None,
             integration: Integration::default(),
             field: None,
             errors: false,

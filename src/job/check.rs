@@ -18,6 +18,13 @@ impl Job {
             let wanted = "[first row, end row, first column, end column], each end greater than its first";
             require(crop, key, |c| c[0] < c[1] && c[2] < c[3], |c| format!("{c:?}"), wanted, "Ends are not included.")?;
         }
+        number(
+            Some(&self.data.counts_per_electron),
+            "data.counts_per_electron",
+            |&c| c > 0.0 && c.is_finite(),
+            "a number above 0",
+            "Leave the key out where counts are electrons.",
+        )?;
 
         let optics = &self.optics;
         number(
@@ -221,6 +228,7 @@ mod tests {
             ("ptychography.step_probe=nan", "ptychography.step_probe is NaN, expected"),
             ("optics.voltage_kV=-300", "optics.voltage_kV is -300, expected a number of kV above 0 and up to 3000."),
             ("optics.voltage_kV=300000", "The unit is kV"),
+            ("data.counts_per_electron=0", "data.counts_per_electron is 0, expected a number above 0."),
             ("optics.convergence_mrad=-25", "optics.convergence_mrad is -25, expected"),
             ("optics.defocus_A=inf", "optics.defocus_A is inf, expected a finite number."),
             ("optics.aberrations.C30_A=nan", "optics.aberrations.C30_A is NaN, expected a finite number."),

@@ -143,8 +143,10 @@ fn job_text(spec: &Spec) -> String {
         "# The demonstration's job. What is not said here, the data file says.\n\n\
          [data]\npath = \"{DATA}\"\n\n\
          [optics]\ndefocus_A = {defocus}\n\n\
+         [scan]\nrotation_deg = {}\ntranspose = {}\n\n\
          [ptychography]\niterations = 5\n\n\
-         [output]\npath = \"{RESULT}\"\n"
+         [output]\npath = \"{RESULT}\"\n",
+        spec.scan.rotation_deg, spec.scan.transpose
     )
 }
 

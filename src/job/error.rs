@@ -84,6 +84,8 @@ pub enum Error {
     MaskEmpty { key: &'static str, path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
     OutputIsInput { path: PathBuf },
+    #[error("interrupted: nothing was written.")]
+    Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]
     Interrupted { path: PathBuf },
     #[error("interrupted after iteration {iteration} of {iterations}: {} holds what was finished until then.", path.display())]
@@ -112,7 +114,7 @@ impl Error {
     /// 2: the job, or the way it was called, has to change. 1: the input or the run failed. 130: interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Interrupted { .. } | Self::Stopped { .. } => 130,
+            Self::Cancelled | Self::Interrupted { .. } | Self::Stopped { .. } => 130,
             Self::Files { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),

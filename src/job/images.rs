@@ -43,6 +43,7 @@ pub(super) fn geometry(job: &Job, scan_shape: [usize; 2], valid: Option<Vec<bool
         centre_px: job.detector.centre_px.as_ref().map(|entry| entry.value),
         valid,
         detectors: Requested::Named(Vec::new()),
+        descan: job.images.descan.value.into(),
         eabf_k: job.images.eabf_k.as_ref().map(|entry| entry.value),
         integration: match job.images.integration.value {
             IntegrationRule::Mirror => Integration::Mirror,

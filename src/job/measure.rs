@@ -1,7 +1,7 @@
 //! What of the detector's geometry the job and the file leave open is measured from the frames.
 
 use super::plan::Plan;
-use super::schema::Entry;
+use super::schema::{Entry, Job};
 use super::values::Pair;
 use super::{Error, Place};
 use crate::compute::Backend;
@@ -15,6 +15,17 @@ pub(super) struct Measured {
     pub(super) centre_px: [f64; 2],
     /// The mean sum of a frame, if frames had to be looked at.
     pub(super) incident: Option<f64>,
+}
+
+/// The pixels that count, (y, x) row-major: not those that the job calls bad nor those of `odd` samples. `None` where all do.
+pub(super) fn valid(job: &Job, shape: [usize; 2], odd: &[bool]) -> Option<Vec<bool>> {
+    let bad = job.data.bad_pixels.as_ref().map_or(&[][..], |entry| &entry.value.0);
+    if bad.is_empty() && odd.is_empty() {
+        return None;
+    }
+    let mut valid = if odd.is_empty() { vec![true; shape[0] * shape[1]] } else { odd.iter().map(|bad| !bad).collect() };
+    bad.iter().for_each(|[y, x]| valid[y * shape[1] + x] = false);
+    Some(valid)
 }
 
 /// Fills in the centre and the sampling of the detector. Looks at frames only where one of them is open.

@@ -3,6 +3,7 @@
 //! A [`Job`] is what was written and typed; [`Plan`] is a job that fits its data; [`Prepared`] is a plan that can run.
 
 mod arrays;
+mod calibrate;
 mod check;
 mod demo;
 mod describe;
@@ -23,10 +24,14 @@ mod source;
 mod timings;
 mod values;
 
+pub use calibrate::{Calibrated, Found, calibrate};
 pub use demo::{Demo, Sodium};
 pub use describe::{page, template};
 pub use error::{Error, Place, Refusal};
 pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
-pub use values::{AberrationSource, Algorithm, Annulus, Coefficients, DetectorList, DetectorSpec, IntegrationRule, Pair, Reference, Start};
+pub use values::{
+    AberrationSource, Algorithm, Annulus, Coefficients, DescanOrder, DetectorList, DetectorSpec, IntegrationRule, Pair, PixelList,
+    Reference, Start,
+};

@@ -152,6 +152,18 @@ fn check_frame(job: &Job, info: &CubeInfo) -> Result<(), Error> {
             "Leave the key out to have it measured.",
         ));
     }
+    if let Some(bad) = &job.data.bad_pixels
+        && let Some([y, x]) = bad.value.0.iter().find(|pixel| (0..2).any(|a| pixel[a] >= shape[a]))
+    {
+        let expected = format!("pixels of the {} × {} frame", shape[0], shape[1]);
+        return Err(invalid(
+            &bad.place,
+            "data.bad_pixels",
+            format!("[{y}, {x}] among others"),
+            expected,
+            "Pixels are counted from 0, after cropping.",
+        ));
+    }
     let (Some(convergence), Some(sampling)) = (&job.optics.convergence_mrad, &job.detector.mrad_per_px) else { return Ok(()) };
     let widest = (0..2).map(|a| sampling.value.0[a] * shape[a] as f64 / 2.0).fold(f64::INFINITY, f64::min);
     let narrowest = sampling.value.0[0].max(sampling.value.0[1]);

@@ -9,7 +9,7 @@ use super::plan::{Plan, Tasks};
 use super::reconstruct::{self, Inputs};
 use super::schema::Job;
 use super::timings::Stopwatch;
-use super::{Error, Place, facts, images, measure, memory, pictures};
+use super::{Error, Place, calibrate, facts, images, measure, memory, pictures};
 use crate::compute::cpu::Cpu;
 use crate::compute::{self, Backend};
 use crate::data::{self, FrameSource, OpenOptions};
@@ -116,10 +116,11 @@ impl Work {
             return Err(compute::Error::UnsupportedWindow { device: backend.device_name(), shape: info.frame_shape }.into());
         }
         let samples = stream::survey(&*source, run)?;
-        let valid = (!samples.bad.is_empty()).then(|| samples.bad.iter().map(|bad| !bad).collect::<Vec<_>>());
+        let valid = measure::valid(&plan.job, info.frame_shape, &samples.bad);
         let options = StreamOptions { memory_limit_bytes: memory::limit_bytes(&plan.job), ..StreamOptions::default() };
         let stream = Stream::new(source, backend.clone(), options);
         let mut measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
+        calibrate::fill_in_rotation(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         tell_origins(&plan, run);
 
         let (mut made, mut stopped_after) = (Vec::new(), None);

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
-use super::values::{AberrationSource, Algorithm, Coefficients, DetectorList, IntegrationRule, JobValue, Pair, Reference, Start};
+use super::values::{
+    AberrationSource, Algorithm, Coefficients, DescanOrder, DetectorList, IntegrationRule, JobValue, Pair, PixelList, Reference, Start,
+};
 
 /// A value with the place where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,7 +188,9 @@ sections! {
         /// The part of each frame to use, in detector pixels: first row, row after the last, first column, column after the last.
         /// By default all of it.
         crop_detector: [usize; 4], "[first row, end row, first column, end column] in whole numbers", Example "[0, 128, 0, 128]";
-        /// Counts of the detector for one electron: for doses and standard errors.
+        /// Detector pixels [y, x] that count for nothing, after cropping. `ronchi calibrate` lists dead, dim, hot and flickering ones.
+        bad_pixels: PixelList, "a list of pixels [y, x] in whole numbers such as [[12, 7], [63, 64]]", Example "[[12, 7], [63, 64]]";
+        /// The counts that an electron makes, for doses and standard errors. `ronchi calibrate` measures it by the noise.
         counts_per_electron: f64, "a number above 0", Default "1";
         /// Round integers that a 32-bit float does not hold, instead of refusing them.
         allow_rounding: bool, "true or false", Default "false";
@@ -210,7 +214,8 @@ sections! {
         /// Scan step in Å, a number or [y, x]. By default from the file.
         step_A: Pair, "a number of Å or [y, x]", Example "0.4";
         /// The angle in degrees from the scan's axes to the detector's:
-        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]].
+        /// (row, column) in the object's frame = R(rotation_deg)·(i, j)·step_A with R = [[cos, −sin], [sin, cos]]. Where it is not said and something depends on it,
+        /// it and `transpose` are measured as by `ronchi calibrate`; the default stands where the frames agree with it or do not tell.
         rotation_deg: f64, "a number of degrees", Default "0";
         /// Exchange the scan's two axes before the rotation.
         transpose: bool, "true or false", Default "false";
@@ -241,6 +246,8 @@ sections! {
         /// By default bf, abf, eabf, adf, haadf, com, idpc and ddpc, as far as they fit the frame.
         detectors: DetectorList, "a list of names or tables such as [\"bf\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]",
             Example "[\"bf\", \"idpc\", { name = \"ring\", inner_mrad = 30, outer_mrad = 60 }]";
+        /// What of the centre of mass over the scan is descan and left out of idpc: "none" (only its mean), "plane" or "parabola".
+        descan: DescanOrder, "\"none\", \"plane\" or \"parabola\"", Default "\"none\"";
         /// The factor k of eABF = ABF − k·centre. By default the ratio of the two detectors' areas, with which vacuum is 0.
         eabf_k: f64, "a number", Example "3";
         /// How idpc is integrated. "mirror": in Fourier space, the image mirrored beyond its edges. "periodic": the image repeating itself, right for a scan over whole unit cells.

@@ -8,6 +8,8 @@ use serde::de::{self, DeserializeOwned, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
+use crate::imaging::Descan;
+
 /// A type that the value of a key may have.
 pub(super) trait JobValue: DeserializeOwned {
     /// The keys of the tables inside the value.
@@ -162,6 +164,52 @@ words! {
         Ssb = "ssb",
         /// The phase of the tilt-corrected bright field.
         Parallax = "parallax",
+    }
+}
+
+/// What of the centre of mass is left out of idpc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DescanOrder {
+    None,
+    Plane,
+    Parabola,
+}
+
+impl From<DescanOrder> for Descan {
+    fn from(order: DescanOrder) -> Self {
+        match order {
+            DescanOrder::None => Self::None,
+            DescanOrder::Plane => Self::Plane,
+            DescanOrder::Parabola => Self::Parabola,
+        }
+    }
+}
+
+impl From<Descan> for DescanOrder {
+    fn from(order: Descan) -> Self {
+        match order {
+            Descan::None => Self::None,
+            Descan::Plane => Self::Plane,
+            Descan::Parabola => Self::Parabola,
+        }
+    }
+}
+
+impl JobValue for DescanOrder {
+    fn toml(&self) -> Value {
+        Value::String(Descan::from(*self).name().to_owned())
+    }
+}
+
+/// Pixels [y, x] of the detector.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct PixelList(pub Vec<[usize; 2]>);
+
+impl JobValue for PixelList {
+    fn toml(&self) -> Value {
+        Value::Array(self.0.iter().map(JobValue::toml).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A claimed place for an output: written beside it, renamed when complete.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
@@ -62,6 +62,12 @@ impl Claim {
     /// The open file.
     pub fn file(&self) -> &File {
         self.unfinished.as_file()
+    }
+
+    /// Writes all of the file and puts it in its place.
+    pub fn write(self, bytes: &[u8]) -> Result<PathBuf> {
+        self.file().write_all(bytes).map_err(|error| Error::write_io(&self.path, &error))?;
+        self.finish()
     }
 
     /// Waits until the disk has the file and puts it in its place.
