@@ -40,10 +40,10 @@ pub enum Kind {
     /// I_ABF − k·I_centre, [0.5, 1) and [0, 0.5) of the disk (Findlay et al., Ultramicroscopy 136 (2014) 31). By default k is the
     /// plan's, or else the ratio of the two masks' areas inside the disk, so that vacuum is 0.
     Eabf { k: Option<f64> },
-    /// The shift of the disk along one axis of the detector (0: rows, 1: columns) from its two halves, (πα/4)(I₊ − I₋)/ΣI, in the unit of the
-    /// angles: exact to first order for an evenly filled disk.
+    /// The shift of the disk along one axis of the detector (0: rows, 1: columns) from the frame's two halves, (πα/4)(I₊ − I₋)/ΣI, in the unit of the
+    /// angles: exact to first order for an evenly filled disk, and 0 for one at the zero angle.
     HalfPlanes { axis: usize },
-    /// The gradient of the phase along one axis of the detector, 2π/λ times the shift of the disk that its 16 segments see, in rad/Å.
+    /// The gradient of the phase along one axis of the detector, 2π/λ times the shift of the disk that 16 segments of the frame see, in rad/Å.
     PhaseGradient { axis: usize },
     /// The centre of mass along one axis of the detector, relative to the zero angle.
     Com { axis: usize },

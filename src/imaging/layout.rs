@@ -75,18 +75,19 @@ pub(super) struct Layout {
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
     Ring([f64; 2]),
-    /// Segment (index, count) of a ring from an azimuth in degrees.
-    Segment([f64; 2], usize, usize, f64),
-    /// The half of a ring on one side of the zero angle along an axis.
-    Half([f64; 2], usize, bool),
+    /// Segment (index, count) of a ring (or of the whole frame) from an azimuth in degrees.
+    Segment(Option<[f64; 2]>, usize, usize, f64),
+    /// The half of the frame on one side of the zero angle along an axis.
+    Half(usize, bool),
     Pixels(Arc<[bool]>, Option<[f64; 2]>),
 }
 
 impl Shape {
     fn ring(&self) -> Option<[f64; 2]> {
         match self {
-            Self::Ring(ring) | Self::Segment(ring, ..) | Self::Half(ring, ..) => Some(*ring),
-            Self::Pixels(_, ring) => *ring,
+            Self::Ring(ring) => Some(*ring),
+            Self::Segment(ring, ..) | Self::Pixels(_, ring) => *ring,
+            Self::Half(..) => None,
         }
     }
 
@@ -104,7 +105,7 @@ impl Shape {
                 // An azimuth just below 0 may round to a whole turn.
                 (turn * count as f64) as usize % count == index
             }
-            Self::Half(_, axis, positive) => {
+            Self::Half(axis, positive) => {
                 let along = [y, x][axis];
                 along != 0.0 && (along > 0.0) == positive
             }
@@ -116,8 +117,7 @@ impl Shape {
     fn share_of_ring(&self) -> f64 {
         match *self {
             Self::Segment(_, _, count, _) => 1.0 / count as f64,
-            Self::Half(..) => 0.5,
-            Self::Ring(_) | Self::Pixels(..) => 1.0,
+            Self::Ring(_) | Self::Half(..) | Self::Pixels(..) => 1.0,
         }
     }
 }
@@ -135,7 +135,7 @@ impl From<Error> for Misfit {
     }
 }
 
-/// Segments that [`Kind::PhaseGradient`] uses.
+/// Segments of the frame that [`Kind::PhaseGradient`] uses.
 const GRADIENT_SEGMENTS: usize = 16;
 
 impl Layout {
@@ -201,7 +201,7 @@ impl Layout {
                     return Err(Error::BadSegments { name: name.clone(), count: *count, first_deg: *first_deg }.into());
                 }
                 let asked = geometry.resolve_ring(name, *ring)?;
-                let shape = Shape::Segment(asked, *index, *count, *first_deg);
+                let shape = Shape::Segment(Some(asked), *index, *count, *first_deg);
                 let (mask, covered) = self.mask(geometry, name, shape, ring.outer == Angle::Edge, by_name)?;
                 (range, coverage) = (Some(asked), covered);
                 Output::Linear(counts(vec![(mask, 1.0)]))
@@ -229,20 +229,15 @@ impl Layout {
                 Output::Linear(Linear { k: Some(k), ..counts(vec![(abf, 1.0), (centre, -k)]) })
             }
             Kind::HalfPlanes { axis } => {
-                let ring = [0.0, geometry.radius];
-                let (above, covered) = self.mask(geometry, name, Shape::Half(ring, *axis, true), false, by_name)?;
-                let (below, _) = self.mask(geometry, name, Shape::Half(ring, *axis, false), false, by_name)?;
-                (range, coverage) = (Some(ring), covered);
+                let (above, _) = self.mask(geometry, name, Shape::Half(*axis, true), false, by_name)?;
+                let (below, _) = self.mask(geometry, name, Shape::Half(*axis, false), false, by_name)?;
                 let shift = PI / 4.0 * geometry.radius;
                 self.shift(geometry, vec![(above, shift), (below, -shift)], geometry.unit.name())
             }
             Kind::PhaseGradient { axis } => {
-                let ring = [0.0, geometry.radius];
                 let mut weights = Vec::new();
                 for index in 0..GRADIENT_SEGMENTS {
-                    let shape = Shape::Segment(ring, index, GRADIENT_SEGMENTS, 0.0);
-                    let (mask, covered) = self.mask(geometry, name, shape, false, by_name)?;
-                    coverage = f64::min(coverage, covered);
+                    let (mask, _) = self.mask(geometry, name, Shape::Segment(None, index, GRADIENT_SEGMENTS, 0.0), false, by_name)?;
                     weights.push((mask, segment_response(index, GRADIENT_SEGMENTS)[*axis]));
                 }
                 // The shift nearest in least squares to what the segments see: all their responses have one sum of squares along each axis.
@@ -253,7 +248,6 @@ impl Layout {
                     _ => return Err(Misfit::Beyond("a phase gradient in rad/Å needs the voltage and the angle of a pixel".to_owned())),
                 };
                 weights.iter_mut().for_each(|(_, r)| *r *= factor * geometry.radius / norm);
-                range = Some(ring);
                 self.shift(geometry, weights, unit)
             }
         };
