@@ -8,8 +8,8 @@ rings     bf [0, α), abf [α/2, α), adf [α, edge), haadf [3α, edge) and any 
 eabf      abf − k·centre with centre = [0, α/2) and the k that the result tells
 segN_i    segments: where N images share a ring they cut it into N equal sectors of the azimuth atan2(ky, kx), the first
           from 0 (a pixel on a border lies in the sector that begins there); where they lie in several rings (as they tell), rings from the inside, N/rings sectors each
-dpc_y, _x (πα/4)(I₊ − I₋)/ΣI with the halves of the disk of positive and negative coordinate, in mrad, or I₊ − I₋ in counts
-dphase_y, _x   2π/λ times the shift of the disk that is nearest to the changes of its 16 sectors; up to a constant, since sectors of
+dpc_y, _x (πα/4)(I₊ − I₋)/ΣI with the halves of the frame of positive and negative coordinate, in mrad
+dphase_y, _x   2π/λ times the shift of the disk that is nearest to the changes of 16 sectors of the frame; up to a constant, since sectors of
           whole pixels are not equal
 com_y, _x Σk·I/ΣI from the zero angle, along the detector's rows and columns
 com_magnitude, com_direction   of that vector, less its mean or not; the direction in degrees in the scan's frame
@@ -93,7 +93,9 @@ class Case:
             return found
         if name in known:
             return known[name]
-        return (0, alpha) if name.startswith(("seg", "dpc", "dphase")) else None
+        if name in ("dpc_y", "dpc_x", "dphase_y", "dphase_x"):
+            return (0, np.inf)
+        return (0, alpha) if name.startswith("seg") else None
 
     def mask(self, name, told, images):
         """The weight of each pixel; None of images that are no weighted sum."""
@@ -278,12 +280,12 @@ def measure(name, ours, told, peer, theirs, case):
     return "of the largest", np.abs(ours - theirs).max() / largest, 1e-6 if peer in SINGLE else 1e-9
 
 
-def matched(name, ours, told, theirs, case):
-    """dpc as a shift, (πα/4)·(difference)/ΣI, where it is one; dphase as a gradient."""
+def matched(name, theirs, case):
+    """dpc as a shift, (πα/4)·(difference)/ΣI; dphase as a gradient."""
     if name.startswith("dphase"):
         scale = 2 * np.pi / case.wavelength * 1e-3 * case.args.convergence_mrad
         return scale * theirs / case.cube.sum((2, 3), dtype=float)
-    if name.startswith("dpc") and told.get("units") == "mrad":
+    if name.startswith("dpc"):
         return np.pi * case.args.convergence_mrad / 4 * theirs / case.cube.sum((2, 3), dtype=float)
     return theirs
 
@@ -321,7 +323,7 @@ def main():
             if not candidates:
                 continue
             seen.add(name)
-            compared = [(key, measure(key, ours, told, peer, matched(name, ours, told, theirs[key], case), case)) for key in candidates]
+            compared = [(key, measure(key, ours, told, peer, matched(name, theirs[key], case), case)) for key in candidates]
             key, (what, figure, tolerance) = min(compared, key=lambda item: item[1][1])
             bad = not figure <= tolerance
             if bad:
