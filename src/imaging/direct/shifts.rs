@@ -44,10 +44,18 @@ struct Tilted {
     frequencies: Vec<[f64; 2]>,
     /// (cell, frequency); 0 where one side band lies outside the disk.
     spectra: Vec<Vec<Complex64>>,
+    /// The frequencies' places, brightest first.
+    brightest: Vec<usize>,
 }
 
 /// The matrix S, row by row.
 type Matrix = [f64; 4];
+
+/// The most frequencies of a coarse search.
+const MOST_FREQUENCIES: usize = 1600;
+
+/// Steps of the search for astigmatism, in λ/α².
+const ASTIGMATISM_STEP: f64 = 0.3;
 
 /// How many standard deviations of chance the coherent power must exceed.
 const SIGNIFICANT: f64 = 5.0;
@@ -66,7 +74,7 @@ pub(super) fn fit<B: Backend>(backend: &B, spectra: &mut Spectra<B>, disk: &Disk
     // First with the known aberrations alone, then with the pixels of a cell shifted to its middle.
     let flat = |_: [f64; 2]| [0.0; 2];
     let tilted = Tilted::new(backend, spectra, disk, &tilts, &places, |t| known.gradient(t[0], t[1]), flat)?;
-    let (mut matrix, _) = tilted.search(disk, plan);
+    let mut matrix = tilted.search(disk, plan);
     for reach in [0.4, 0.7, 1.0] {
         matrix = tilted.refine(matrix, reach);
     }
@@ -164,11 +172,14 @@ impl Tilted {
                 }
             }
         }
-        Ok(Self { tilts: tilts.to_vec(), frequencies, spectra: sums })
+        let mut brightest: Vec<usize> = (0..frequencies.len()).collect();
+        let power: Vec<f64> = brightest.iter().map(|&f| sums.iter().map(|cell| cell[f].norm_sqr()).sum()).collect();
+        brightest.sort_by(|&a, &b| power[b].total_cmp(&power[a]));
+        Ok(Self { tilts: tilts.to_vec(), frequencies, spectra: sums, brightest })
     }
 
-    /// The defocus, as a multiple of the unit matrix, whose shifts bring the images into step best, and the power of their sum there.
-    fn search(&self, disk: &Disk, plan: &DirectPlan) -> (Matrix, f64) {
+    /// The matrix whose shifts bring the images into step best: first among defoci, then with astigmatism about the best of them.
+    fn search(&self, disk: &Disk, plan: &DirectPlan) -> Matrix {
         let k0 = plan.convergence_mrad * 1e-3 / wavelength_A(plan.voltage_kV);
         let field = [0, 1].map(|a| plan.scan.shape[a] as f64 * plan.scan.step_A[a] * k0).into_iter().fold(f64::INFINITY, f64::min);
         let highest = self.frequencies.iter().map(|q| q[0].hypot(q[1])).fold(0.0, f64::max);
@@ -176,15 +187,29 @@ impl Tilted {
         let count = (0.25 * field / step).ceil().min(1000.0) as i64;
         // The middle of what was given, so that a large known defocus is found too.
         let given = 2.0 * disk.focus(plan.defocus_A);
-        let powers: Vec<(f64, f64)> = (-2 * count..=2 * count)
-            .into_par_iter()
-            .map(|n| {
-                let s = if n.abs() <= count { n as f64 * step } else { given + (n - n.signum() * count) as f64 * step };
-                (self.power([s, 0.0, 0.0, s]), s)
-            })
-            .collect();
-        let best = powers.into_iter().fold((f64::NEG_INFINITY, 0.0), |best, here| if here.0 > best.0 { here } else { best });
-        ([best.1, 0.0, 0.0, best.1], best.0)
+        let defoci = (-2 * count..=2 * count).map(|n| {
+            let s = if n.abs() <= count { n as f64 * step } else { given + (n - n.signum() * count) as f64 * step };
+            [s, 0.0, 0.0, s]
+        });
+        let [s, ..] = self.best(defoci.collect(), MOST_FREQUENCIES);
+        let [around, astigmatic] = [-2..=2, -4..=4].map(|range: std::ops::RangeInclusive<i32>| range.map(f64::from).collect::<Vec<_>>());
+        let mut near = Vec::new();
+        for n in &around {
+            for a in &astigmatic {
+                for b in &astigmatic {
+                    let (s, [a, b]) = (s + n * step, [a, b].map(|x| x * ASTIGMATISM_STEP));
+                    near.push([s - a, b, b, s + a]);
+                }
+            }
+        }
+        self.best(near, MOST_FREQUENCIES / 4)
+    }
+
+    /// The matrix with the largest power at so many of the brightest frequencies; the first among equals.
+    fn best(&self, matrices: Vec<Matrix>, frequencies: usize) -> Matrix {
+        let brightest = &self.brightest[..frequencies.min(self.brightest.len())];
+        let powers: Vec<(f64, Matrix)> = matrices.into_par_iter().map(|m| (self.power(m, brightest), m)).collect();
+        powers.into_iter().fold((f64::NEG_INFINITY, [0.0; 4]), |best, here| if here.0 > best.0 { here } else { best }).1
     }
 
     /// The shifted spectrum of a cell.
@@ -204,8 +229,15 @@ impl Tilted {
         sum
     }
 
-    fn power(&self, matrix: Matrix) -> f64 {
-        self.sum(matrix).iter().map(|z| z.norm_sqr()).sum()
+    /// The power of the images' sum at these frequencies.
+    fn power(&self, matrix: Matrix, frequencies: &[usize]) -> f64 {
+        let shifts: Vec<[f64; 2]> = self.tilts.iter().map(|t| times(matrix, *t)).collect();
+        let sum = |f: usize| {
+            let q = self.frequencies[f];
+            let shown = self.spectra.iter().zip(&shifts).filter(|(cell, _)| cell[f] != Complex64::ZERO);
+            shown.map(|(cell, shift)| cell[f] * Complex64::cis(-TAU * dot(*shift, q))).sum::<Complex64>()
+        };
+        frequencies.iter().map(|&f| sum(f).norm_sqr()).sum()
     }
 
     /// Each cell's slope of the power with respect to the elements of S, and the curvature of all, of frequencies up to `reach`.
