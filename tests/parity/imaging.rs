@@ -27,7 +27,7 @@ fn detectors(rng: &mut ChaCha8Rng, detectors: usize) -> DetectorSet {
     let bits = (0..SHAPE[0] * SHAPE[1])
         .map(|_| if rng.random_range(0..20) == 0 { 0 } else { (rng.random::<u64>() & mask) | DetectorSet::VALID })
         .collect();
-    DetectorSet { shape: SHAPE, detectors, bits, second_moments: detectors % 2 == 0, statistics: detectors > 3 }
+    DetectorSet { shape: SHAPE, detectors, bits, second_moments: detectors.is_multiple_of(2), statistics: detectors > 3 }
 }
 
 fn sums<B: Backend>(engine: &B, frames: &B::Frames, set: &DetectorSet) -> BlockSums {

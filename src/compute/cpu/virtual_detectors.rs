@@ -4,6 +4,8 @@
 //! frames are loaded and stored once for all the frames taken together. Then each detector class gathers its chunks. Every sum runs in [`CHUNK`] lanes that are added up in
 //! a fixed order at the end: vectors of any width give the same result.
 
+#![allow(clippy::needless_range_loop, reason = "loops over lanes of several arrays at once are what the compiler vectorises")]
+
 use pulp::Arch;
 use rayon::prelude::*;
 
