@@ -81,6 +81,9 @@ pub(super) fn make<B: Backend>(
 ) -> Result<Vec<Array>, Error> {
     let (job, methods) = (&job_plan.job, methods(&job_plan.job));
     if methods.is_empty() {
+        if let (true, Err(missing)) = (images::asks_for_all(job), check(job, "direct ptychography")) {
+            run.note(format!("parallax, ssb, obf and wdd are left out: {missing}"));
+        }
         return Ok(Vec::new());
     }
     let plan = DirectPlan {
