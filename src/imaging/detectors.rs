@@ -79,8 +79,8 @@ pub enum Requested {
     Named(Vec<Detector>),
 }
 
-/// The names that [`Detector::named`] knows.
-const KNOWN: [&str; 25] = [
+/// The names of images: those that [`Detector::named`] knows, those of direct ptychography, and `all`.
+const KNOWN: [&str; 30] = [
     "bf",
     "abf",
     "eabf",
@@ -106,6 +106,11 @@ const KNOWN: [&str; 25] = [
     "mean",
     "max",
     "variance",
+    "parallax",
+    "ssb",
+    "obf",
+    "wdd",
+    "all",
 ];
 const DEFAULTS: [&str; 8] = ["bf", "abf", "eabf", "adf", "haadf", "com", "idpc", "ddpc"];
 const ALL: [&str; 16] = [

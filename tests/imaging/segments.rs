@@ -207,7 +207,7 @@ fn least_squares_leaves_missing_frames_out_and_equals_the_mirrored_integral_with
     // Disks whose shifts are the gradient (of mean 0) of a smooth mirrored phase; some frames are lost.
     let scan = [24, 20];
     let waves: Vec<([f64; 2], f64)> = (0..6)
-        .map(|_| ([f64::from(rng.random_range(1..4u32)), f64::from(rng.random_range(1..4u32))], rng.random_range(-0.1..0.1)))
+        .map(|_| ([f64::from(rng.random_range(1..4u32)), f64::from(rng.random_range(1..4u32))], rng.random_range(0.05..0.1)))
         .collect();
     let at = |i: usize, j: usize| [(i as f64 + 0.5) / 24.0, (j as f64 + 0.5) / 20.0];
     let phase = |u: [f64; 2]| waves.iter().map(|(m, a)| a * (PI * m[0] * u[0]).cos() * (PI * m[1] * u[1]).cos()).sum::<f64>();
@@ -223,7 +223,7 @@ fn least_squares_leaves_missing_frames_out_and_equals_the_mirrored_integral_with
     };
     let per_px = TAU * 1e-3 / wavelength_A(200.0) * 1.5;
     let mut plan = plan(scan, &["idpc"]);
-    let lost: Vec<bool> = (0..480).map(|_| rng.random_bool(0.05)).collect();
+    let lost: Vec<bool> = (0..480).map(|_| rng.random_bool(0.1)).collect();
     let whole: Vec<f64> = (0..480)
         .flat_map(|p| {
             let shift = gradient(at(p / 20, p % 20)).map(|g| g / per_px);
@@ -248,6 +248,6 @@ fn least_squares_leaves_missing_frames_out_and_equals_the_mirrored_integral_with
     let least = error(values(&made(&plan, &holed, SampleType::F32), "idpc"));
     plan.integration = Integration::Mirror;
     let fourier = error(values(&made(&plan, &holed, SampleType::F32), "idpc"));
-    // The disk's centre of mass is exact to 1e-3 px of shifts of 0.1 px.
-    assert!(least < 0.02 && fourier > 3.0 * least, "least squares is off by {least:.4}, the mirrored integral by {fourier:.4}");
+    // The mean of the gradient, 0 over all frames, is not quite 0 over those that are left: taken away, it leaves a slope of some per cent.
+    assert!(least < 0.08 && fourier > 1.5 * least, "least squares is off by {least:.4}, the mirrored integral by {fourier:.4}");
 }
