@@ -161,7 +161,8 @@ fn hot_pixel() -> Result<(), Failed> {
 fn descans() -> Result<(), Failed> {
     let mut rng = fresh();
     let of = |descan: fn(f64, f64) -> [f64; 2], rng: &mut rand_chacha::ChaCha8Rng| {
-        let microscope = Microscope { descan, rotation_deg: 33.0, scan: [32, 32], ..Microscope::usual() };
+        let microscope =
+            Microscope { descan, rotation_deg: 33.0, scan: [32, 32], deflection: 0.1, electrons: 20000.0, ..Microscope::usual() };
         microscope.calibrated(SampleType::U16, &microscope.counts(rng))
     };
     let none = of(|_, _| [0.0; 2], &mut rng).descan?;
@@ -170,14 +171,14 @@ fn descans() -> Result<(), Failed> {
     let fit = plane.descan?;
     ensure(fit.order == Descan::Plane, || format!("{fit:?}"))?;
     for (found, slope) in [(fit.coefficients[0][1], 0.03), (fit.coefficients[1][1], 0.02), (fit.coefficients[1][2], -0.03)] {
-        ensure((found.value - slope).abs() < 5.0 * found.se && found.se < 0.2 * slope.abs(), || format!("{slope}: {fit:?}"))?;
+        ensure((found.value / slope - 1.0).abs() < 0.2 && (found.value - slope).abs() < 5.0 * found.se, || format!("{slope}: {fit:?}"))?;
     }
     let turned = plane.rotation?;
     ensure(off(turned.angle_deg.value, 33.0).abs() < 4.5 * turned.angle_deg.se, || format!("descan turns nothing: {turned:?}"))?;
     let parabola = of(|i, j| [0.002 * (i - 15.5) * (j - 15.5), 0.003 * (j - 15.5) * (j - 15.5)], &mut rng).descan?;
     ensure(parabola.order == Descan::Parabola, || format!("{parabola:?}"))?;
     for (found, bend) in [(parabola.coefficients[0][4], 0.002), (parabola.coefficients[1][5], 0.003)] {
-        ensure((found.value - bend).abs() < 5.0 * found.se, || format!("{bend}: {parabola:?}"))?;
+        ensure((found.value / bend - 1.0).abs() < 0.2 && (found.value - bend).abs() < 5.0 * found.se, || format!("{bend}: {parabola:?}"))?;
     }
     Ok(())
 }

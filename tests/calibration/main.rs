@@ -14,12 +14,15 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// A test of one shared file.
+type Shared = Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let root =
         std::env::var_os("RONCHI_SHARED_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let mut trials = invented::trials();
-    let mut shared = |name: String, path: PathBuf, test: Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>| {
+    let mut shared = |name: String, path: PathBuf, test: Shared| {
         let missing = !path.exists();
         let name = if missing { format!("{name} [{} is not here]", path.display()) } else { name };
         trials.push(Trial::test(name, move || test(&path)).with_ignored_flag(missing));
