@@ -52,8 +52,7 @@ fn run(gpu: &Gpu, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let mut all = [read(gpu, &update.numerator).unwrap(), read(gpu, &probe).unwrap()].concat();
     all.extend(gpu.read_reals(&update.denominator).unwrap());
     all.extend(gpu.read_reals(&metrics).unwrap());
-    let set =
-        DetectorSet { detectors: 1, bits: vec![DetectorSet::VALID | 1; pixels], statistics: true, ..DetectorSet::sums_only(window, None) };
+    let set = DetectorSet { detectors: 1, bits: vec![DetectorSet::VALID | 1; pixels], statistics: true, ..DetectorSet::sums_only(window, None) };
     let sums = gpu.virtual_detectors(&stack, &gpu.detector_set(&set).unwrap()).unwrap();
     let totals = (0..sums.frames.len()).map(|n| sums.frames.get(n)).chain((0..pixels).map(|p| sums.pattern.get(p)));
     (all, totals.collect())

@@ -151,9 +151,7 @@ trait Sum: Copy + Default + Send + Sync + std::ops::AddAssign + std::ops::Add<Ou
                         let mut at = g * GROUP;
                         for sums in sums.chunks_mut(TOGETHER * width) {
                             match sums.len() / width {
-                                TOGETHER => {
-                                    work.sum_frames::<TOGETHER>(std::array::from_fn(|k| frames.frame(at + k)), set, &mut pixels, sums)
-                                }
+                                TOGETHER => work.sum_frames::<TOGETHER>(std::array::from_fn(|k| frames.frame(at + k)), set, &mut pixels, sums),
                                 few => {
                                     for (k, sums) in (0..few).zip(sums.chunks_mut(width)) {
                                         work.sum_frames::<1>([frames.frame(at + k)], set, &mut pixels, sums);
@@ -307,8 +305,7 @@ impl<P: Summed> Work<P> {
                 *sum = members.fold(P::Sum::default(), |sum, (_, &total)| sum + total);
             }
             let columns = self.column_sums[f * chunks * CHUNK..].iter().take(nx).enumerate();
-            let along_x =
-                |power: fn(usize) -> usize| columns.clone().fold(P::Sum::default(), |sum, (x, &c)| sum + c * P::Sum::index(power(x)));
+            let along_x = |power: fn(usize) -> usize| columns.clone().fold(P::Sum::default(), |sum, (x, &c)| sum + c * P::Sum::index(power(x)));
             let [total, y, yy, yx] = moments[f];
             sums[set.detectors..set.detectors + 3].copy_from_slice(&[total, y, along_x(|x| x)]);
             if set.second_moments {
