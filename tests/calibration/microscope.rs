@@ -91,17 +91,26 @@ impl Microscope {
             })
             .collect();
         let area: f64 = disk.iter().sum();
+        let halo: Vec<f64> = disk
+            .iter()
+            .enumerate()
+            .map(|(p, inside)| {
+                let (y, x) = ((p / nx) as f64 - self.centre[0], (p % nx) as f64 - self.centre[1]);
+                (1.0 - inside) * (-0.5 * ((y.hypot(x) - self.radius) / 6.0).powi(2)).exp()
+            })
+            .collect();
         let mut counts = Vec::with_capacity(ni * nj * ny * nx);
         for (k, [f, di, dj]) in field.iter().enumerate() {
             let moved = apply(turn, [di * scale, dj * scale]);
             let descan = (self.descan)((k / nj) as f64, (k % nj) as f64);
-            // ∫ y²/R² over the disk is a quarter of its area.
-            let slope = [0, 1].map(|a| 4.0 * (moved[a] + descan[a]) / (self.radius * self.radius));
             let dark = 0.0006 * self.deflection.min(1.0) * f / 0.3 + 1e-5;
+            // ∫ y²/R² over the disk is a quarter of its area; what is scattered into the dark field weighs the frame down.
+            let weight = 1.0 + dark * halo.iter().sum::<f64>();
+            let slope = [0, 1].map(|a| 4.0 * weight * (moved[a] + descan[a]) / (self.radius * self.radius));
             for (p, inside) in disk.iter().enumerate() {
                 let (y, x) = ((p / nx) as f64 - self.centre[0], (p % nx) as f64 - self.centre[1]);
                 let bright = inside / area * (1.0 + slope[0] * y + slope[1] * x).max(0.0);
-                let mean = self.electrons * (bright + (1.0 - inside) * dark * (-0.5 * ((y.hypot(x) - self.radius) / 6.0).powi(2)).exp());
+                let mean = self.electrons * (bright + dark * halo[p]);
                 counts.push(self.gain * Poisson::new(mean).map_or(0.0, |p| p.sample(rng)));
             }
         }
