@@ -9,7 +9,9 @@ use crate::job::Tasks;
 
 /// Make virtual images of a datacube
 #[derive(clap::Args)]
-#[command(after_help = "Example: ronchi image scan.h5 -o images.emd -d bf,abf,idpc,ssb\nExample: ronchi image scan.h5 -o images.emd -d all --set images.errors=true\nExample: ronchi image job.toml")]
+#[command(
+    after_help = "Example: ronchi image scan.h5 -o images.emd -d bf,abf,idpc,ssb\nExample: ronchi image scan.h5 -o images.emd -d all --set images.errors=true\nExample: ronchi image job.toml"
+)]
 pub(super) struct Args {
     /// A data file, or a job file (.toml)
     #[arg(value_name = "FILE|JOB")]

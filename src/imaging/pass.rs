@@ -217,7 +217,9 @@ impl Pass {
     pub(super) fn second_moments(&self, centre: [f64; 2]) -> [Vec<f64>; 3] {
         let first = self.detectors;
         [(3, 0, 0), (4, 1, 1), (5, 0, 1)].map(|(c, a, b)| {
-            let of = |row: &[f64]| row[first + c] - centre[a] * row[first + 1 + b] - centre[b] * row[first + 1 + a] + centre[a] * centre[b] * row[first];
+            let of = |row: &[f64]| {
+                row[first + c] - centre[a] * row[first + 1 + b] - centre[b] * row[first + 1 + a] + centre[a] * centre[b] * row[first]
+            };
             self.sums.chunks_exact(self.width).map(of).collect()
         })
     }

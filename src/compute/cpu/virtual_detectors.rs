@@ -265,56 +265,6 @@ trait Sum:
     fn index(i: usize) -> Self;
     fn of_pixel<P: Pixel>(pixel: P) -> Self;
     fn totals(sums: Vec<Self>) -> Totals;
-<<<<<<< HEAD
-=======
-
-    /// The whole kernel for pixels of type `P`.
-    fn block<P: Summed<Sum = Self>>(frames: &CpuFrames, set: &CpuDetectorSet) -> BlockSums {
-        let width = set.width();
-        let mut sums = vec![Self::default(); frames.len() * width];
-        let groups: Vec<Pixels<P>> = sums
-            .par_chunks_mut(GROUP * width)
-            .enumerate()
-            .map(|(g, sums)| {
-                let mut pixels = Pixels::new(set);
-                Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        let mut work = Work::new(set);
-                        let mut at = g * GROUP;
-                        for sums in sums.chunks_mut(TOGETHER * width) {
-                            match sums.len() / width {
-                                TOGETHER => work.sum_frames::<TOGETHER>(std::array::from_fn(|k| frames.frame(at + k)), set, &mut pixels, sums),
-                                few => {
-                                    for (k, sums) in (0..few).zip(sums.chunks_mut(width)) {
-                                        work.sum_frames::<1>([frames.frame(at + k)], set, &mut pixels, sums);
-                                    }
-                                }
-                            }
-                            at += TOGETHER;
-                        }
-                    },
-                );
-                pixels
-            })
-            .collect();
-        let count = set.shape[0] * set.shape[1];
-        let mut pattern = vec![Self::default(); count];
-        let mut statistics = set.statistics.then(|| (vec![Self::default(); count], vec![P::default(); count]));
-        for (g, group) in groups.iter().enumerate() {
-            pattern.iter_mut().zip(&group.pattern).for_each(|(total, &part)| *total += P::widen(part));
-            if let Some((squares, maxima)) = &mut statistics {
-                squares.iter_mut().zip(&group.squares).for_each(|(total, &part)| *total += part);
-                maxima.iter_mut().zip(&group.maxima).for_each(|(most, &part)| *most = if g == 0 || part > *most { part } else { *most });
-            }
-        }
-        let statistics = statistics.map(|(squares, maxima)| PixelStatistics {
-            squares: Self::totals(squares),
-            maxima: Self::totals(maxima.into_iter().map(Self::of_pixel).collect()),
-        });
-        BlockSums { frames: Self::totals(sums), pattern: Self::totals(pattern), statistics }
-    }
->>>>>>> calib
 }
 
 impl Sum for u64 {
@@ -450,23 +400,6 @@ impl<P: Summed> Work<P> {
             }
         }
         pixels.begun = true;
-<<<<<<< HEAD
-=======
-        for (f, sums) in sums.chunks_exact_mut(width).enumerate() {
-            let totals = &self.classes[f * classes..(f + 1) * classes];
-            for (d, sum) in sums[..set.detectors].iter_mut().enumerate() {
-                let members = set.classes.iter().zip(totals).filter(|(class, _)| *class >> d & 1 != 0);
-                *sum = members.fold(P::Sum::default(), |sum, (_, &total)| sum + total);
-            }
-            let columns = self.column_sums[f * chunks * CHUNK..].iter().take(nx).enumerate();
-            let along_x = |power: fn(usize) -> usize| columns.clone().fold(P::Sum::default(), |sum, (x, &c)| sum + c * P::Sum::index(power(x)));
-            let [total, y, yy, yx] = moments[f];
-            sums[set.detectors..set.detectors + 3].copy_from_slice(&[total, y, along_x(|x| x)]);
-            if set.second_moments {
-                sums[set.detectors + 3..].copy_from_slice(&[yy, along_x(|x| x * x), yx]);
-            }
-        }
->>>>>>> calib
     }
 }
 

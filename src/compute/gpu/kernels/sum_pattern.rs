@@ -63,14 +63,7 @@ pub(super) fn sum_pattern(device: &Device, frames: &FrameStack, bits: &wgpu::Buf
 }
 
 /// The sums of these groups of frames, (group, pixel), as the shader leaves them.
-fn sum_groups(
-    device: &Device,
-    frames: &FrameStack,
-    bits: &wgpu::Buffer,
-    of: Of,
-    group: usize,
-    groups: Range<usize>,
-) -> Result<Vec<u64>> {
+fn sum_groups(device: &Device, frames: &FrameStack, bits: &wgpu::Buffer, of: Of, group: usize, groups: Range<usize>) -> Result<Vec<u64>> {
     let pixels = frames.shape[0] * frames.shape[1];
     let sums = Array::zeros(device, "the sum of a block's frames", 8, groups.len() * pixels, pixels)?;
     let sums_whole = sums.whole(device)?;
