@@ -164,6 +164,7 @@ def time_ronchi(path, binary):
         "detector.mrad_per_px": MRAD_PER_PX,
         "detector.centre_px": "[64, 64]",
         "scan.step_A": 0.4,
+        "scan.rotation_deg": 0.0,
         "compute.device": '"cpu"',
         "compute.threads": THREADS,
         "images.eabf_k": K,

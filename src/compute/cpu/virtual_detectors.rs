@@ -374,8 +374,8 @@ impl<P: Summed> Work<P> {
             }
         }
         for class in &set.classes {
-            for f in 0..F {
-                let total = sum_class(frames[f], stride, &class.parts);
+            let totals = sum_class(frames, stride, &class.parts);
+            for (f, total) in totals.into_iter().enumerate() {
                 for (d, sum) in sums[f * width..][..set.detectors].iter_mut().enumerate() {
                     if class.detectors >> d & 1 != 0 {
                         *sum += total;
@@ -499,22 +499,31 @@ fn add_row<P: Summed, const F: usize>(
     }
 }
 
-/// The sum of a class's pixels of a frame.
+/// The sum of a class's pixels of each frame.
 #[inline(always)]
-fn sum_class<P: Summed>(frame: &[P], stride: usize, parts: &[Part]) -> P::Sum {
-    let mut total = P::Sum::default();
+fn sum_class<P: Summed, const F: usize>(frames: [&[P]; F], stride: usize, parts: &[Part]) -> [P::Sum; F] {
+    let mut totals = [P::Sum::default(); F];
+    let nothing = [P::default(); CHUNK];
     for parts in parts.chunks(NARROW) {
-        let mut lanes = [P::Partial::default(); CHUNK];
-        let mut short = [P::default(); CHUNK];
+        let mut lanes = [[P::Partial::default(); CHUNK]; F];
         for part in parts {
-            let values = chunk_at(frame, part.row * stride + part.chunk * CHUNK, &mut short);
-            for l in 0..CHUNK {
-                lanes[l] += values[l].where_set(part.pixels >> l & 1 != 0).partial();
+            let at = part.row * stride + part.chunk * CHUNK;
+            let mut values = [&nothing; F];
+            let mut short = [[P::default(); CHUNK]; F];
+            for ((values, frame), short) in values.iter_mut().zip(frames).zip(&mut short) {
+                *values = chunk_at(frame, at, short);
+            }
+            for f in 0..F {
+                for l in 0..CHUNK {
+                    lanes[f][l] += values[f][l].where_set(part.pixels >> l & 1 != 0).partial();
+                }
             }
         }
-        total += added::<P>(&lanes);
+        for f in 0..F {
+            totals[f] += added::<P>(&lanes[f]);
+        }
     }
-    total
+    totals
 }
 
 /// The chunk of pixels from `at`, which may reach into the next row; in `short`, with nothing at its end, where the frame ends before.
