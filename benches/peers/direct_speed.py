@@ -103,6 +103,7 @@ def ronchi(path, binary, image):
         "detector.mrad_per_px": MRAD_PER_PX,
         "detector.centre_px": list(CENTRE),
         "scan.step_A": STEP_A,
+        "scan.rotation_deg": 0.0,
         "compute.device": '"cpu"',
         "compute.threads": THREADS,
         "output.png": "false",
