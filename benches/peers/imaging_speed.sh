@@ -13,7 +13,7 @@ rounds=${ROUNDS:-3}
 
 # Each line of cargo's report is JSON; the one that names an executable is the program.
 floor=$(cd "$here" && cargo bench --bench read_floor --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+    sed -n 's/.*"executable":"\([^"]*read_floor[^"]*\)".*/\1/p' | tail -n 1)
 "$python" "$here/imaging_speed.py" make "$file" --scan "${SCAN:-256}" >&2
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
