@@ -170,7 +170,7 @@ impl Totals {
     }
 
     /// Adds others of the same kind, one by one.
-    pub fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         match (self, other) {
             (Self::Integer(a), Self::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
             (Self::Float(a), Self::Float(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
@@ -199,6 +199,16 @@ pub struct BlockSums {
     pub statistics: Option<PixelStatistics>,
 }
 
+impl BlockSums {
+    /// Adds what other frames come to pixel by pixel.
+    pub fn add_pixels(&mut self, other: &Self) {
+        self.pattern.add(&other.pattern);
+        if let (Some(a), Some(b)) = (&mut self.statistics, &other.statistics) {
+            a.add(b);
+        }
+    }
+}
+
 /// What the frames of a block do pixel by pixel (0 where a pixel is not valid).
 #[derive(Debug, Clone, PartialEq)]
 pub struct PixelStatistics {
@@ -209,7 +219,7 @@ pub struct PixelStatistics {
 
 impl PixelStatistics {
     /// Adds those of other frames.
-    pub fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.squares.add(&other.squares);
         match (&mut self.maxima, &other.maxima) {
             (Totals::Integer(a), Totals::Integer(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a = (*a).max(*b)),

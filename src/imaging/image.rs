@@ -152,7 +152,7 @@ pub fn image<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pla
         images: finish(run, plan, &geometry, &layout, &pass),
         frame_shape: shape,
         pattern,
-        max_pattern: pass.max_pattern().filter(|_| wants(&Output::MaxPattern)).map(<[f64]>::to_vec),
+        max_pattern: pass.max_pattern().filter(|_| wants(&Output::MaxPattern)),
         variance_pattern: pass.variance_pattern().filter(|_| wants(&Output::VariancePattern)),
         incident,
         dose_e_per_A2: plan.step_A.map(|[y, x]| incident / plan.counts_per_electron / (y * x)),

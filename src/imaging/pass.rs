@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::compute::{self, Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, PixelStatistics, Totals};
+use crate::compute::{self, Backend, BlockSums, DetectorSet, DeviceBlock, Patterns, Totals};
 use crate::run::{Event, Run, Stage};
 
 use super::{Error, Result};
@@ -86,49 +86,25 @@ pub(super) struct Pass {
     /// (frame, width), as [`BlockSums::frames`].
     sums: Vec<f64>,
     total: f64,
-    pattern: Pixels,
-    squares: Pixels,
-    maxima: Option<Vec<f64>>,
+    /// The pixels of a frame.
+    count: usize,
+    /// What the frames come to pixel by pixel.
+    pixels: Option<BlockSums>,
     not_finite: Option<u32>,
-}
-
-/// Sums of frames, pixel by pixel.
-#[derive(Default)]
-struct Pixels {
-    exact: Vec<u64>,
-    float: Vec<f64>,
-}
-
-impl Pixels {
-    fn new(pixels: usize) -> Self {
-        Self { exact: vec![0; pixels], float: vec![0.0; pixels] }
-    }
-
-    fn add(&mut self, sums: &Totals) {
-        match sums {
-            Totals::Integer(values) => self.exact.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-            Totals::Float(values) => self.float.iter_mut().zip(values).for_each(|(a, b)| *a += b),
-        }
-    }
-
-    fn values(&self) -> impl Iterator<Item = f64> {
-        self.exact.iter().zip(&self.float).map(|(&a, b)| a as f64 + b)
-    }
 }
 
 impl Pass {
     /// `keep` patterns have their sums kept; with 0 only the mean pattern is made.
     pub(super) fn new(set: &DetectorSet, keep: usize) -> Self {
-        let (pixels, width) = (set.shape[0] * set.shape[1], set.width());
+        let (count, width) = (set.shape[0] * set.shape[1], set.width());
         Self {
             detectors: set.detectors,
             width,
             frames: 0,
             sums: vec![0.0; keep * width],
             total: 0.0,
-            pattern: Pixels::new(pixels),
-            squares: Pixels::new(if set.statistics { pixels } else { 0 }),
-            maxima: None,
+            count,
+            pixels: None,
             not_finite: None,
         }
     }
@@ -158,33 +134,33 @@ impl Pass {
     }
 
     fn take_pixels(&mut self, sums: &BlockSums) {
-        self.pattern.add(&sums.pattern);
-        if let Some(PixelStatistics { squares, maxima }) = &sums.statistics {
-            self.squares.add(squares);
-            match &mut self.maxima {
-                None => self.maxima = Some((0..maxima.len()).map(|p| maxima.get(p)).collect()),
-                Some(most) => most.iter_mut().enumerate().for_each(|(p, most)| *most = most.max(maxima.get(p))),
-            }
+        match &mut self.pixels {
+            None => self.pixels = Some(sums.clone()),
+            Some(pixels) => pixels.add_pixels(sums),
         }
     }
 
     /// The mean of the frames, one a pixel.
     pub(super) fn mean_pattern(&self) -> Vec<f64> {
         let n = self.frames.max(1) as f64;
-        self.pattern.values().map(|sum| sum / n).collect()
+        let of = |pixels: &BlockSums| (0..self.count).map(|p| pixels.pattern.get(p) / n).collect();
+        self.pixels.as_ref().map_or_else(|| vec![0.0; self.count], of)
     }
 
     /// The variance of each pixel over the frames, Σ(I − Ī)²/(N − 1); `None` unless statistics were asked for and there are two frames.
     pub(super) fn variance_pattern(&self) -> Option<Vec<f64>> {
         let n = self.frames as f64;
+        let pixels = self.pixels.as_ref().filter(|_| self.frames > 1)?;
+        let squares = &pixels.statistics.as_ref()?.squares;
         // Σ I² − (ΣI)²/N, of integers with the one rounding of f64.
         let of = |(square, sum): (f64, f64)| ((square - sum * sum / n) / (n - 1.0)).max(0.0);
-        (self.frames > 1 && self.maxima.is_some()).then(|| self.squares.values().zip(self.pattern.values()).map(of).collect())
+        Some((0..self.count).map(|p| of((squares.get(p), pixels.pattern.get(p)))).collect())
     }
 
     /// The largest value of each pixel over the frames; `None` unless statistics were asked for.
-    pub(super) fn max_pattern(&self) -> Option<&[f64]> {
-        self.maxima.as_deref()
+    pub(super) fn max_pattern(&self) -> Option<Vec<f64>> {
+        let maxima = &self.pixels.as_ref()?.statistics.as_ref()?.maxima;
+        Some((0..self.count).map(|p| maxima.get(p)).collect())
     }
 
     /// The mean sum of a frame.

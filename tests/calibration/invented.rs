@@ -6,7 +6,8 @@ use ronchi::compute::SampleType;
 use ronchi::imaging::calibrate::{CalibrationPlan, Fault};
 use ronchi::imaging::{Descan, find_disk};
 
-use crate::microscope::{Microscope, calibrated, frames, fresh};
+use crate::memory::{frames, fresh};
+use crate::microscope::{Microscope, calibrated};
 
 /// A test with its name.
 type Test = (&'static str, fn() -> Result<(), Failed>);

@@ -4,9 +4,12 @@
 //! missing.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-#![allow(clippy::print_stderr, reason = "a failing test shows its seed, and the figures are worth reading")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a failing test shows its seed, and the figures are worth reading")]
 
 mod invented;
+#[allow(dead_code, reason = "each test binary uses its own part")]
+#[path = "../imaging/memory.rs"]
+mod memory;
 mod microscope;
 mod simulated;
 

@@ -1,7 +1,6 @@
 //! A scan made up of what a calibration has to find.
 
-use rand::{Rng, RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Poisson};
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::{HostFrames, SampleType};
@@ -11,12 +10,7 @@ use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::stream::Memory;
 use std::sync::Arc;
 
-/// A generator from a fresh seed (or RONCHI_TEST_SEED), which is printed.
-pub(crate) fn fresh() -> ChaCha8Rng {
-    let seed = std::env::var("RONCHI_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
-    eprintln!("RONCHI_TEST_SEED={seed}");
-    ChaCha8Rng::seed_from_u64(seed)
-}
+use crate::memory::frames;
 
 /// A microscope whose every property is known.
 #[derive(Debug, Clone)]
@@ -120,26 +114,6 @@ impl Microscope {
     pub(crate) fn calibrated(&self, dtype: SampleType, counts: &[f64]) -> Calibration {
         calibrated(frames(dtype, self.frame, counts), &CalibrationPlan::new(self.scan)).unwrap()
     }
-}
-
-/// Frames of this type with these values, rounded to it.
-pub(crate) fn frames(dtype: SampleType, shape: [usize; 2], values: &[f64]) -> HostFrames {
-    let pixels = shape[0] * shape[1];
-    let mut frames = HostFrames::zeros(dtype, shape, values.len() / pixels);
-    let stride = 4 * HostFrames::row_words(dtype, shape[1]);
-    for (k, frame) in values.chunks(pixels).enumerate() {
-        let bytes = frames.frame_bytes_mut(k);
-        for (p, &v) in frame.iter().enumerate() {
-            let at = p / shape[1] * stride + p % shape[1] * dtype.bytes();
-            match dtype {
-                SampleType::U8 => bytes[at] = v as u8,
-                SampleType::U16 => bytes[at..at + 2].copy_from_slice(&(v as u16).to_le_bytes()),
-                SampleType::U32 => bytes[at..at + 4].copy_from_slice(&(v as u32).to_le_bytes()),
-                SampleType::F32 => bytes[at..at + 4].copy_from_slice(&(v as f32).to_le_bytes()),
-            }
-        }
-    }
-    frames
 }
 
 /// The calibration of frames in memory.

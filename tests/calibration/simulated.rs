@@ -137,7 +137,7 @@ pub(crate) fn spread(path: &Path, tail: f64, bound_deg: f64) -> Result<(), Faile
 pub(crate) fn sevenfold(path: &Path) -> Result<(), Failed> {
     let (scan, frames) = read(path)?;
     let values: Vec<f64> = (0..frames.count).flat_map(|f| counts(&frames, f)).map(|v| 7.0 * v).collect();
-    let seven = crate::microscope::frames(SampleType::F32, frames.shape, &values);
+    let seven = crate::memory::frames(SampleType::F32, frames.shape, &values);
     let of_one = calibration_of(frames, &CalibrationPlan::new(scan))?;
     let found = calibration_of(seven, &CalibrationPlan::new(scan))?;
     let gain = found.counts_per_electron.ok_or("no gain")?;

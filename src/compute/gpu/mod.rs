@@ -276,12 +276,7 @@ impl Backend for Gpu {
         let frames = std::mem::replace(&mut sums.frames, Totals::Integer(Vec::new()));
         match pixels {
             None => *pixels = Some(sums),
-            Some(pixels) => {
-                pixels.pattern.add(&sums.pattern);
-                if let (Some(a), Some(b)) = (&mut pixels.statistics, &sums.statistics) {
-                    a.add(b);
-                }
-            }
+            Some(pixels) => pixels.add_pixels(&sums),
         }
         Ok(frames)
     }

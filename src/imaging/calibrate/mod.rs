@@ -58,6 +58,11 @@ impl CalibrationPlan {
             counts_per_electron: None,
         }
     }
+
+    /// A detector pixel's sides (y, x) with a geometric mean of 1.
+    fn side(&self) -> [f64; 2] {
+        self.pixel.map(|p| p / (self.pixel[0] * self.pixel[1]).sqrt())
+    }
 }
 
 /// Which of two rotations half a turn apart is the scan's: with one, the integral of the centre of mass is bright where the dark field is (at
@@ -173,7 +178,7 @@ pub fn calibrate<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>,
     };
     let order = descan.as_ref().map_or(Descan::None, |d| if d.order == Descan::Parabola { Descan::Parabola } else { Descan::Plane });
     let without = |values: &[f64]| Trend::fit(values, &counts, scan, order).removed(values, &counts);
-    let side = plan.pixel.map(|p| p / (plan.pixel[0] * plan.pixel[1]).sqrt());
+    let side = plan.side();
     let field = [0, 1].map(|a| without(&com[a]).iter().map(|c| c * side[a]).collect::<Vec<f64>>());
     // Var C = g·(Σ I (p − C)²/Σ I)/Σ I of each component.
     let [yy, xx, _] = pass.second_moments(look.centre);
@@ -251,7 +256,7 @@ impl Look {
         };
         let middle = shape.map(|n| (n as f64 - 1.0) / 2.0);
         let centre = plan.centre_px.unwrap_or_else(|| disk.as_ref().map_or(middle, |d| d.centre));
-        let side = plan.pixel.map(|p| p / (plan.pixel[0] * plan.pixel[1]).sqrt());
+        let side = plan.side();
         let mut set = DetectorSet { second_moments: true, statistics: true, ..DetectorSet::sums_only(shape, valid) };
         set.detectors = DARK_FIELD.len();
         let radius = disk.as_ref().map_or(f64::INFINITY, |d| d.radius);
