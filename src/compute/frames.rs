@@ -1,5 +1,6 @@
 //! Detector frames on their way to a device: dense or sparse stacks, where they come from, and the sums made of them.
 
+use super::words::Words;
 use super::{Backend, Result};
 
 /// The type of a pixel, as on disk after byte swapping (i16, i32 and f64 become f32 on the host).
@@ -32,13 +33,13 @@ pub struct HostFrames {
     pub shape: [usize; 2],
     pub count: usize,
     /// `count` frames of `shape[0]` rows of [`HostFrames::row_words`] words, little-endian.
-    pub words: Vec<u32>,
+    pub words: Words,
 }
 
 impl HostFrames {
     /// Frames of zeros.
     pub fn zeros(dtype: SampleType, shape: [usize; 2], count: usize) -> Self {
-        let words = vec![0; count * shape[0] * Self::row_words(dtype, shape[1])];
+        let words = Words::zeros(count * shape[0] * Self::row_words(dtype, shape[1]));
         Self { dtype, shape, count, words }
     }
 

@@ -13,6 +13,7 @@ pub mod cpu;
 mod error;
 mod frames;
 pub mod gpu;
+mod words;
 
 use std::ops::Range;
 
@@ -22,6 +23,7 @@ pub use batch::{BatchPlan, TILE, Tiles};
 pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
+pub use words::Words;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

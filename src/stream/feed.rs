@@ -62,7 +62,7 @@ impl Reader {
         };
         let mut block = free.and_then(Arc::into_inner).unwrap_or_else(|| HostFrames::zeros(info.dtype, info.frame_shape, 0));
         block.count = count;
-        block.words.resize(count * block.frame_words(), 0);
+        block.words.set_len(count * block.frame_words());
         fill(&mut block)?;
         let block = Arc::new(block);
         let mut buffers = lock();

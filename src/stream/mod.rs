@@ -253,7 +253,7 @@ impl<B: Backend> Stream<B> {
             }
             if let Some(buffer) = Arc::get_mut(&mut frames) {
                 buffer.count = count;
-                buffer.words.resize(count * buffer.frame_words(), 0);
+                buffer.words.set_len(count * buffer.frame_words());
                 self.reader.read(first, count, buffer, 0).map_err(failed)?;
             }
             let ids = (first..first + count).map(|id| id as u32).collect();

@@ -4,6 +4,7 @@
 
 mod detectors;
 mod disk;
+mod kernel;
 mod memory;
 mod noise;
 mod phase;
