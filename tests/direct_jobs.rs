@@ -22,8 +22,7 @@ fn images_of_direct_ptychography_come_with_their_errors_series_and_the_focus_the
     let sets = ["optics.defocus_A=100", "images.errors=true", "images.defocus_sweep_A=[50, 150, 50]", "images.upsample=2"];
     let mut arguments = vec!["image", "scan.h5", "-o", "direct.emd", "-d", "bf,parallax,ssb,obf,wdd"];
     sets.iter().for_each(|set| arguments.extend(["--set", *set]));
-    let ran = place.done(&arguments);
-    assert!(ran.stderr.contains("The phase of wdd is not linear in the counts"), "{}", ran.stderr);
+    place.done(&arguments);
     let result = Results::open(&place.path("direct.emd")).unwrap();
     assert_eq!(result.array("images/bf").unwrap().shape, [8, 8]);
     for name in ["parallax", "ssb", "obf", "wdd"] {
@@ -34,7 +33,8 @@ fn images_of_direct_ptychography_come_with_their_errors_series_and_the_focus_the
         let series = result.array(&format!("images/{name}_sweep")).unwrap();
         assert_eq!((&series.shape[..], series.axes[0].origin, series.axes[0].step), (&[3, 16, 16][..], 50.0, 50.0), "{name}");
         assert!(series.extra.iter().any(|(n, v)| n == "sharpness" && matches!(v, Attr::Numbers(v) if v.len() == 3)));
-        assert_eq!(result.array(&format!("images/{name}_error")).is_ok(), name != "wdd");
+        let error = result.array(&format!("images/{name}_error")).unwrap();
+        assert!(error.data.reals().unwrap().iter().all(|&x| x.is_finite() && x > 0.0), "{name}");
         assert!(place.path("direct_images").join(format!("{name}.png")).is_file());
     }
 }

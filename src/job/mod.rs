@@ -24,7 +24,7 @@ mod source;
 mod timings;
 mod values;
 
-pub use calibrate::{Calibrated, Found, calibrate};
+pub use calibrate::{BadPixels, Calibrated, DescanFound, Found, HalfTurn, calibrate};
 pub use demo::{Demo, Sodium};
 pub use describe::{page, template};
 pub use error::{Error, Place, Refusal};

@@ -258,7 +258,6 @@ sections! {
         field: PathBuf, "a path in double quotes", Example "\"field.png\"";
         /// A high-pass for idpc: its spectrum is multiplied by q²/(q² + highpass²). In 1/Å. By default none.
         highpass_inverse_A: f64, "a number of 1/Å", Example "0.02";
-        /// Also write the standard error of each image by counting statistics, as `NAME_error`.
         /// Aberrations of direct ptychography (parallax, ssb, obf, wdd): "given" in [optics], "fit" to the shifts of the images that the parts of the
         /// disk make (defocus and twofold astigmatism), or "auto": fitted where neither the job nor the data file says `defocus_A`.
         aberrations: AberrationSource, "\"given\", \"fit\" or \"auto\"", Default "\"auto\"";
@@ -268,7 +267,7 @@ sections! {
         defocus_sweep_A: [f64; 3], "three numbers [from, to, step] in Å", Example "[-200, 200, 20]";
         /// The noise of Wigner distribution deconvolution (wdd), relative to the largest power of the aperture's transform.
         wdd_epsilon: f64, "a number above 0", Default "0.01";
-        /// Also make an image of the standard error by counting statistics of parallax, ssb and obf.
+        /// Also write the standard error of each image by counting statistics, as `NAME_error`.
         errors: bool, "true or false", Default "false";
     }
 

@@ -33,7 +33,7 @@ pub struct DirectImage {
     pub method: Method,
     /// In radians, (y, x) along the scan.
     pub values: Vec<f64>,
-    /// The standard error of each pixel by counting statistics, if it was asked for and the method is linear.
+    /// The standard error of each pixel by counting statistics, if it was asked for; of WDD to first order, with the counts' mean over the scan.
     pub error: Option<Vec<f64>>,
     pub sweep: Option<Sweep>,
 }
@@ -153,10 +153,13 @@ pub fn direct<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, pl
                 let half = errors::variance(backend, &mut spectra, &disk, &bright, &device, response, &filter)?;
                 Some(field.error(&half, plan.counts_per_electron))
             }
-            (true, None) => {
-                run.note("The phase of wdd is not linear in the counts: it has no image of the standard error.");
-                None
-            }
+            (true, None) => match wigner.iter().flatten().next() {
+                Some(spectrum) => {
+                    let noise = wigner::noise(backend, &mut spectra, &bright, &device, plan)?;
+                    Some(field.phase_error(spectrum, &noise, plan.counts_per_electron))
+                }
+                None => None,
+            },
             _ => None,
         };
         images.push(DirectImage { method, values, error, sweep });

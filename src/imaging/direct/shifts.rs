@@ -2,7 +2,7 @@
 //!
 //! Seen from tilt κ, an image lies ∇χ/2π aside, so that its spectrum has the phase 2π·S·κ·q with a matrix S that is diagonal for a defocus, symmetric with
 //! astigmatism, and turned if the scan's rotation is another than was thought. The S that brings the images into step best is looked for over all
-//! defoci, then refined by Newton's method on the power of their sum. Only frequencies at which both side bands lie in the disk take part: there the
+//! defoci, about the best of them with astigmatism, then refined by Newton's method on the power of their sum. Only frequencies at which both side bands lie in the disk take part: there the
 //! phase is exactly that.
 
 use std::f64::consts::TAU;
@@ -57,8 +57,11 @@ const MOST_FREQUENCIES: usize = 1600;
 /// Steps of the search for astigmatism, in λ/α².
 const ASTIGMATISM_STEP: f64 = 0.3;
 
-/// How many standard deviations of chance the coherent power must exceed.
-const SIGNIFICANT: f64 = 5.0;
+/// How many standard deviations of chance the coherent power must exceed. The best of all matrices reaches 4.5 in a vacuum, rarely more than 5.
+const SIGNIFICANT: f64 = 8.0;
+
+/// So many of the best defoci are looked at with astigmatism.
+const DEFOCI: usize = 3;
 
 /// Looks for defocus and astigmatism. `known` are the aberrations of higher order, as turns.
 pub(super) fn fit<B: Backend>(backend: &B, spectra: &mut Spectra<B>, disk: &Disk, plan: &DirectPlan, known: &Polynomial) -> Result<Fit> {
@@ -178,7 +181,7 @@ impl Tilted {
         Ok(Self { tilts: tilts.to_vec(), frequencies, spectra: sums, brightest })
     }
 
-    /// The matrix whose shifts bring the images into step best: first among defoci, then with astigmatism about the best of them.
+    /// The matrix whose shifts bring the images into step best: first among defoci, then with astigmatism about a few of the best.
     fn search(&self, disk: &Disk, plan: &DirectPlan) -> Matrix {
         let k0 = plan.convergence_mrad * 1e-3 / wavelength_A(plan.voltage_kV);
         let field = [0, 1].map(|a| plan.scan.shape[a] as f64 * plan.scan.step_A[a] * k0).into_iter().fold(f64::INFINITY, f64::min);
@@ -191,25 +194,35 @@ impl Tilted {
             let s = if n.abs() <= count { n as f64 * step } else { given + (n - n.signum() * count) as f64 * step };
             [s, 0.0, 0.0, s]
         });
-        let [s, ..] = self.best(defoci.collect(), MOST_FREQUENCIES);
+        let mut defoci = self.powers(defoci.collect(), MOST_FREQUENCIES);
+        defoci.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut best: Vec<f64> = Vec::new();
+        for (_, [s, ..]) in defoci {
+            if best.len() < DEFOCI && best.iter().all(|b| (b - s).abs() > 2.5 * step) {
+                best.push(s);
+            }
+        }
         let [around, astigmatic] = [-2..=2, -4..=4].map(|range: std::ops::RangeInclusive<i32>| range.map(f64::from).collect::<Vec<_>>());
         let mut near = Vec::new();
-        for n in &around {
-            for a in &astigmatic {
-                for b in &astigmatic {
-                    let (s, [a, b]) = (s + n * step, [a, b].map(|x| x * ASTIGMATISM_STEP));
-                    near.push([s - a, b, b, s + a]);
+        for s in best {
+            for n in &around {
+                for a in &astigmatic {
+                    for b in &astigmatic {
+                        let (s, [a, b]) = (s + n * step, [a, b].map(|x| x * ASTIGMATISM_STEP));
+                        near.push([s - a, b, b, s + a]);
+                    }
                 }
             }
         }
-        self.best(near, MOST_FREQUENCIES / 4)
+        // The first among equals.
+        let powers = self.powers(near, MOST_FREQUENCIES / 4);
+        powers.into_iter().fold((f64::NEG_INFINITY, [0.0; 4]), |best, here| if here.0 > best.0 { here } else { best }).1
     }
 
-    /// The matrix with the largest power at so many of the brightest frequencies; the first among equals.
-    fn best(&self, matrices: Vec<Matrix>, frequencies: usize) -> Matrix {
+    /// Each matrix with its power at so many of the brightest frequencies.
+    fn powers(&self, matrices: Vec<Matrix>, frequencies: usize) -> Vec<(f64, Matrix)> {
         let brightest = &self.brightest[..frequencies.min(self.brightest.len())];
-        let powers: Vec<(f64, Matrix)> = matrices.into_par_iter().map(|m| (self.power(m, brightest), m)).collect();
-        powers.into_iter().fold((f64::NEG_INFINITY, [0.0; 4]), |best, here| if here.0 > best.0 { here } else { best }).1
+        matrices.into_par_iter().map(|m| (self.power(m, brightest), m)).collect()
     }
 
     /// The shifted spectrum of a cell.
@@ -272,14 +285,14 @@ impl Tilted {
         (slopes, curvature)
     }
 
-    /// Newton's steps to the nearest maximum of the power.
+    /// Newton's steps to the nearest maximum of the power, damped where it does not bend as a maximum does.
     fn refine(&self, mut matrix: Matrix, reach: f64) -> Matrix {
         let highest = self.frequencies.iter().map(|q| q[0].hypot(q[1])).fold(0.0, f64::max);
         let reach = reach * highest;
         for _ in 0..30 {
             let (slopes, curvature) = self.slopes(matrix, reach);
             let slope = slopes.iter().fold([0.0; 4], |s, t| std::array::from_fn(|i| s[i] + t[i]));
-            let Some(inverse) = inverse(curvature) else { break };
+            let Some(inverse) = damped_inverse(curvature) else { break };
             let step: Matrix = std::array::from_fn(|i| (0..4).map(|j| inverse[i][j] * slope[j]).sum());
             let size = step.iter().fold(0.0, |m: f64, s| m.max(s.abs()));
             // A step shifts an image at the rim by no more than an eighth of the finest period.
@@ -352,6 +365,16 @@ impl Fit {
         let fitted = Aberration { n: 1, m: 2, magnitude_A: self.C12_A, angle_deg: self.phi12_deg };
         Aberrations { terms: kept.chain([fitted]).collect() }
     }
+}
+
+/// The inverse of a curvature, which away from a maximum need not be positive: as much of its largest element is added to the diagonal as makes it so.
+fn damped_inverse(curvature: [[f64; 4]; 4]) -> Option<[[f64; 4]; 4]> {
+    let largest = curvature.iter().flatten().fold(0.0, |m: f64, c| m.max(c.abs()));
+    [0.0, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0].into_iter().find_map(|share| {
+        let mut damped = curvature;
+        (0..4).for_each(|i| damped[i][i] += share * largest);
+        inverse(damped)
+    })
 }
 
 /// The inverse of a positive definite matrix, by Gauss and Jordan.

@@ -17,6 +17,14 @@ pub(super) struct Field {
     factor: f64,
 }
 
+/// The noise of a complex object, alike at all its pixels.
+pub(super) struct Noise {
+    /// The mean of |n|².
+    pub(super) power: f64,
+    /// The mean of n².
+    pub(super) product: Complex64,
+}
+
 impl Field {
     pub(super) fn new(bright: &BrightField, plan: &DirectPlan, incident: f64) -> Self {
         let factor = 1.0 / ((bright.scan_len() as f64).sqrt() * incident);
@@ -76,14 +84,32 @@ impl Field {
 
     /// The phase image of the complex object of a whole spectrum, with the mean 0.
     pub(super) fn phase(&self, spectrum: &[Complex64]) -> Vec<f64> {
+        let (object, _) = self.object(spectrum);
+        let mut phase: Vec<f64> = object.iter().map(|z| z.arg()).collect();
+        let mean = phase.iter().sum::<f64>() / phase.len().max(1) as f64;
+        phase.iter_mut().for_each(|p| *p -= mean);
+        phase
+    }
+
+    /// The standard error of [`Field::phase`]: the part of the noise n across the object z, Im(n z*/|z|)/|z|, to first order; `gain` are the counts of an electron.
+    /// The noise in z itself makes 1/|z|² larger by the part ⟨|n|²⟩/|z|² in the mean, which is taken off.
+    pub(super) fn phase_error(&self, spectrum: &[Complex64], noise: &Noise, gain: f64) -> Vec<f64> {
+        let (object, unit) = self.object(spectrum);
+        let product = noise.product * unit * unit;
+        let of = |z: &Complex64| {
+            let across = 0.5 * gain * (noise.power - (product * z.conj() * z.conj()).re / z.norm_sqr());
+            (across.max(0.0) / (z.norm_sqr() + gain * noise.power)).sqrt()
+        };
+        object.iter().map(of).collect()
+    }
+
+    /// The complex object of a whole spectrum, turned so that its mean is real, and what it was turned by.
+    fn object(&self, spectrum: &[Complex64]) -> (Vec<Complex64>, Complex64) {
         let mut full = spectrum.to_vec();
         self.without_mean(&mut full, true);
         let unit = Complex64::cis(-full[0].arg());
         self.transform(&mut full);
-        let mut phase: Vec<f64> = self.cropped(&full).map(|z| (z * unit).arg()).collect();
-        let mean = phase.iter().sum::<f64>() / phase.len().max(1) as f64;
-        phase.iter_mut().for_each(|p| *p -= mean);
-        phase
+        (self.cropped(&full).map(|z| z * unit).collect(), unit)
     }
 
     /// Makes a filter over half a spectrum 0 where images have nothing.
