@@ -1,13 +1,16 @@
-// Indexing of stacks of windows (batch, NY, NX) and of the object (OBJECT_NY, OBJECT_NX) they lie in.
+// Indexing of stacks of windows (batch, MODES, NY, NX) and of the object (OBJECT_NY, OBJECT_NX) they lie in.
 
 override NY: u32;
 override NX: u32;
 override OBJECT_NY: u32;
 override OBJECT_NX: u32;
+// Incoherent modes of a position.
+override MODES: u32 = 1u;
 
 struct Pixel {
-    // Window of the stack.
+    // Position of the stack.
     b: u32,
+    mode: u32,
     y: u32,
     x: u32,
 }
@@ -15,7 +18,8 @@ struct Pixel {
 // The pixel that is the index-th of a stack.
 fn pixel_of(index: u32) -> Pixel {
     let in_window = index % (NY * NX);
-    return Pixel(index / (NY * NX), in_window / NX, in_window % NX);
+    let window = index / (NY * NX);
+    return Pixel(window / MODES, window % MODES, in_window / NX, in_window % NX);
 }
 
 // The object's pixel (y, x) of a window whose first pixel is at `corner` (row, col).

@@ -1,20 +1,20 @@
-// out[b] = P_b · O[window of b].
-// Reads `probes`, `object` and the corners in `plan`; writes each pixel of `out` once: any order.
+// out[b, m] = ψ[b, m] · O[window of b].
+// Reads `incident`, `object` and the corners in `plan`; writes each pixel of `out` once: any order.
 #import complex
 #import grid
 #import windows
 
 struct Params {
-    // Windows of the stack that are done here, and where they begin in each array.
+    // Positions of the stack that are done here, and where they begin in each array.
     count: u32,
-    first_probe: u32,
+    first_incident: u32,
     first_out: u32,
-    // The first window's corner in `plan`.
+    // The first position's corner in `plan`.
     corners: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> probes: array<vec2f>;
+@group(0) @binding(1) var<storage, read> incident: array<vec2f>;
 @group(0) @binding(2) var<storage, read> object: array<vec2f>;
 @group(0) @binding(3) var<storage, read> plan: array<u32>;
 @group(0) @binding(4) var<storage, read_write> out: array<vec2f>;
@@ -26,11 +26,11 @@ fn exit_wave(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let index = flat_group(group, groups) * WIDTH + lane;
-    if index >= params.count * NY * NX {
+    if index >= params.count * MODES * NY * NX {
         return;
     }
     let at = pixel_of(index);
     let corner = vec2u(plan[params.corners + 2u * at.b], plan[params.corners + 2u * at.b + 1u]);
-    let probe = probes[params.first_probe * NY * NX + index];
-    out[params.first_out * NY * NX + index] = mul(probe, object[object_index(corner, at.y, at.x)]);
+    let wave = incident[params.first_incident * MODES * NY * NX + index];
+    out[params.first_out * MODES * NY * NX + index] = mul(wave, object[object_index(corner, at.y, at.x)]);
 }

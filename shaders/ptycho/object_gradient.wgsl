@@ -1,5 +1,5 @@
-// numerator = Σ_b P_b* Δψ_b and denominator = Σ_b |P_b|² in the touched tiles, members in the plan's order.
-// Reads `waves`, `probes` and `plan`; writes its tile of `numerator` and `denominator` and the tile's largest denominator to `peaks`.
+// numerator (+)= Σ ψ* Δψ and denominator (+)= Σ |ψ|² over positions and modes in the touched tiles, members in the plan's order.
+// Reads `waves`, `incident` and `plan`; writes its tile of `numerator` and `denominator` and the tile's largest denominator to `peaks`.
 // Workgroups run beside each other; the dispatches of one batch (its parts) run one after the other, each going on from the one before.
 #import complex
 #import maximum
@@ -10,20 +10,20 @@ struct Params {
     first: u32,
     count: u32,
     first_wave: u32,
-    first_probe: u32,
+    first_incident: u32,
     // Where the lists begin in `plan`.
     corners: u32,
     origins: u32,
     offsets: u32,
     members: u32,
     tiles: u32,
-    // 1 in the batch's first part: the sums begin at 0.
+    // 1 where the sums begin at 0, else they go on.
     fresh: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> waves: array<vec2f>;
-@group(0) @binding(2) var<storage, read> probes: array<vec2f>;
+@group(0) @binding(2) var<storage, read> incident: array<vec2f>;
 @group(0) @binding(3) var<storage, read> plan: array<u32>;
 @group(0) @binding(4) var<storage, read_write> numerator: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> denominator: array<f32>;
@@ -56,10 +56,12 @@ fn object_gradient(
         let x = pixel.y - plan[params.corners + 2u * b + 1u];
         let bound = b - params.first;
         if bound < params.count && y < NY && x < NX {
-            let in_window = y * NX + x;
-            let probe = probes[(params.first_probe + bound) * NY * NX + in_window];
-            sum += conj_mul(probe, waves[(params.first_wave + bound) * NY * NX + in_window]);
-            weight += power(probe);
+            for (var mode = 0u; mode < MODES; mode++) {
+                let in_stack = (mode * NY + y) * NX + x;
+                let wave = incident[(params.first_incident + bound) * MODES * NY * NX + in_stack];
+                sum += conj_mul(wave, waves[(params.first_wave + bound) * MODES * NY * NX + in_stack]);
+                weight += power(wave);
+            }
         }
     }
     if inside {

@@ -1,4 +1,4 @@
-// denominator = Σ_b |O[window of b]|², b in order.
+// denominator (+)= Σ_b |O[window of b]|², b in order.
 // Reads `object` and the corners in `plan`; each pixel of `denominator` is written by one invocation: any order.
 #import complex
 #import grid
@@ -8,6 +8,8 @@ struct Params {
     count: u32,
     // The first window's corner in `plan`.
     corners: u32,
+    // 1 where the sum begins at 0, else it goes on.
+    fresh: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,6 +28,9 @@ fn object_power(
         return;
     }
     var sum = 0.0;
+    if params.fresh == 0u {
+        sum = denominator[p];
+    }
     for (var b = 0u; b < params.count; b++) {
         let corner = vec2u(plan[params.corners + 2u * b], plan[params.corners + 2u * b + 1u]);
         sum += power(object[object_index(corner, p / NX, p % NX)]);

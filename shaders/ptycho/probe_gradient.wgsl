@@ -1,15 +1,15 @@
-// out[b] = O[window of b]* · Δψ_b.
+// out[b, m] = O[window of b]* · Δψ[b, m].
 // Reads `waves`, `object` and the corners in `plan`; writes each pixel of `out` once: any order.
 #import complex
 #import grid
 #import windows
 
 struct Params {
-    // Windows of the stack that are done here, and where they begin in each array.
+    // Positions of the stack that are done here, and where they begin in each array.
     count: u32,
     first_wave: u32,
     first_out: u32,
-    // The first window's corner in `plan`.
+    // The first position's corner in `plan`.
     corners: u32,
 }
 
@@ -26,11 +26,11 @@ fn probe_gradient(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let index = flat_group(group, groups) * WIDTH + lane;
-    if index >= params.count * NY * NX {
+    if index >= params.count * MODES * NY * NX {
         return;
     }
     let at = pixel_of(index);
     let corner = vec2u(plan[params.corners + 2u * at.b], plan[params.corners + 2u * at.b + 1u]);
-    let wave = waves[params.first_wave * NY * NX + index];
-    out[params.first_out * NY * NX + index] = conj_mul(object[object_index(corner, at.y, at.x)], wave);
+    let wave = waves[params.first_wave * MODES * NY * NX + index];
+    out[params.first_out * MODES * NY * NX + index] = conj_mul(object[object_index(corner, at.y, at.x)], wave);
 }

@@ -1,4 +1,4 @@
-// numerator = Σ_b ramp_b* · Ĝ_b, in reciprocal space, b in order.
+// numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m], in reciprocal space, b in order.
 // Reads `gradients`, `ramps_y` and `ramps_x`; each pixel of `numerator` is written by one invocation.
 // Workgroups run beside each other; the dispatches of one batch (its parts) run one after the other, each going on from the one before.
 #import complex
@@ -11,7 +11,7 @@ struct Params {
     first_gradient: u32,
     first_ramp_y: u32,
     first_ramp_x: u32,
-    // 1 in the batch's first part: the sum begins at 0.
+    // 1 where the sum begins at 0, else it goes on.
     fresh: u32,
 }
 
@@ -28,10 +28,10 @@ fn probe_sum(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let p = flat_group(group, groups) * WIDTH + lane;
-    if p >= NY * NX {
+    if p >= MODES * NY * NX {
         return;
     }
-    let y = p / NX;
+    let y = p / NX % NY;
     let x = p % NX;
     var sum = vec2f();
     if params.fresh == 0u {
@@ -39,7 +39,7 @@ fn probe_sum(
     }
     for (var b = 0u; b < params.count; b++) {
         let ramp = mul(ramps_y[(params.first_ramp_y + b) * NY + y], ramps_x[(params.first_ramp_x + b) * NX + x]);
-        sum += conj_mul(ramp, gradients[(params.first_gradient + b) * NY * NX + p]);
+        sum += conj_mul(ramp, gradients[(params.first_gradient + b) * MODES * NY * NX + p]);
     }
     numerator[p] = sum;
 }

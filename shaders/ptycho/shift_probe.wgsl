@@ -1,11 +1,11 @@
-// out[b] = P̂ · ramp_b, the spectrum of each position's sub-pixel shifted probe.
+// out[b, m] = P̂_m · ramp_b, the spectra of each position's sub-pixel shifted probe.
 // Reads `probe_hat`, `ramps_y` and `ramps_x`; writes each pixel of `out` once: any order.
 #import complex
 #import grid
 #import windows
 
 struct Params {
-    // Windows of the stack that are done here, and where they begin in each array.
+    // Positions of the stack that are done here, and where they begin in each array.
     count: u32,
     first_ramp_y: u32,
     first_ramp_x: u32,
@@ -25,10 +25,10 @@ fn shift_probe(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let index = flat_group(group, groups) * WIDTH + lane;
-    if index >= params.count * NY * NX {
+    if index >= params.count * MODES * NY * NX {
         return;
     }
     let at = pixel_of(index);
     let ramp = mul(ramps_y[(params.first_ramp_y + at.b) * NY + at.y], ramps_x[(params.first_ramp_x + at.b) * NX + at.x]);
-    out[params.first_out * NY * NX + index] = mul(probe_hat[at.y * NX + at.x], ramp);
+    out[params.first_out * MODES * NY * NX + index] = mul(probe_hat[(at.mode * NY + at.y) * NX + at.x], ramp);
 }

@@ -1,9 +1,10 @@
-// object += step · numerator / peak in the touched tiles; nothing where the peak is 0.
-// Reads `numerator`, `peak` and `plan`; each pixel of `object` is changed once: any order.
+// object += step · gain · numerator / (own · denominator + (1 − own) · peak) in the touched tiles; nothing where the divisor is 0.
+// Reads `numerator`, `denominator`, `peak`, `gain` and `plan`; each pixel of `object` is changed once: any order.
 #import tiles
 
 struct Params {
     step: f32,
+    own: f32,
     tiles: u32,
     // Where the tiles' origins begin in `plan`.
     origins: u32,
@@ -11,9 +12,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> numerator: array<vec2f>;
-@group(0) @binding(2) var<storage, read> peak: array<f32>;
-@group(0) @binding(3) var<storage, read> plan: array<u32>;
-@group(0) @binding(4) var<storage, read_write> object: array<vec2f>;
+@group(0) @binding(2) var<storage, read> denominator: array<f32>;
+@group(0) @binding(3) var<storage, read> peak: array<f32>;
+@group(0) @binding(4) var<storage, read> gain: array<f32>;
+@group(0) @binding(5) var<storage, read> plan: array<u32>;
+@group(0) @binding(6) var<storage, read_write> object: array<vec2f>;
 
 @compute @workgroup_size(WIDTH)
 fn update_object(
@@ -28,6 +31,9 @@ fn update_object(
     let pixel = tile_pixel(params.origins, tile, lane);
     if in_object(pixel) && peak[0] > 0.0 {
         let at = pixel.x * OBJECT_NX + pixel.y;
-        object[at] += params.step * (numerator[at] / peak[0]);
+        let divisor = params.own * denominator[at] + (1.0 - params.own) * peak[0];
+        if divisor > 0.0 {
+            object[at] += params.step * gain[0] * (numerator[at] / divisor);
+        }
     }
 }

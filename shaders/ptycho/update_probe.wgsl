@@ -1,5 +1,5 @@
-// probe_hat += step · numerator / peak; nothing where the peak is 0.
-// Reads `numerator` and `peak`; each pixel of `probe_hat` is changed once: any order.
+// probe_hat += step · gain · numerator / peak; nothing where the peak is 0.
+// Reads `numerator`, `peak` and `gain`; each pixel of `probe_hat` is changed once: any order.
 #import grid
 
 struct Params {
@@ -10,7 +10,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> numerator: array<vec2f>;
 @group(0) @binding(2) var<storage, read> peak: array<f32>;
-@group(0) @binding(3) var<storage, read_write> probe_hat: array<vec2f>;
+@group(0) @binding(3) var<storage, read> gain: array<f32>;
+@group(0) @binding(4) var<storage, read_write> probe_hat: array<vec2f>;
 
 @compute @workgroup_size(WIDTH)
 fn update_probe(
@@ -20,6 +21,6 @@ fn update_probe(
 ) {
     let at = flat_group(group, groups) * WIDTH + lane;
     if at < params.count && peak[0] > 0.0 {
-        probe_hat[at] += params.step * (numerator[at] / peak[0]);
+        probe_hat[at] += params.step * gain[0] * (numerator[at] / peak[0]);
     }
 }

@@ -28,7 +28,7 @@ pub struct BatchPlan {
     pub ids: Vec<u32>,
     /// The object pixel (row, col) of each window's first pixel.
     pub corners: Vec<[u32; 2]>,
-    /// (batch, ny): e^{−2πi f_y s_y} in FFT order for the sub-pixel shift s.
+    /// (batch, ny): e^{−2πi f_y s_y} in FFT order for the sub-pixel shift s, times what [`BatchPlan::scale`] says.
     pub ramps_y: Vec<Complex64>,
     /// (batch, nx).
     pub ramps_x: Vec<Complex64>,
@@ -60,6 +60,16 @@ impl BatchPlan {
         }
         let tiles = Tiles::touched(&corners, window);
         Self { ids: ids.to_vec(), corners, ramps_y, ramps_x, window, object_shape, tiles }
+    }
+
+    /// Multiplies the probes by a factor of each pattern.
+    pub fn scale(&mut self, factor: impl Fn(u32) -> f64) {
+        for (id, ramp) in self.ids.iter().zip(self.ramps_y.chunks_exact_mut(self.window[0])) {
+            let factor = factor(*id);
+            if factor != 1.0 {
+                ramp.iter_mut().for_each(|r| *r *= factor);
+            }
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -13,6 +13,7 @@ pub mod cpu;
 mod error;
 mod frames;
 pub mod gpu;
+mod ptycho;
 mod words;
 
 use std::ops::Range;
@@ -23,6 +24,9 @@ pub use batch::{BatchPlan, TILE, Tiles};
 pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
+pub use ptycho::{
+    AdamMoments, AdamStep, DetectorLayout, Gradients, KernelWork, Likelihood, MOMENTS, Model, ModelShape, Update, Wanted, exit_waves_of_kernels, gradients_of_kernels,
+};
 pub use words::Words;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -62,52 +66,6 @@ pub enum Direction {
     Inverse,
 }
 
-/// What the misfit of a wave and a pattern is measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likelihood {
-    /// Σ(|ψ̂| − √I)²: the projection of ePIE.
-    Amplitude,
-}
-
-/// How the pixels of a frame lie in reciprocal space, and which of them count.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DetectorLayout {
-    pub shape: [usize; 2],
-    /// The detector pixel (y, x) of the zero angle, rounded: reciprocal pixel (ky, kx) in FFT order is
-    /// detector pixel ((ky + y) mod ny, (kx + x) mod nx).
-    pub centre: [usize; 2],
-    /// One a pixel in detector order, true where it counts; `None` where all do. A pixel that does not count
-    /// leaves the wave as it is.
-    pub valid: Option<Vec<bool>>,
-    /// Calculated amplitudes up to this are 0 but for rounding, so their phase says nothing.
-    pub floor: f64,
-}
-
-/// The wave model that a batch is compared with.
-pub struct Model<B: Backend> {
-    /// The object, (y, x).
-    pub object: B::Complexes,
-    pub object_shape: [usize; 2],
-    /// The probe in reciprocal space, FFT order, unitary: Σ|P̂|² is the mean electrons of a frame.
-    pub probe_hat: B::Complexes,
-    pub window: [usize; 2],
-    pub detector: B::Detector,
-}
-
-/// The work arrays of a batch: the shifted probes and the waves, each (batch, y, x).
-pub struct Waves<B: Backend> {
-    pub probes: B::Complexes,
-    pub waves: B::Complexes,
-}
-
-/// A pending update: what several devices would sum before it is applied.
-pub struct Update<B: Backend> {
-    pub numerator: B::Complexes,
-    pub denominator: B::Reals,
-    /// One number: the largest denominator.
-    pub peak: B::Reals,
-}
-
 /// An engine: device memory, kernels and coarse verbs.
 ///
 /// Verbs and kernels may only record work; what they compute is there when a `read_*` returns. A device array must
@@ -134,6 +92,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     const ON_HOST: bool = false;
     /// A [`BrightField`] on the device.
     type BrightField: Send + Sync;
+    /// Work memory of [`Backend::gradients`].
+    type Work: Send;
 
     /// The device as the result file names it, such as `cpu (2 threads)` or the adapter's name.
     fn device_name(&self) -> String;
@@ -169,60 +129,128 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// Unitary 2-D transforms, in place, of the first `count` windows of `shape` in `x`.
     fn fft2(&self, x: &mut Self::Complexes, shape: [usize; 2], count: usize, direction: Direction) -> Result<()>;
 
-    /// `out[b] = P̂ · ramp_b`: the spectrum of each position's sub-pixel shifted probe.
-    fn shift_probe(&self, probe_hat: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()>;
+    /// `out[b, m] = P̂_m · ramp_b`: the spectra of each position's sub-pixel shifted probe.
+    fn shift_probe(&self, probe_hat: &Self::Complexes, modes: usize, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()>;
 
-    /// `out[b] = P_b · O[window of b]`.
-    fn exit_wave(&self, probes: &Self::Complexes, object: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()>;
-
-    /// Replaces each wave ψ̂ by √I ψ̂/|ψ̂| − ψ̂ (0/|0| is 0, up to the detector's floor; negative I is 0; 0 where a pixel does not count), and writes, for
-    /// pattern id i of the batch, `metrics[2i]` = Σ(|ψ̂| − √I)² and `metrics[2i+1]` = Σ I over the pixels that count.
-    /// `frames[b]` belongs to the batch's b-th position.
-    fn modulus(
+    /// `out[b, m] = ψ[b, m] · O[window of b]`.
+    fn exit_wave(
         &self,
-        waves: &mut Self::Complexes,
-        frames: &Self::Frames,
-        detector: &Self::Detector,
-        batch: &Self::Batch,
-        metrics: &mut Self::Reals,
-    ) -> Result<()>;
-
-    /// Gathers, tile by tile of the batch's touched tiles, `numerator = Σ_b P_b* Δψ_b` and `denominator = Σ_b |P_b|²` (object-shaped arrays;
-    /// overwritten in the touched tiles; what they hold elsewhere has no meaning), members in the order of the plan, and `peak` = the largest denominator of the touched tiles.
-    fn object_gradient(
-        &self,
-        waves: &Self::Complexes,
-        probes: &Self::Complexes,
-        batch: &Self::Batch,
-        update: &mut Update<Self>,
-    ) -> Result<()>;
-
-    /// `out[b] = O[window of b]* · Δψ_b`.
-    fn probe_gradient(
-        &self,
-        waves: &Self::Complexes,
+        incident: &Self::Complexes,
         object: &Self::Complexes,
+        modes: usize,
         batch: &Self::Batch,
         out: &mut Self::Complexes,
     ) -> Result<()>;
 
-    /// `numerator = Σ_b ramp_b* · Ĝ_b`, in reciprocal space.
-    fn probe_sum(&self, gradients: &Self::Complexes, batch: &Self::Batch, numerator: &mut Self::Complexes) -> Result<()>;
+    /// The first `windows` spectra times the propagator, or times its conjugate.
+    fn propagate(&self, spectra: &mut Self::Complexes, propagator: &Self::Complexes, windows: usize, adjoint: bool) -> Result<()>;
 
-    /// `denominator = Σ_b |O[window of b]|²`, window-shaped, and `peak` = its largest.
+    /// Replaces the waves ψ̂ of each position by −∂L/∂ψ̂* of the likelihood (0 where √Σ_m|ψ̂|² is not above `floor`; negative I is 0; 0 where a pixel does not count), and
+    /// writes, for pattern id i of the batch, `metrics[2i]` = L and `metrics[2i+1]` = Σ I over the pixels that count. `frames[b]` belongs to the batch's
+    /// b-th position.
+    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    fn residual(
+        &self,
+        waves: &mut Self::Complexes,
+        modes: usize,
+        frames: &Self::Frames,
+        detector: &Self::Detector,
+        likelihood: Likelihood,
+        floor: f64,
+        batch: &Self::Batch,
+        metrics: &mut Self::Reals,
+    ) -> Result<()>;
+
+    /// Gathers, tile by tile of the batch's touched tiles, `numerator = Σ ψ* Δψ` and `denominator = Σ |ψ|²` over positions and modes (object-shaped arrays; where
+    /// `fresh`, overwritten in the touched tiles, and what they hold elsewhere has no meaning; else added to), members in the order of the plan, and `peak` = the
+    /// largest denominator of the touched tiles.
+    fn object_gradient(
+        &self,
+        waves: &Self::Complexes,
+        incident: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        fresh: bool,
+        update: &mut Update<Self>,
+    ) -> Result<()>;
+
+    /// `out[b, m] = O[window of b]* · Δψ[b, m]`.
+    fn probe_gradient(
+        &self,
+        waves: &Self::Complexes,
+        object: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        out: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in reciprocal space.
+    fn probe_sum(
+        &self,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        fresh: bool,
+        numerator: &mut Self::Complexes,
+    ) -> Result<()>;
+
+    /// `denominator (+)= Σ_b |O[window of b]|²`, window-shaped, and `peak` = its largest.
     fn object_power(
         &self,
         object: &Self::Complexes,
         batch: &Self::Batch,
+        fresh: bool,
         denominator: &mut Self::Reals,
         peak: &mut Self::Reals,
     ) -> Result<()>;
 
-    /// `object += step · numerator / peak` in the batch's touched tiles; nothing where the peak is 0.
-    fn update_object(&self, object: &mut Self::Complexes, update: &Update<Self>, step: f64, batch: &Self::Batch) -> Result<()>;
+    /// For pattern id i of the batch, `out[3i..]` = Σ_m Re Σ_k X*Ĝ · {1, 2πi·f_y, 2πi·f_x} with X = P̂_m · ramp_b and the frequencies f in cycles a
+    /// pixel.
+    fn moments(
+        &self,
+        probe_hat: &Self::Complexes,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        out: &mut Self::Reals,
+    ) -> Result<()>;
 
-    /// `probe_hat += step · numerator / peak`; nothing where the peak is 0.
+    /// `numerator (+)= Σ_w φ̂*Δφ̂` and `denominator (+)= Σ_w |φ̂|²` over the first `windows` spectra, window-shaped.
+    fn propagator_sums(
+        &self,
+        spectra: &Self::Complexes,
+        gradients: &Self::Complexes,
+        windows: usize,
+        fresh: bool,
+        update: &mut Update<Self>,
+    ) -> Result<()>;
+
+    /// The first `len` numbers of `from` into `to`.
+    fn copy(&self, from: &Self::Complexes, to: &mut Self::Complexes, len: usize) -> Result<()>;
+
+    /// `object += step · gain · numerator / (own · denominator + (1 − own) · peak)` in the batch's touched tiles; nothing where the divisor is 0.
+    fn update_object(&self, object: &mut Self::Complexes, update: &Update<Self>, step: f64, own: f64, batch: &Self::Batch) -> Result<()>;
+
+    /// `probe_hat += step · gain · numerator / peak`; nothing where the peak is 0.
     fn update_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, step: f64) -> Result<()>;
+
+    /// Sets the update's gain to the step along numerator / (own · denominator + (1 − own) · peak) at which ½Σ denominator·|x|² − Re Σ numerator*·x is least, over the
+    /// batch's touched tiles; to 1 where there is nothing to go by.
+    fn optimal_object_step(&self, update: &mut Update<Self>, own: f64, batch: &Self::Batch) -> Result<()>;
+
+    /// Sets the update's gain to its peak over its mean denominator, or 1 where that is 0: the probe's curvature, taken as the same everywhere.
+    fn optimal_probe_step(&self, update: &mut Update<Self>) -> Result<()>;
+
+    /// Adam (Kingma & Ba, arXiv 1412.6980) with g = numerator / peak in the batch's touched tiles: first = b₁·first + (1 − b₁)·g, second =
+    /// b₂·second + (1 − b₂)·|g|², `object += step · (first/c₁) / (√(second/c₂) + ε)`.
+    fn adam_object(&self, object: &mut Self::Complexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep, batch: &Self::Batch)
+    -> Result<()>;
+
+    /// The same for the probe.
+    fn adam_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep) -> Result<()>;
+
+    /// Momentum: `velocity = friction · velocity + (x − previous)`, `x += friction · velocity`, `previous = x`.
+    fn momentum(&self, x: &mut Self::Complexes, previous: &mut Self::Complexes, velocity: &mut Self::Complexes, friction: f64) -> Result<()>;
 
     /// The sums of each frame over each detector, its total and moments, and the sum of all the block's frames (with their squares and maxima, if asked for).
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums>;
@@ -326,63 +354,19 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
     // Coarse verbs.
 
-    /// Compares the model's waves at the batch's positions with the patterns: leaves Δψ (real space) in `work.waves`, the shifted probes in `work.probes`,
-    /// and the metrics as [`Backend::modulus`] does.
-    fn wave_gradient(
+    /// The work memory of [`Backend::gradients`] for batches of up to `batch` positions.
+    fn work(&self, shape: &ModelShape, batch: usize) -> Result<Self::Work>;
+
+    /// Compares the model with the patterns of a batch: leaves the updates of all that is wanted, and the metrics.
+    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    fn gradients(
         &self,
         batch: &Self::Batch,
         block: &DeviceBlock<Self>,
         model: &Model<Self>,
         likelihood: Likelihood,
-        work: &mut Waves<Self>,
-        metrics: &mut Self::Reals,
-    ) -> Result<()> {
-        wave_gradient_of_kernels(self, batch, block, model, likelihood, work, metrics)
-    }
-
-    /// The batch's object update of `work` into `update`.
-    fn accumulate_object(&self, batch: &Self::Batch, work: &Waves<Self>, update: &mut Update<Self>) -> Result<()> {
-        self.object_gradient(&work.waves, &work.probes, batch, update)
-    }
-
-    /// The batch's probe update of `work` into `update`; `work.probes` is lost.
-    fn accumulate_probe(&self, batch: &Self::Batch, model: &Model<Self>, work: &mut Waves<Self>, update: &mut Update<Self>) -> Result<()> {
-        accumulate_probe_of_kernels(self, batch, model, work, update)
-    }
-}
-
-/// [`Backend::wave_gradient`] made of kernels.
-pub fn wave_gradient_of_kernels<B: Backend>(
-    backend: &B,
-    batch: &B::Batch,
-    block: &DeviceBlock<B>,
-    model: &Model<B>,
-    likelihood: Likelihood,
-    work: &mut Waves<B>,
-    metrics: &mut B::Reals,
-) -> Result<()> {
-    let (shape, count) = (model.window, block.ids.len());
-    backend.shift_probe(&model.probe_hat, batch, &mut work.probes)?;
-    backend.fft2(&mut work.probes, shape, count, Direction::Inverse)?;
-    backend.exit_wave(&work.probes, &model.object, batch, &mut work.waves)?;
-    backend.fft2(&mut work.waves, shape, count, Direction::Forward)?;
-    match likelihood {
-        Likelihood::Amplitude => backend.modulus(&mut work.waves, &block.frames, &model.detector, batch, metrics)?,
-    }
-    backend.fft2(&mut work.waves, shape, count, Direction::Inverse)
-}
-
-/// [`Backend::accumulate_probe`] made of kernels.
-pub fn accumulate_probe_of_kernels<B: Backend>(
-    backend: &B,
-    batch: &B::Batch,
-    model: &Model<B>,
-    work: &mut Waves<B>,
-    update: &mut Update<B>,
-) -> Result<()> {
-    let count = backend.batch_len(batch);
-    backend.probe_gradient(&work.waves, &model.object, batch, &mut work.probes)?;
-    backend.fft2(&mut work.probes, model.window, count, Direction::Forward)?;
-    backend.probe_sum(&work.probes, batch, &mut update.numerator)?;
-    backend.object_power(&model.object, batch, &mut update.denominator, &mut update.peak)
+        wanted: Wanted,
+        work: &mut Self::Work,
+        out: &mut Gradients<Self>,
+    ) -> Result<()>;
 }

@@ -86,15 +86,27 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
             extra: Vec::new(),
         }
     };
+    let slices = state.shape.slices;
+    let stack = |name: &str, data: ArrayData, units: &str| {
+        let mut stack = plane(name, data, units);
+        if slices > 1 {
+            stack.shape.insert(0, slices);
+            stack.axes.insert(0, Axis::new("z", LENGTH, 0.0, state.slice_thickness_A));
+        }
+        stack
+    };
     let phase = ptycho::phase(state, frame);
     let mut arrays = vec![
-        plane("object", complex(&state.object), ""),
+        stack("object", complex(&state.object), ""),
         plane("phase", real(&phase), "rad"),
         plane("amplitude", real(&ptycho::amplitude(state)), ""),
-        probe_array(probe, frame, grid),
-        listed("positions", vec![frame.positions_px.len(), 2], positions_A(frame), ["position", "component"], LENGTH, Frame::Object),
+        probe_array(probe, state.shape.modes, frame, grid),
+        listed("positions", vec![state.positions_px.len(), 2], positions_A(state, frame), ["position", "component"], LENGTH, Frame::Object),
     ];
-    let errors = state.errors.clone();
+    if slices > 1 {
+        arrays.push(stack("slices", real(&ptycho::slice_phases(state, frame).concat()), "rad"));
+    }
+    let errors = state.errors();
     if !errors.is_empty() {
         arrays.push(Array {
             path: "ptychography/error".to_owned(),
@@ -124,11 +136,11 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
 }
 
 /// The probe in real space, (mode, y, x), its optic axis in the window's middle.
-fn probe_array(probe: &[Complex64], frame: &ObjectFrame, grid: &ScanGrid) -> Array {
+fn probe_array(probe: &[Complex64], modes: usize, frame: &ObjectFrame, grid: &ScanGrid) -> Array {
     let first = [0, 1].map(|a| -((frame.window[a] / 2) as f64) * frame.pixel_A[a]);
     Array {
         path: "ptychography/probe".to_owned(),
-        shape: vec![1, frame.window[0], frame.window[1]],
+        shape: vec![modes, frame.window[0], frame.window[1]],
         data: complex(probe),
         axes: vec![
             Axis::index("mode"),
@@ -155,8 +167,8 @@ fn listed(name: &str, shape: Vec<usize>, values: Vec<f64>, axes: [&str; 2], unit
     }
 }
 
-fn positions_A(frame: &ObjectFrame) -> Vec<f64> {
-    frame.positions_px.iter().flat_map(|p| [0, 1].map(|a| (p[a] - frame.origin_px[a]) * frame.pixel_A[a])).collect()
+fn positions_A(state: &State, frame: &ObjectFrame) -> Vec<f64> {
+    state.positions_px.iter().flat_map(|p| [0, 1].map(|a| (p[a] - frame.origin_px[a]) * frame.pixel_A[a])).collect()
 }
 
 /// Pixel (row, col) of the object's frame to (y, x) in Å of the scan's; the first pixel lies at `first` Å.

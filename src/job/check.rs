@@ -154,9 +154,38 @@ impl Job {
         )?;
         let step = |x: &f64| *x > 0.0 && *x <= 2.0;
         let wanted = "a number above 0 and up to 2";
-        number(Some(&ptychography.step_object), "ptychography.step_object", step, wanted, "0.5 is a good start.")?;
+        number(ptychography.step_object.as_ref(), "ptychography.step_object", step, wanted, "0.5 is a good start.")?;
         let remedy = "To keep the probe as it is, set ptychography.probe_from = 0.";
-        number(Some(&ptychography.step_probe), "ptychography.step_probe", step, wanted, remedy)
+        number(ptychography.step_probe.as_ref(), "ptychography.step_probe", step, wanted, remedy)?;
+        let part = |x: &f64| *x > 0.0 && *x <= 1.0;
+        let wanted = "a number above 0 and up to 1";
+        number(Some(&ptychography.alpha), "ptychography.alpha", part, wanted, "1 is ePIE.")?;
+        number(Some(&ptychography.beta), "ptychography.beta", part, wanted, "0.9 is a good start.")?;
+        let below_one = |x: &f64| *x >= 0.0 && *x < 1.0;
+        let wanted = "a number from 0, below 1";
+        number(Some(&ptychography.friction), "ptychography.friction", below_one, wanted, "0 has no momentum.")?;
+        number(Some(&ptychography.positions_momentum), "ptychography.positions_momentum", below_one, wanted, "0 has no momentum.")?;
+        number(Some(&ptychography.momentum_every), "ptychography.momentum_every", |&n| n >= 1, at_least_one, "20 is a good start.")?;
+        let above_0 = |x: &f64| *x > 0.0 && x.is_finite();
+        let epsilon = Some(&ptychography.poisson_epsilon);
+        number(epsilon, "ptychography.poisson_epsilon", above_0, "a number above 0", "0.1 electrons is a good start.")?;
+        let modes = "a whole number from 1 to 64";
+        number(Some(&ptychography.probe_modes), "ptychography.probe_modes", |&n| (1..=64).contains(&n), modes, "1 is a coherent probe.")?;
+        let power = |x: &f64| *x > 0.0 && *x < 1.0;
+        number(Some(&ptychography.mode_power), "ptychography.mode_power", power, "a number above 0 and below 1", "0.02 is a good start.")?;
+        let slices = "a whole number from 1 to 256";
+        number(Some(&ptychography.slices), "ptychography.slices", |&n| (1..=256).contains(&n), slices, "1 is a thin object.")?;
+        let thickness = ptychography.slice_thickness_A.as_ref();
+        number(thickness, "ptychography.slice_thickness_A", above_0, "a number of Å above 0", "It is the thickness of the sample over the slices.")?;
+        let tilts = |t: &[f64; 2]| t.iter().all(|x| x.abs() <= 500.0);
+        let tilt = &ptychography.tilt_mrad;
+        require(tilt, "ptychography.tilt_mrad", tilts, |t| format!("{t:?}"), "two numbers [y, x] in mrad of at most 500", "0 is a flat sample.")?;
+        let moved = "a number above 0 and up to 2";
+        number(Some(&ptychography.positions_step), "ptychography.positions_step", step, moved, "0.5 is a good start.")?;
+        let limit = Some(&ptychography.positions_limit_A);
+        number(limit, "ptychography.positions_limit_A", above_0, "a number of Å above 0", "Take a few times the stage's jitter.")?;
+        let share = |x: &f64| *x >= 0.0 && *x < 0.5;
+        number(Some(&ptychography.validation), "ptychography.validation", share, "a number from 0, below 0.5", "0.05 is a good start.")
     }
 }
 

@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use super::schema::Job;
 use super::values::{AberrationSource, DetectorSpec, Start};
-use super::{Error, Place, images, memory, reconstruct};
+use super::{Error, Place, images, memory, ptychography};
 use crate::compute::{Backend, Patterns};
 use crate::imaging::{self, Direct, DirectImage, DirectPlan, Method};
 use crate::optics::ScanGrid;
@@ -54,7 +54,7 @@ fn plan(job: &Job, grid: ScanGrid, valid: Option<Vec<bool>>, incident: Option<f6
         valid,
         methods,
         defocus_A: optics.defocus_A.value,
-        aberrations: reconstruct::further_aberrations(job),
+        aberrations: ptychography::further_aberrations(job),
         fit: match images.aberrations.value {
             AberrationSource::Given => false,
             AberrationSource::Fit => true,

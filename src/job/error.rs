@@ -84,12 +84,29 @@ pub enum Error {
     MaskEmpty { key: &'static str, path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
     OutputIsInput { path: PathBuf },
+    #[error("ptychography.stages, stage {stage}: {why} Write each stage as a table of keys of [ptychography], such as {{ name = \"thick\", slices = 6 }}.")]
+    Stage { stage: String, why: String },
+    #[error(
+        "{}: the checkpoint belongs to {whose}. Delete it to begin anew, or give --force, or run the job that it belongs to.",
+        path.display()
+    )]
+    ForeignCheckpoint { path: PathBuf, whose: &'static str },
+    #[error(
+        "the reconstruction went wrong in iteration {iteration}: {why}. {} holds it as it was before. Set smaller ptychography.step_object and step_probe, and check \
+         optics.defocus_A, optics.convergence_mrad and scan.rotation_deg.",
+        path.display()
+    )]
+    Diverged { path: PathBuf, iteration: u32, why: String },
     #[error("interrupted: nothing was written.")]
     Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]
     Interrupted { path: PathBuf },
-    #[error("interrupted after iteration {iteration} of {iterations}: {} holds what was finished until then.", path.display())]
-    Stopped { path: PathBuf, iteration: u32, iterations: u32 },
+    #[error(
+        "interrupted after iteration {iteration} of {iterations}: {} holds what was finished until then{}.",
+        path.display(),
+        if *checkpoint { ", and a checkpoint beside it from which the same job goes on with --force" } else { "" }
+    )]
+    Stopped { path: PathBuf, iteration: u32, iterations: u32, checkpoint: bool },
     #[error("{} could not be {done}: {why}.", path.display())]
     Files { path: PathBuf, done: &'static str, why: String },
     #[error(transparent)]
@@ -115,7 +132,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled | Self::Interrupted { .. } | Self::Stopped { .. } => 130,
-            Self::Files { .. } => 1,
+            Self::Files { .. } | Self::Diverged { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),
             Self::Imaging(e) => e.exit_code(),

@@ -62,6 +62,11 @@ pub(super) fn input(path: &Path) -> Result<Input, Error> {
     Ok(Input { path: path.display().to_string(), size, hash: format!("{name}:{}", hasher.finalize()) })
 }
 
+/// The hash of a text.
+pub(super) fn hash_of_text(text: &str) -> String {
+    format!("blake3:{}", blake3::hash(text.as_bytes()))
+}
+
 /// A UUID (version 8: made by a rule of our own) of a job and its input, so that the same work has the same one.
 pub(super) fn uuid(job: &str, input_hash: &str) -> String {
     let hash = blake3::hash(format!("{job}\0{input_hash}").as_bytes());

@@ -1,8 +1,10 @@
 //! How much memory a job may take, and whether it suffices.
 
+use super::ptychography::Stage;
 use super::schema::Job;
-use super::{Error, Place, Refusal, facts};
+use super::{Algorithm, Error, Place, Refusal, facts};
 use crate::data::CubeInfo;
+use crate::ptycho::ObjectFrame;
 
 const GIB: f64 = (1u64 << 30) as f64;
 /// Where the system does not tell what is free.
@@ -23,11 +25,21 @@ pub(super) fn check_stream(job: &Job, info: &CubeInfo) -> Result<(), Error> {
     check(job, STREAM_FRAMES * info.frame_bytes() as u64, "the blocks in which frames are read")
 }
 
-/// Refuses a limit that does not hold an object of this many pixels and the work arrays of a batch.
-pub(super) fn check_object(job: &Job, object: usize, window: usize, frames: usize) -> Result<(), Error> {
-    // On the host in f64 with its copy, on the device the object, its numerator and its denominator; two waves a position.
-    let bytes = object as u64 * (2 * 16 + 8 + 8 + 4) + 2 * 8 * (window * job.ptychography.batch.value.min(frames)) as u64;
-    check(job, bytes, "the object and the waves of a batch")
+/// Refuses a limit that does not hold what one of the stages needs beside the frames.
+pub(super) fn check_reconstruction(stages: &[Stage], frame: &ObjectFrame, frames: usize) -> Result<(), Error> {
+    stages.iter().try_for_each(|stage| {
+        let keys = &stage.job.ptychography;
+        let (slices, modes, batch) = (keys.slices.value as u64, keys.probe_modes.value as u64, keys.batch.value.min(frames) as u64);
+        let (object, window) = ((frame.shape[0] * frame.shape[1]) as u64, (frame.window[0] * frame.window[1]) as u64);
+        // On the host in f64 with its copy, on the device the object, its numerator and its denominator; of each position what it adds to slices and modes.
+        let mut bytes = slices * object * (2 * 16 + 8 + 8 + 4) + batch * window * (12 * slices + 8 * modes);
+        let mut what = format!("an object of {slices} slices, {modes} modes of the probe and batches of {batch}");
+        if matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar) {
+            bytes += 8 * modes * window * frames as u64;
+            what.push_str(&format!(", and the exit waves of {frames} patterns"));
+        }
+        check(&stage.job, bytes, &what)
+    })
 }
 
 fn check(job: &Job, needed: u64, what: &str) -> Result<(), Error> {
@@ -41,7 +53,8 @@ fn check(job: &Job, needed: u64, what: &str) -> Result<(), Error> {
         key: "compute.memory_limit_GiB".to_owned(),
         found: format!("{:.3}", limit as f64 / GIB),
         expected: format!("at least {:.3} for {what}", needed as f64 / GIB + 0.0005),
-        remedy: "Raise it, or use a smaller batch or a part of the data (ptychography.batch, data.crop_scan, data.crop_detector)."
+        remedy: "Raise it, or use a smaller batch, fewer slices or modes, or a part of the data (ptychography.batch, slices and probe_modes, data.crop_scan, \
+                 data.crop_detector)."
             .to_owned(),
     }
     .into())

@@ -17,7 +17,7 @@ mod measure;
 mod memory;
 mod pictures;
 mod plan;
-mod reconstruct;
+mod ptychography;
 mod run;
 mod schema;
 mod source;
@@ -32,6 +32,6 @@ pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
 pub use values::{
-    AberrationSource, Algorithm, Annulus, Coefficients, DescanOrder, DetectorList, DetectorSpec, IntegrationRule, Pair, PixelList,
-    Reference, Start,
+    AberrationSource, Algorithm, Annulus, Coefficients, DescanOrder, DetectorList, DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind,
+    Pair, PixelList, Reference, StageList, Start,
 };

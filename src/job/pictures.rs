@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::Error;
-use super::reconstruct::scan_grid;
+use super::ptychography::scan_grid;
 use super::schema::{Job, Output};
 use crate::optics::apply;
 use crate::output::{Array, ArrayData, ColorMap, Frame, Look, Tile, Vectors, slices, write_png, write_sheet, write_tiff, write_vector_png};

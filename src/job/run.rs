@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use super::device::Device;
 use super::plan::{Plan, Tasks};
-use super::reconstruct::{self, Inputs};
+use super::ptychography::{self, Ended, Inputs, Keeper};
 use super::schema::Job;
 use super::timings::Stopwatch;
 use super::{Error, Place, calibrate, facts, images, measure, memory, pictures};
@@ -123,21 +123,22 @@ impl Work {
         calibrate::fill_in_rotation(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         tell_origins(&plan, run);
 
-        let (mut made, mut stopped_after) = (Vec::new(), None);
+        let (mut made, mut ended) = (Vec::new(), Ended::Whole);
+        let input = facts::input(&info.path)?;
+        let mut keeper = Keeper::new(&output, plan.job.output.checkpoint_every.value, input.hash.clone(), force);
         if plan.images {
             let (images, incident) = images::make(&plan, &*backend, &stream, valid.clone(), run)?;
             made.extend(images);
             measured.incident.get_or_insert(incident);
         }
         if let Some(needs) = &plan.ptychography {
-            let reconstructed = reconstruct::run(&plan, needs, inputs, &measured, valid, &backend, &stream, run)?;
+            let reconstructed = ptychography::run(&plan, needs, inputs, &measured, valid, &backend, &stream, &mut keeper, run)?;
             made.extend(reconstructed.arrays);
-            stopped_after = reconstructed.stopped_after;
+            ended = reconstructed.ended;
         }
 
         let begin = Instant::now();
         run.emit(Event::StageStarted { stage: Stage::Write, total: made.len() as u64, unit: "arrays" });
-        let input = facts::input(&info.path)?;
         let job = plan.resolved();
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -154,9 +155,12 @@ impl Work {
         for path in std::iter::once(finished).chain(folder) {
             run.emit(Event::Written { path });
         }
-        match stopped_after {
-            Some(iteration) => Err(Error::Stopped { path: output, iteration, iterations: plan.job.ptychography.iterations.value }),
-            None => Ok(()),
+        match ended {
+            Ended::Whole => keeper.remove(),
+            Ended::Stopped { iteration, iterations } => {
+                Err(Error::Stopped { path: output, iteration, iterations, checkpoint: keeper.has_checkpoint() })
+            }
+            Ended::Diverged { iteration, why } => Err(Error::Diverged { path: output, iteration, why }),
         }
     }
 }

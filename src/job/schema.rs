@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use super::error::{Error, Place};
 use super::source::{self, Reader};
 use super::values::{
-    AberrationSource, Algorithm, Coefficients, DescanOrder, DetectorList, IntegrationRule, JobValue, Pair, PixelList, Reference, Start,
+    AberrationSource, Algorithm, Coefficients, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue, LikelihoodKind, Pair, PixelList, Reference,
+    StageList, Start,
 };
 
 /// A value with the place where it was written.
@@ -72,6 +73,8 @@ macro_rules! slot {
     (Example = $shown:literal) => { None };
     (Default fill $entry:expr) => { $entry };
     (Example fill $entry:expr) => { Some($entry) };
+    (Default from $slot:expr, $other:expr) => { if $other.place != Place::Default { $slot = $other.clone(); } };
+    (Example from $slot:expr, $other:expr) => { if $other.is_some() { $slot = $other.clone(); } };
     (Default of $slot:expr) => { Some(&$slot) };
     (Example of $slot:expr) => { $slot.as_ref() };
 }
@@ -110,6 +113,12 @@ macro_rules! sections {
                         _ => return Ok(false),
                     }
                     Ok(true)
+                }
+
+                /// Takes over what another job says of this section beyond defaults.
+                #[allow(dead_code, reason = "only some sections are changed by another job")]
+                pub(super) fn take_from(&mut self, other: &Self) {
+                    $( slot!($kind from self.$key, other.$key); )*
                 }
 
                 fn rows(&self, rows: &mut Vec<Row>) {
@@ -273,20 +282,73 @@ sections! {
 
     /// Ptychography. `ronchi run` reconstructs where the job has this section, be it empty.
     ptychography: Ptychography {
-        /// The algorithm. "epie": ePIE in mini-batches.
-        algorithm: Algorithm, "\"epie\"", Default "\"epie\"";
+        /// The update rule. "epie"; "rpie" (updates are divided by a mean of the power that falls on a pixel and the largest one, see `alpha`); "mpie" (rpie with
+        /// momentum); "lsq_ml" (rpie's direction with the step that fits the batch best, and momentum); "adam" (gradient descent with Adam); "difference_map" and "raar"
+        /// (every pattern keeps its exit wave, which takes memory: 8 bytes times pixels, modes and patterns).
+        algorithm: Algorithm, "\"epie\", \"rpie\", \"mpie\", \"lsq_ml\", \"adam\", \"difference_map\" or \"raar\"", Default "\"epie\"";
+        /// What counts as misfit of a calculated and a measured pattern: "amplitude" (the difference of the square roots), "poisson" (counting noise) or
+        /// "gaussian" (the difference of intensities).
+        likelihood: LikelihoodKind, "\"amplitude\", \"poisson\" or \"gaussian\"", Default "\"amplitude\"";
         /// Passes over all patterns.
         iterations: u32, "a whole number from 1", Default "10";
         /// Patterns of one update.
         batch: usize, "a whole number from 1", Default "32";
+        /// Which patterns are taken together: "random" ones, neighbours ("compact"), such as lie far from each other ("sparse"), or in the order of the scan
+        /// ("sequential").
+        grouping: GroupingKind, "\"random\", \"compact\", \"sparse\" or \"sequential\"", Default "\"random\"";
         /// Seed of the order in which patterns are taken.
         seed: u64, "a whole number from 0", Default "0";
-        /// Step of the object's update, above 0 and up to 2.
-        step_object: f64, "a number above 0 and up to 2", Default "0.5";
-        /// Step of the probe's update, above 0 and up to 2.
-        step_probe: f64, "a number above 0 and up to 2", Default "0.5";
+        /// Step of the object's update, above 0 and up to 2; with several slices they share it. By default 0.5; 0.05 (in rad) for "adam".
+        step_object: f64, "a number above 0 and up to 2", Example "0.5";
+        /// Step of the probe's update, above 0 and up to 2. By default 0.5; 0.02 (of the brightest amplitude) for "adam".
+        step_probe: f64, "a number above 0 and up to 2", Example "0.5";
+        /// Of "rpie", "mpie" and "lsq_ml": updates are divided by (1 − alpha)·(power on the pixel) + alpha·(largest power); 1 is "epie". By default 0.25.
+        alpha: f64, "a number above 0 and up to 1", Default "0.25";
+        /// Of "mpie" and "lsq_ml": the part of the mean way that object and probe go on by. By default 0.5.
+        friction: f64, "a number from 0, below 1", Default "0.5";
+        /// Of "mpie": after so many batches object and probe go on along their mean way.
+        momentum_every: u32, "a whole number from 1", Default "20";
+        /// The relaxation of "difference_map" and "raar".
+        beta: f64, "a number above 0 and up to 1", Default "0.9";
+        /// Of the "poisson" likelihood, in electrons: keeps a count where nothing was expected from outweighing all others.
+        poisson_epsilon: f64, "a number above 0", Default "0.1";
         /// The first iteration, counted from 1, that refines the probe; 0 never does.
         probe_from: u32, "a whole number from 0", Default "1";
+        /// Incoherent modes of the probe (partial coherence). Their patterns add up.
+        probe_modes: usize, "a whole number from 1 to 64", Default "1";
+        /// The electrons of each further mode to begin with, as a part of the first one's.
+        mode_power: f64, "a number above 0 and below 1", Default "0.02";
+        /// Slices of the object (multislice).
+        slices: usize, "a whole number from 1 to 256", Default "1";
+        /// From one slice to the next in Å. Needed where there are several.
+        slice_thickness_A: f64, "a number of Å above 0", Example "10";
+        /// The first iteration, counted from 1, that refines the slices' distance; 0 never does.
+        thickness_from: u32, "a whole number from 0", Default "0";
+        /// Tilt of the sample's normal against the beam [y, x] in mrad, in the object's frame: from slice to slice what was passed shifts by its tangent times the distance.
+        tilt_mrad: [f64; 2], "two numbers [y, x] in mrad", Default "[0, 0]";
+        /// The first iteration that refines the tilt; 0 never does.
+        tilt_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines the scan's positions one by one; 0 never does.
+        positions_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines one affine map of all positions (scale, rotation, shear); 0 never does. Before `positions_from` it is all that moves.
+        affine_from: u32, "a whole number from 0", Default "0";
+        /// Step of the positions' movement.
+        positions_step: f64, "a number above 0 and up to 2", Default "0.5";
+        /// The part of a position's last movement that is added to the next.
+        positions_momentum: f64, "a number from 0, below 1", Default "0";
+        /// The farthest that a position may move from where it began, in Å.
+        positions_limit_A: f64, "a number of Å above 0", Default "1";
+        /// The first iteration that refines the electrons of each pattern; 0 never does.
+        intensities_from: u32, "a whole number from 0", Default "0";
+        /// The part of the patterns that no update sees; the error over them is in the result, and tells when noise begins to be fitted.
+        validation: f64, "a number from 0, below 0.5", Default "0";
+        /// Stop after so many iterations in which the validation error became no smaller, and keep the best; 0 never stops.
+        patience: u32, "a whole number from 0", Default "0";
+        /// Named stages, one after the other, each with keys of this section that it changes, such as
+        /// [{ name = "rough", iterations = 5 }, { name = "thick", slices = 6, iterations = 10 }]. A stage begins with the object, the probe and the positions of the one
+        /// before; what it does not say is as in this section.
+        stages: StageList, "a list of tables such as [{ name = \"rough\", iterations = 5 }, { name = \"thick\", slices = 6 }]",
+            Example "[{ name = \"rough\", iterations = 5 }, { name = \"thick\", slices = 6 }]";
         /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics].
         start: Start, "\"flat\", \"ssb\" or \"parallax\"", Default "\"flat\"";
         /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written
@@ -302,6 +364,9 @@ sections! {
         tiff: bool, "true or false", Default "false";
         /// Also write each image as a PNG with a scale bar, and all of them on one sheet, `overview.png`, into a folder beside the result.
         png: bool, "true or false", Default "true";
+        /// Iterations of ptychography between two checkpoints, kept beside the result as `RESULT.checkpoint` until it is written: from one the same job goes on where it was
+        /// interrupted. 0 keeps none.
+        checkpoint_every: u32, "a whole number from 0", Default "10";
         /// In the PNG of an image along the scan, put its power spectrum beside it.
         fft: bool, "true or false", Default "true";
     }

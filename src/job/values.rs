@@ -95,25 +95,6 @@ impl fmt::Display for Reference {
     }
 }
 
-/// The reconstruction algorithms of this release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Algorithm {
-    /// ePIE of mini-batches.
-    Epie,
-}
-
-impl JobValue for Algorithm {
-    fn toml(&self) -> Value {
-        Value::String(
-            match self {
-                Self::Epie => "epie",
-            }
-            .to_owned(),
-        )
-    }
-}
-
 /// Declares an enum whose values are words in a job file.
 macro_rules! words {
     ($(#[doc = $about:literal])* $Name:ident { $( $(#[doc = $doc:literal])* $Variant:ident = $word:literal, )* }) => {
@@ -129,6 +110,63 @@ macro_rules! words {
             }
         }
     };
+}
+
+words! {
+    /// The update rules of ptychography.
+    Algorithm {
+        /// ePIE of mini-batches.
+        Epie = "epie",
+        /// rPIE.
+        Rpie = "rpie",
+        /// rPIE with momentum.
+        Mpie = "mpie",
+        /// LSQ-ML.
+        LsqMl = "lsq_ml",
+        /// Gradient descent with Adam.
+        Adam = "adam",
+        /// The difference map.
+        DifferenceMap = "difference_map",
+        /// Relaxed averaged alternating reflections.
+        Raar = "raar",
+    }
+}
+
+words! {
+    /// What a calculated and a measured pattern are compared by.
+    LikelihoodKind {
+        /// Square roots.
+        Amplitude = "amplitude",
+        /// Counting noise.
+        Poisson = "poisson",
+        /// Intensities.
+        Gaussian = "gaussian",
+    }
+}
+
+words! {
+    /// Which patterns are taken together.
+    GroupingKind {
+        /// By chance.
+        Random = "random",
+        /// Neighbours.
+        Compact = "compact",
+        /// Far from each other.
+        Sparse = "sparse",
+        /// As they were scanned.
+        Sequential = "sequential",
+    }
+}
+
+/// The stages of a reconstruction: tables of what each changes.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct StageList(pub Vec<toml::Table>);
+
+impl JobValue for StageList {
+    fn toml(&self) -> Value {
+        Value::Array(self.0.iter().cloned().map(Value::Table).collect())
+    }
 }
 
 words! {

@@ -4,6 +4,7 @@
 //! and [`write_png`] write single images. Every file is written beside its place and renamed when complete
 //! ([`Claim`]): a reader sees the whole file or none, and nothing is overwritten unasked.
 
+mod checkpoint;
 mod claim;
 mod colormap;
 mod compare;
@@ -22,6 +23,7 @@ mod text;
 mod tiff;
 mod vectors;
 
+pub use checkpoint::Checkpoint;
 pub use claim::Claim;
 pub use colormap::ColorMap;
 pub use compare::{Difference, Kind, compare_exact};

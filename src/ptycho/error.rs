@@ -6,11 +6,8 @@
 pub enum Error {
     #[error(transparent)]
     Compute(#[from] crate::compute::Error),
-    #[error(
-        "the reconstruction diverged in iteration {iteration}: its error is not a number. Set smaller ptychography.step_object and \
-         step_probe, and check optics.defocus_A and optics.convergence_mrad."
-    )]
-    Diverged { iteration: u32 },
+    #[error("the checkpoint was not kept: {0} Set output.checkpoint_every = 0 to go without.")]
+    Checkpoint(String),
     #[error("there are {patterns} patterns but {positions} scan positions; check data.scan_shape and scan.positions.")]
     PositionCount { patterns: usize, positions: usize },
     #[error(
@@ -27,7 +24,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Compute(e) => e.exit_code(),
-            Self::Diverged { .. } => 1,
+            Self::Checkpoint(_) => 1,
             Self::PositionCount { .. } | Self::ObjectTooLarge { .. } | Self::BadPosition { .. } => 2,
         }
     }

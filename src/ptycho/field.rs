@@ -10,13 +10,27 @@ use crate::optics::{ScanGrid, apply};
 /// Bins of the phase histogram over a full turn.
 const BINS: usize = 360;
 
-/// The object's phase in radians, (y, x); 0 is the direction of the mean object of the scanned field.
+/// The object's phase in radians, (y, x): the sum of those of its slices.
+pub fn phase(state: &State, frame: &ObjectFrame) -> Vec<f64> {
+    let mut slices = slice_phases(state, frame).into_iter();
+    let first = slices.next().unwrap_or_default();
+    slices.fold(first, |mut sum, slice| {
+        sum.iter_mut().zip(slice).for_each(|(s, p)| *s += p);
+        sum
+    })
+}
+
+/// The phase of each slice in radians, (y, x); 0 is the direction of the mean slice of the scanned field.
 ///
 /// A phase is known up to whole turns only, and heavy columns pass half a turn. The cut is laid where the fewest pixels of the
 /// scanned field are, and opposite the mean where none is better, so that columns do not wrap to dark centres while it can be helped.
-pub fn phase(state: &State, frame: &ObjectFrame) -> Vec<f64> {
-    let mean = mean_phasor(state, frame).conj();
-    let mut phase: Vec<f64> = state.object.iter().map(|o| (o * mean).arg()).collect();
+pub fn slice_phases(state: &State, frame: &ObjectFrame) -> Vec<Vec<f64>> {
+    state.object.chunks_exact(state.shape.object_pixels()).map(|slice| slice_phase(slice, frame)).collect()
+}
+
+fn slice_phase(slice: &[Complex64], frame: &ObjectFrame) -> Vec<f64> {
+    let mean = mean_phasor(slice, frame).conj();
+    let mut phase: Vec<f64> = slice.iter().map(|o| (o * mean).arg()).collect();
     let cut = emptiest_phase(&phase, frame);
     for p in &mut phase {
         if *p > cut {
@@ -47,9 +61,13 @@ fn emptiest_phase(phase: &[f64], frame: &ObjectFrame) -> f64 {
     emptiest as f64 / BINS as f64 * TAU
 }
 
-/// The object's amplitude, (y, x).
+/// The object's amplitude, (y, x): the product of those of its slices.
 pub fn amplitude(state: &State) -> Vec<f64> {
-    state.object.iter().map(|o| o.norm()).collect()
+    let mut amplitude = vec![1.0; state.shape.object_pixels()];
+    for slice in state.object.chunks_exact(amplitude.len()) {
+        amplitude.iter_mut().zip(slice).for_each(|(a, o)| *a *= o.norm());
+    }
+    amplitude
 }
 
 /// A phase image along the scan's axes.
@@ -91,15 +109,14 @@ pub fn object_of_phase(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2], scan
     (0..frame.shape[0] * width).map(at).collect()
 }
 
-/// The direction of the mean object under the probe positions.
-fn mean_phasor(state: &State, frame: &ObjectFrame) -> Complex64 {
-    let width = state.object_shape[1];
+/// The direction of the mean of a slice under the probe positions.
+fn mean_phasor(slice: &[Complex64], frame: &ObjectFrame) -> Complex64 {
     let sum: Complex64 = frame
         .positions_px
         .iter()
         .map(|p| {
-            let [row, col] = [0, 1].map(|a| (p[a].round() as usize).min(state.object_shape[a] - 1));
-            state.object[row * width + col]
+            let [row, col] = [0, 1].map(|a| (p[a].round() as usize).min(frame.shape[a] - 1));
+            slice[row * frame.shape[1] + col]
         })
         .sum();
     if sum.norm() > 0.0 { sum / sum.norm() } else { Complex64::new(1.0, 0.0) }

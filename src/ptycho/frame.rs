@@ -57,6 +57,23 @@ impl ObjectFrame {
         Ok(frame)
     }
 
+    /// The same grid with so many more pixels on each side.
+    #[must_use]
+    pub fn enlarged(mut self, margin_px: usize) -> Self {
+        self.shape = self.shape.map(|side| side + 2 * margin_px);
+        for place in self.positions_px.iter_mut().chain(std::iter::once(&mut self.origin_px)) {
+            place.iter_mut().for_each(|p| *p += margin_px as f64);
+        }
+        self
+    }
+
+    /// The least and the greatest position (row, col) in object pixels whose window lies inside the object.
+    pub fn reach_px(&self) -> [[f64; 2]; 2] {
+        let first = [0, 1].map(|a| (self.window[a] / 2) as f64 - 0.49);
+        let last = [0, 1].map(|a| (self.shape[a] - self.window[a] + self.window[a] / 2) as f64 + 0.49);
+        [first, last]
+    }
+
     /// The (y, x) in Å of object pixel (0, 0), relative to scan position (0, 0).
     pub fn first_pixel_A(&self) -> [f64; 2] {
         [0, 1].map(|a| -self.origin_px[a] * self.pixel_A[a])

@@ -1,15 +1,27 @@
 //! Iterative ptychography: the state, the rules that change it, and what is read from it.
 
-mod epie;
+mod batches;
+mod engine;
 mod error;
 mod field;
 mod frame;
+mod modes;
+mod options;
+mod pack;
+mod propagation;
+mod refine;
 mod state;
 
-pub use epie::{EpieOptions, epie, shuffled};
+pub use batches::{Grouping, batches, shuffled};
+pub use engine::{Hooks, reconstruct};
 pub use error::Error;
-pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame};
+pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame, slice_phases};
 pub use frame::ObjectFrame;
-pub use state::{Outcome, State};
+pub use modes::add_modes;
+pub use options::{Options, Rule, Validation};
+pub use pack::{Lists, STATE_VERSION};
+pub use propagation::propagator;
+pub use refine::{PositionRefinement, Refinement};
+pub use state::{Ending, Outcome, Record, State};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -147,9 +147,9 @@ pub fn simulate<B: Backend>(run: &Run, backend: &B, spec: &Spec) -> Result<Simul
             return Err(Error::Interrupted);
         }
         let batch = backend.batch(BatchPlan::new(ids, &in_pixels, window, shape))?;
-        backend.shift_probe(&probe, &batch, &mut probes)?;
+        backend.shift_probe(&probe, 1, &batch, &mut probes)?;
         backend.fft2(&mut probes, window, ids.len(), Direction::Inverse)?;
-        backend.exit_wave(&probes, &object, &batch, &mut waves)?;
+        backend.exit_wave(&probes, &object, 1, &batch, &mut waves)?;
         backend.fft2(&mut waves, window, ids.len(), Direction::Forward)?;
         count_electrons(&backend.read_complexes(&waves)?, ids, run.rng.seed, spec.frame, &mut frames)?;
         run.emit(Event::Progress { stage, done: u64::from(ids[0]) + ids.len() as u64 });

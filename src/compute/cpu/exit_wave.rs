@@ -1,4 +1,4 @@
-//! Kernel `exit_wave`: the shifted probe times the object under it.
+//! Kernel `exit_wave`: the waves that fall on a slice, times the object under them.
 
 use rayon::prelude::*;
 
@@ -6,12 +6,12 @@ use super::CpuBatch;
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 
-/// `out[b] = P_b · O[window of b]`.
-pub(super) fn exit_wave<R: Scalar>(probes: &Planes<R>, object: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
+/// `out[b, m] = ψ[b, m] · O[window of b]`.
+pub(super) fn exit_wave<R: Scalar>(incident: &Planes<R>, object: &Planes<R>, modes: usize, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out.windows_mut(n, batch.plan.len())
+    out.windows_mut(n, batch.plan.len() * modes)
         .enumerate()
-        .for_each(|(b, wave)| multiply_window(probes.window(n, b), object, batch, b, R::one(), wave));
+        .for_each(|(w, wave)| multiply_window(incident.window(n, w), object, batch, w / modes, R::one(), wave));
 }
 
 /// One window of the kernel, times `scale`.

@@ -2,6 +2,7 @@
 //!
 //! Work runs on the rayon pool of the caller. No result depends on the number of threads: every sum has a fixed order.
 
+mod adam;
 mod aligned;
 mod bright_field;
 mod butterfly;
@@ -14,14 +15,19 @@ mod fill_margins;
 mod fused;
 mod gather_pixels;
 mod lanes;
-mod modulus;
+mod momentum;
+mod moments;
 mod object_gradient;
 mod object_power;
+mod optimal_step;
 mod overlaps;
 mod pixel;
 mod planes;
 mod probe_gradient;
 mod probe_sum;
+mod propagate;
+mod propagator_sums;
+mod residual;
 mod response_sum;
 mod responses;
 mod shift_probe;
@@ -40,11 +46,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use num_complex::Complex64;
 
 use super::{
-    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, HostFrames, Likelihood, Model,
-    Response, Result, SideBandSums, SparseFrames, Totals, Update, Waves,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients, HostFrames, Likelihood, Model,
+    ModelShape, Response, Result, SideBandSums, SparseFrames, Totals, Update, Wanted,
 };
 pub use bright_field::CpuBrightField;
 use fft2::Fft2;
+pub use fused::CpuWork;
 pub use lanes::Scalar;
 use planes::Part;
 pub use planes::Planes;
@@ -134,6 +141,7 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     const ON_HOST: bool = true;
     type BrightField = CpuBrightField<R>;
+    type Work = CpuWork<R>;
 
     fn device_name(&self) -> String {
         match rayon::current_num_threads() {
@@ -217,36 +225,53 @@ impl<R: Scalar> Backend for Cpu<R> {
         Ok(())
     }
 
-    fn shift_probe(&self, probe_hat: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()> {
-        shift_probe::shift_probe(probe_hat, batch, out);
+    fn shift_probe(&self, probe_hat: &Self::Complexes, modes: usize, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()> {
+        shift_probe::shift_probe(probe_hat, modes, batch, out);
         Ok(())
     }
 
-    fn exit_wave(&self, probes: &Self::Complexes, object: &Self::Complexes, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()> {
-        exit_wave::exit_wave(probes, object, batch, out);
+    fn exit_wave(
+        &self,
+        incident: &Self::Complexes,
+        object: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        out: &mut Self::Complexes,
+    ) -> Result<()> {
+        exit_wave::exit_wave(incident, object, modes, batch, out);
         Ok(())
     }
 
-    fn modulus(
+    fn propagate(&self, spectra: &mut Self::Complexes, propagator: &Self::Complexes, windows: usize, adjoint: bool) -> Result<()> {
+        propagate::propagate(spectra, propagator, windows, adjoint);
+        Ok(())
+    }
+
+    fn residual(
         &self,
         waves: &mut Self::Complexes,
+        modes: usize,
         frames: &Self::Frames,
         detector: &Self::Detector,
+        likelihood: Likelihood,
+        floor: f64,
         batch: &Self::Batch,
         metrics: &mut Self::Reals,
     ) -> Result<()> {
-        modulus::modulus(waves, frames, detector, batch, metrics);
+        residual::residual(waves, modes, frames, &residual::Comparison::new(detector, likelihood, floor), batch, metrics);
         Ok(())
     }
 
     fn object_gradient(
         &self,
         waves: &Self::Complexes,
-        probes: &Self::Complexes,
+        incident: &Self::Complexes,
+        modes: usize,
         batch: &Self::Batch,
+        fresh: bool,
         update: &mut Update<Self>,
     ) -> Result<()> {
-        object_gradient::object_gradient(waves, probes, batch, update);
+        object_gradient::object_gradient(waves, incident, modes, batch, fresh, update);
         Ok(())
     }
 
@@ -254,15 +279,23 @@ impl<R: Scalar> Backend for Cpu<R> {
         &self,
         waves: &Self::Complexes,
         object: &Self::Complexes,
+        modes: usize,
         batch: &Self::Batch,
         out: &mut Self::Complexes,
     ) -> Result<()> {
-        probe_gradient::probe_gradient(waves, object, batch, out);
+        probe_gradient::probe_gradient(waves, object, modes, batch, out);
         Ok(())
     }
 
-    fn probe_sum(&self, gradients: &Self::Complexes, batch: &Self::Batch, numerator: &mut Self::Complexes) -> Result<()> {
-        probe_sum::probe_sum(gradients, batch, numerator);
+    fn probe_sum(
+        &self,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        fresh: bool,
+        numerator: &mut Self::Complexes,
+    ) -> Result<()> {
+        probe_sum::probe_sum(gradients, modes, batch, fresh, numerator);
         Ok(())
     }
 
@@ -270,20 +303,89 @@ impl<R: Scalar> Backend for Cpu<R> {
         &self,
         object: &Self::Complexes,
         batch: &Self::Batch,
+        fresh: bool,
         denominator: &mut Self::Reals,
         peak: &mut Self::Reals,
     ) -> Result<()> {
-        object_power::object_power(object, batch, denominator, peak);
+        object_power::object_power(object, batch, fresh, denominator, peak);
         Ok(())
     }
 
-    fn update_object(&self, object: &mut Self::Complexes, update: &Update<Self>, step: f64, batch: &Self::Batch) -> Result<()> {
-        update_object::update_object(object, update, R::of(step), batch);
+    fn moments(
+        &self,
+        probe_hat: &Self::Complexes,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        out: &mut Self::Reals,
+    ) -> Result<()> {
+        moments::moments(probe_hat, gradients, modes, batch, out);
+        Ok(())
+    }
+
+    fn propagator_sums(
+        &self,
+        spectra: &Self::Complexes,
+        gradients: &Self::Complexes,
+        windows: usize,
+        fresh: bool,
+        update: &mut Update<Self>,
+    ) -> Result<()> {
+        propagator_sums::propagator_sums(spectra, gradients, windows, fresh, update);
+        Ok(())
+    }
+
+    fn copy(&self, from: &Self::Complexes, to: &mut Self::Complexes, len: usize) -> Result<()> {
+        to.re[..len].copy_from_slice(&from.re[..len]);
+        to.im[..len].copy_from_slice(&from.im[..len]);
+        Ok(())
+    }
+
+    fn update_object(&self, object: &mut Self::Complexes, update: &Update<Self>, step: f64, own: f64, batch: &Self::Batch) -> Result<()> {
+        update_object::update_object(object, update, R::of(step), R::of(own), batch);
         Ok(())
     }
 
     fn update_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, step: f64) -> Result<()> {
         update_probe::update_probe(probe_hat, update, R::of(step));
+        Ok(())
+    }
+
+    fn optimal_object_step(&self, update: &mut Update<Self>, own: f64, batch: &Self::Batch) -> Result<()> {
+        optimal_step::optimal_object_step(update, R::of(own), batch);
+        Ok(())
+    }
+
+    fn optimal_probe_step(&self, update: &mut Update<Self>) -> Result<()> {
+        optimal_step::optimal_probe_step(update);
+        Ok(())
+    }
+
+    fn adam_object(
+        &self,
+        object: &mut Self::Complexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+        batch: &Self::Batch,
+    ) -> Result<()> {
+        adam::adam_object(object, update, moments, step, batch);
+        Ok(())
+    }
+
+    fn adam_probe(
+        &self,
+        probe_hat: &mut Self::Complexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+    ) -> Result<()> {
+        adam::adam_probe(probe_hat, update, moments, step);
+        Ok(())
+    }
+
+    fn momentum(&self, x: &mut Self::Complexes, previous: &mut Self::Complexes, velocity: &mut Self::Complexes, friction: f64) -> Result<()> {
+        momentum::momentum(x, previous, velocity, R::of(friction));
         Ok(())
     }
 
@@ -401,23 +503,21 @@ impl<R: Scalar> Backend for Cpu<R> {
         Ok(())
     }
 
-    fn wave_gradient(
+    fn work(&self, shape: &ModelShape, batch: usize) -> Result<Self::Work> {
+        Ok(CpuWork::new(shape, batch))
+    }
+
+    fn gradients(
         &self,
         batch: &Self::Batch,
         block: &DeviceBlock<Self>,
         model: &Model<Self>,
         likelihood: Likelihood,
-        work: &mut Waves<Self>,
-        metrics: &mut Self::Reals,
+        wanted: Wanted,
+        work: &mut Self::Work,
+        out: &mut Gradients<Self>,
     ) -> Result<()> {
-        match likelihood {
-            Likelihood::Amplitude => fused::wave_gradient(&self.fft(model.window), batch, block, model, work, metrics),
-        }
+        fused::gradients(&self.fft(model.shape.window), batch, block, model, likelihood, wanted, work, out);
         Ok(())
-    }
-
-    fn accumulate_probe(&self, batch: &Self::Batch, model: &Model<Self>, work: &mut Waves<Self>, update: &mut Update<Self>) -> Result<()> {
-        fused::accumulate_probe(&self.fft(model.window), batch, model, work, update);
-        self.object_power(&model.object, batch, &mut update.denominator, &mut update.peak)
     }
 }

@@ -51,6 +51,24 @@ impl<R: Scalar> Planes<R> {
         re.par_chunks_exact_mut(n).zip(im.par_chunks_exact_mut(n)).map(|(re, im)| PartMut { re, im })
     }
 
+    pub(super) fn part_mut(&mut self, range: std::ops::Range<usize>) -> PartMut<'_, R> {
+        PartMut { re: &mut self.re[range.clone()], im: &mut self.im[range] }
+    }
+
+    /// Window `b` of `n` numbers, to be written.
+    pub(super) fn window_mut(&mut self, n: usize, b: usize) -> PartMut<'_, R> {
+        self.part_mut(b * n..(b + 1) * n)
+    }
+
+    /// Window `from`, and window `to` behind it to be written, if there is one.
+    pub(super) fn window_pair(&mut self, n: usize, from: usize, to: usize) -> (Part<'_, R>, Option<PartMut<'_, R>>) {
+        let windows = self.re.len() / n;
+        let middle = to.min(windows) * n;
+        let ((re, re_behind), (im, im_behind)) = (self.re.split_at_mut(middle), self.im.split_at_mut(middle));
+        let here = Part { re: &re[from * n..(from + 1) * n], im: &im[from * n..(from + 1) * n] };
+        (here, (to < windows).then_some(PartMut { re: &mut re_behind[..n], im: &mut im_behind[..n] }))
+    }
+
     /// Window `b` of `n` numbers.
     pub(super) fn window(&self, n: usize, b: usize) -> Part<'_, R> {
         self.part(b * n..(b + 1) * n)

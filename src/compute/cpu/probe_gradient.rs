@@ -1,4 +1,4 @@
-//! Kernel `probe_gradient`: each position's probe update before it is shifted back.
+//! Kernel `probe_gradient`: what the waves that fall on a slice lack, given what those behind it lack.
 
 use rayon::prelude::*;
 
@@ -6,12 +6,12 @@ use super::CpuBatch;
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 
-/// `out[b] = O[window of b]* · Δψ_b`.
-pub(super) fn probe_gradient<R: Scalar>(waves: &Planes<R>, object: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
+/// `out[b, m] = O[window of b]* · Δψ[b, m]`.
+pub(super) fn probe_gradient<R: Scalar>(waves: &Planes<R>, object: &Planes<R>, modes: usize, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out.windows_mut(n, batch.plan.len())
+    out.windows_mut(n, batch.plan.len() * modes)
         .enumerate()
-        .for_each(|(b, out)| gradient_window(waves.window(n, b), object, batch, b, R::one(), out));
+        .for_each(|(w, out)| gradient_window(waves.window(n, w), object, batch, w / modes, R::one(), out));
 }
 
 /// One window of the kernel, times `scale`.

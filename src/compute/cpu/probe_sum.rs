@@ -7,22 +7,29 @@ use super::CpuBatch;
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 
-/// `numerator = Σ_b ramp_b* · Ĝ_b`, in the batch's order.
-pub(super) fn probe_sum<R: Scalar>(gradients: &Planes<R>, batch: &CpuBatch<R>, numerator: &mut Planes<R>) {
+/// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in the batch's order.
+pub(super) fn probe_sum<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, fresh: bool, numerator: &mut Planes<R>) {
     let [ny, nx] = batch.plan.window;
-    numerator.windows_mut(nx, ny).enumerate().for_each(|(y, mut out)| {
+    numerator.windows_mut(nx, ny * modes).enumerate().for_each(|(row, out)| {
         Arch::new().dispatch(
             #[inline(always)]
-            || {
-                out.re.fill(R::zero());
-                out.im.fill(R::zero());
-                for b in 0..batch.plan.len() {
-                    let (ramp_y, ramp_x) = batch.ramps(b);
-                    add_row(gradients.window(nx, b * ny + y), [ramp_y.re[y], ramp_y.im[y]], ramp_x, out.reborrow());
-                }
-            },
+            move || sum_row(gradients, modes, batch, fresh, [row / ny, row % ny], out),
         );
     });
+}
+
+/// Row y of mode m.
+#[inline(always)]
+fn sum_row<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, fresh: bool, [m, y]: [usize; 2], mut out: PartMut<R>) {
+    let [ny, nx] = batch.plan.window;
+    if fresh {
+        out.re.fill(R::zero());
+        out.im.fill(R::zero());
+    }
+    for b in 0..batch.plan.len() {
+        let (ramp_y, ramp_x) = batch.ramps(b);
+        add_row(gradients.window(nx, (b * modes + m) * ny + y), [ramp_y.re[y], ramp_y.im[y]], ramp_x, out.reborrow());
+    }
 }
 
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! Kernel `shift_probe`: the spectrum of each position's sub-pixel shifted probe.
+//! Kernel `shift_probe`: the spectra of each position's sub-pixel shifted probe.
 
 use rayon::prelude::*;
 
@@ -6,12 +6,12 @@ use super::CpuBatch;
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 
-/// `out[b] = P̂ · ramp_b`.
-pub(super) fn shift_probe<R: Scalar>(probe_hat: &Planes<R>, batch: &CpuBatch<R>, out: &mut Planes<R>) {
+/// `out[b, m] = P̂_m · ramp_b`.
+pub(super) fn shift_probe<R: Scalar>(probe_hat: &Planes<R>, modes: usize, batch: &CpuBatch<R>, out: &mut Planes<R>) {
     let n = batch.window_len();
-    out.windows_mut(n, batch.plan.len())
+    out.windows_mut(n, batch.plan.len() * modes)
         .enumerate()
-        .for_each(|(b, window)| shift_window(probe_hat.window(n, 0), batch.ramps(b), R::one(), window));
+        .for_each(|(w, window)| shift_window(probe_hat.window(n, w % modes), batch.ramps(w / modes), R::one(), window));
 }
 
 /// One window of the kernel, times `scale`.

@@ -5,13 +5,13 @@ use super::lanes::Scalar;
 use super::planes::Planes;
 use crate::compute::Update;
 
-/// `probe_hat += step · numerator / peak`.
+/// `probe_hat += step · gain · numerator / peak`.
 pub(super) fn update_probe<R: Scalar>(probe_hat: &mut Planes<R>, update: &Update<Cpu<R>>, step: R) {
     let peak = update.peak[0];
     if peak <= R::zero() {
         return;
     }
-    let factor = step / peak;
+    let factor = step * update.gain[0] / peak;
     probe_hat.re.iter_mut().zip(update.numerator.re.iter()).for_each(|(p, n)| *p += *n * factor);
     probe_hat.im.iter_mut().zip(update.numerator.im.iter()).for_each(|(p, n)| *p += *n * factor);
 }

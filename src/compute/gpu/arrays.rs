@@ -47,7 +47,6 @@ pub struct GpuDetector {
     pub(super) centre: [usize; 2],
     /// One bit a pixel, set where it counts.
     pub(super) valid: Array,
-    pub(super) floor: f32,
 }
 
 /// A detector set in device memory.
@@ -175,9 +174,9 @@ impl GpuBatch {
     }
 
     /// The pipeline constants of `shaders/lib/windows.wgsl`.
-    pub(super) fn constants(&self) -> [(&'static str, f64); 4] {
+    pub(super) fn constants(&self, modes: usize) -> [(&'static str, f64); 5] {
         let ([ny, nx], [object_ny, object_nx]) = (self.window, self.object_shape);
-        [("NY", ny as f64), ("NX", nx as f64), ("OBJECT_NY", object_ny as f64), ("OBJECT_NX", object_nx as f64)]
+        [("NY", ny as f64), ("NX", nx as f64), ("OBJECT_NY", object_ny as f64), ("OBJECT_NX", object_nx as f64), ("MODES", modes as f64)]
     }
 }
 
@@ -239,7 +238,7 @@ impl GpuDetector {
             valid[p / 32] |= u32::from(counts) << (p % 32);
         }
         let valid = Array::of(device, "the detector's mask", &valid, 1)?;
-        Ok(Self { shape: layout.shape, centre: layout.centre, valid, floor: layout.floor as f32 })
+        Ok(Self { shape: layout.shape, centre: layout.centre, valid })
     }
 }
 

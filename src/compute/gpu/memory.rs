@@ -74,6 +74,13 @@ impl Array {
         Ok(out)
     }
 
+    /// Copies the first `len` elements to another array.
+    pub(super) fn copy_to(&self, device: &Device, to: &Self, len: usize) -> Result<()> {
+        let from = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let to = to.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        from.copy_to(device, &to, self.element_bytes, len)
+    }
+
     /// The array in one buffer, or a refusal.
     pub(super) fn whole(&self, device: &Device) -> Result<wgpu::Buffer> {
         let pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);

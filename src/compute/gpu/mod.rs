@@ -16,8 +16,8 @@ use std::sync::Arc;
 use num_complex::{Complex32, Complex64};
 
 use super::{
-    Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, Direction, HostFrames, Response, Result, SampleType,
-    SideBandSums, SparseFrames, Totals, Update,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients, HostFrames, KernelWork, Likelihood,
+    Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update, Wanted, gradients_of_kernels,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
@@ -54,6 +54,7 @@ impl Backend for Gpu {
     type DetectorSet = GpuDetectorSet;
     type PixelSums = Option<BlockSums>;
     type BrightField = GpuBrightField;
+    type Work = KernelWork<Self>;
 
     fn device_name(&self) -> String {
         self.device.name().to_owned()
@@ -128,47 +129,160 @@ impl Backend for Gpu {
         kernels::fft2::fft2(&self.device, &self.transforms, x, shape, count, direction)
     }
 
-    fn shift_probe(&self, probe_hat: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
-        kernels::shift_probe::shift_probe(&self.device, probe_hat, batch, out)
+    fn shift_probe(&self, probe_hat: &GpuComplexes, modes: usize, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
+        kernels::shift_probe::shift_probe(&self.device, probe_hat, modes, batch, out)
     }
 
-    fn exit_wave(&self, probes: &GpuComplexes, object: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
-        kernels::exit_wave::exit_wave(&self.device, probes, object, batch, out)
+    fn exit_wave(
+        &self,
+        incident: &GpuComplexes,
+        object: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::exit_wave::exit_wave(&self.device, incident, object, modes, batch, out)
     }
 
-    fn modulus(
+    fn propagate(&self, spectra: &mut GpuComplexes, propagator: &GpuComplexes, windows: usize, adjoint: bool) -> Result<()> {
+        kernels::propagate::propagate(&self.device, spectra, propagator, windows, adjoint)
+    }
+
+    fn residual(
         &self,
         waves: &mut GpuComplexes,
+        modes: usize,
         frames: &GpuFrames,
         detector: &GpuDetector,
+        likelihood: Likelihood,
+        floor: f64,
         batch: &GpuBatch,
         metrics: &mut GpuReals,
     ) -> Result<()> {
-        kernels::modulus::modulus(&self.device, waves, &frames.0, detector, batch, metrics)
+        kernels::residual::residual(&self.device, waves, modes, &frames.0, detector, likelihood, floor, batch, metrics)
     }
 
-    fn object_gradient(&self, waves: &GpuComplexes, probes: &GpuComplexes, batch: &GpuBatch, update: &mut Update<Self>) -> Result<()> {
-        kernels::object_gradient::object_gradient(&self.device, waves, probes, batch, update)
+    fn object_gradient(
+        &self,
+        waves: &GpuComplexes,
+        incident: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        fresh: bool,
+        update: &mut Update<Self>,
+    ) -> Result<()> {
+        kernels::object_gradient::object_gradient(&self.device, waves, incident, modes, batch, fresh, update)
     }
 
-    fn probe_gradient(&self, waves: &GpuComplexes, object: &GpuComplexes, batch: &GpuBatch, out: &mut GpuComplexes) -> Result<()> {
-        kernels::probe_gradient::probe_gradient(&self.device, waves, object, batch, out)
+    fn probe_gradient(
+        &self,
+        waves: &GpuComplexes,
+        object: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        out: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::probe_gradient::probe_gradient(&self.device, waves, object, modes, batch, out)
     }
 
-    fn probe_sum(&self, gradients: &GpuComplexes, batch: &GpuBatch, numerator: &mut GpuComplexes) -> Result<()> {
-        kernels::probe_sum::probe_sum(&self.device, gradients, batch, numerator)
+    fn probe_sum(
+        &self,
+        gradients: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        fresh: bool,
+        numerator: &mut GpuComplexes,
+    ) -> Result<()> {
+        kernels::probe_sum::probe_sum(&self.device, gradients, modes, batch, fresh, numerator)
     }
 
-    fn object_power(&self, object: &GpuComplexes, batch: &GpuBatch, denominator: &mut GpuReals, peak: &mut GpuReals) -> Result<()> {
-        kernels::object_power::object_power(&self.device, object, batch, denominator, peak)
+    fn object_power(
+        &self,
+        object: &GpuComplexes,
+        batch: &GpuBatch,
+        fresh: bool,
+        denominator: &mut GpuReals,
+        peak: &mut GpuReals,
+    ) -> Result<()> {
+        kernels::object_power::object_power(&self.device, object, batch, fresh, denominator, peak)
     }
 
-    fn update_object(&self, object: &mut GpuComplexes, update: &Update<Self>, step: f64, batch: &GpuBatch) -> Result<()> {
-        kernels::update_object::update_object(&self.device, object, update, step, batch)
+    fn moments(
+        &self,
+        probe_hat: &GpuComplexes,
+        gradients: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        out: &mut GpuReals,
+    ) -> Result<()> {
+        kernels::moments::moments(&self.device, probe_hat, gradients, modes, batch, out)
+    }
+
+    fn propagator_sums(
+        &self,
+        spectra: &GpuComplexes,
+        gradients: &GpuComplexes,
+        windows: usize,
+        fresh: bool,
+        update: &mut Update<Self>,
+    ) -> Result<()> {
+        kernels::propagator_sums::propagator_sums(&self.device, spectra, gradients, windows, fresh, update)
+    }
+
+    fn copy(&self, from: &GpuComplexes, to: &mut GpuComplexes, len: usize) -> Result<()> {
+        from.0.copy_to(&self.device, &to.0, len)
+    }
+
+    fn update_object(&self, object: &mut GpuComplexes, update: &Update<Self>, step: f64, own: f64, batch: &GpuBatch) -> Result<()> {
+        kernels::update_object::update_object(&self.device, object, update, step, own, batch)
     }
 
     fn update_probe(&self, probe_hat: &mut GpuComplexes, update: &Update<Self>, step: f64) -> Result<()> {
         kernels::update_probe::update_probe(&self.device, probe_hat, update, step)
+    }
+
+    fn optimal_object_step(&self, update: &mut Update<Self>, own: f64, batch: &GpuBatch) -> Result<()> {
+        kernels::optimal_object_step::optimal_object_step(&self.device, update, own, batch)
+    }
+
+    fn optimal_probe_step(&self, update: &mut Update<Self>) -> Result<()> {
+        kernels::optimal_probe_step::optimal_probe_step(&self.device, update)
+    }
+
+    fn adam_object(
+        &self,
+        object: &mut GpuComplexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+        batch: &GpuBatch,
+    ) -> Result<()> {
+        kernels::adam_object::adam_object(&self.device, object, update, moments, step, batch)
+    }
+
+    fn adam_probe(&self, probe_hat: &mut GpuComplexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep) -> Result<()> {
+        kernels::adam_probe::adam_probe(&self.device, probe_hat, update, moments, step)
+    }
+
+    fn momentum(&self, x: &mut GpuComplexes, previous: &mut GpuComplexes, velocity: &mut GpuComplexes, friction: f64) -> Result<()> {
+        kernels::momentum::momentum(&self.device, x, previous, velocity, friction)
+    }
+
+    fn work(&self, shape: &ModelShape, batch: usize) -> Result<KernelWork<Self>> {
+        KernelWork::new(self, shape, batch)
+    }
+
+    fn gradients(
+        &self,
+        batch: &GpuBatch,
+        block: &DeviceBlock<Self>,
+        model: &Model<Self>,
+        likelihood: Likelihood,
+        wanted: Wanted,
+        work: &mut KernelWork<Self>,
+        out: &mut Gradients<Self>,
+    ) -> Result<()> {
+        gradients_of_kernels(self, batch, block, model, likelihood, wanted, work, out)
     }
 
     fn bright_field(&self, bright: &BrightField) -> Result<GpuBrightField> {

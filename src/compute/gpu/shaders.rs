@@ -50,7 +50,8 @@ macro_rules! params {
 }
 pub(super) use params;
 
-const LIBRARY: [(&str, &str); 11] = [
+const LIBRARY: [(&str, &str); 12] = [
+    ("adam", include_str!("../../../shaders/lib/adam.wgsl")),
     ("aperture", include_str!("../../../shaders/lib/aperture.wgsl")),
     ("butterflies", include_str!("../../../shaders/lib/butterflies.wgsl")),
     ("complex", include_str!("../../../shaders/lib/complex.wgsl")),
@@ -65,7 +66,7 @@ const LIBRARY: [(&str, &str); 11] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 24] {
+pub fn kernels() -> [&'static Kernel; 32] {
     super::kernels::ALL
 }
 

@@ -1,18 +1,26 @@
 //! One wrapper a kernel: it binds the arrays part by part, and nothing of it is physics.
 
+pub(super) mod adam_object;
+pub(super) mod adam_probe;
 pub(super) mod densify;
 pub(super) mod detector_windows;
 pub(super) mod exit_wave;
 pub(super) mod fft2;
 pub(super) mod fill_margins;
 pub(super) mod gather_pixels;
-pub(super) mod modulus;
+pub(super) mod moments;
+pub(super) mod momentum;
 pub(super) mod object_gradient;
 pub(super) mod object_power;
+pub(super) mod optimal_object_step;
+pub(super) mod optimal_probe_step;
 pub(super) mod overlaps;
 pub(super) mod probe_gradient;
 pub(super) mod probe_sum;
+pub(super) mod propagate;
+pub(super) mod propagator_sums;
 mod reduce_max;
+pub(super) mod residual;
 pub(super) mod response_sum;
 pub(super) mod responses;
 pub(super) mod shift_probe;
@@ -28,20 +36,28 @@ pub(super) mod wiener;
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 24] = [
+pub(super) static ALL: [&Kernel; 32] = [
+    &adam_object::KERNEL,
+    &adam_probe::KERNEL,
     &densify::KERNEL,
     &detector_windows::KERNEL,
     &exit_wave::KERNEL,
     &fft2::KERNEL,
     &fill_margins::KERNEL,
     &gather_pixels::KERNEL,
-    &modulus::KERNEL,
+    &moments::KERNEL,
+    &momentum::KERNEL,
     &object_gradient::KERNEL,
     &object_power::KERNEL,
+    &optimal_object_step::KERNEL,
+    &optimal_probe_step::KERNEL,
     &overlaps::KERNEL,
     &probe_gradient::KERNEL,
     &probe_sum::KERNEL,
+    &propagate::KERNEL,
+    &propagator_sums::KERNEL,
     &reduce_max::KERNEL,
+    &residual::KERNEL,
     &response_sum::KERNEL,
     &responses::KERNEL,
     &shift_probe::KERNEL,
@@ -64,4 +80,4 @@ fn groups_of(elements: usize) -> u64 {
 }
 
 /// Constants of `shaders/lib/windows.wgsl` to translate shaders with.
-const WINDOWS: [(&str, f64); 4] = [("NY", 64.0), ("NX", 96.0), ("OBJECT_NY", 300.0), ("OBJECT_NX", 417.0)];
+const WINDOWS: [(&str, f64); 5] = [("NY", 64.0), ("NX", 96.0), ("OBJECT_NY", 300.0), ("OBJECT_NX", 417.0), ("MODES", 3.0)];

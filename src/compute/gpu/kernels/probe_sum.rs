@@ -14,24 +14,26 @@ pub(super) static KERNEL: Kernel =
 pub(in crate::compute::gpu) fn probe_sum(
     device: &Device,
     gradients: &GpuComplexes,
+    modes: usize,
     batch: &GpuBatch,
+    fresh: bool,
     numerator: &mut GpuComplexes,
 ) -> Result<()> {
     let [ny, nx] = batch.window;
     let numerator = numerator.0.whole(device)?;
     let (ramps_y, ramps_x) = (batch.ramps_y.stack(device, ny)?, batch.ramps_x.stack(device, nx)?);
-    for span in spans([&gradients.0.stack(device, ny * nx)?, &ramps_y, &ramps_x], batch.len) {
+    for span in spans([&gradients.0.stack(device, modes * ny * nx)?, &ramps_y, &ramps_x], batch.len) {
         let [(gradients, first_gradient), (ramps_y, first_ramp_y), (ramps_x, first_ramp_x)] = &span.at;
         let params = Params {
             count: span.count as u32,
             first_gradient: *first_gradient,
             first_ramp_y: *first_ramp_y,
             first_ramp_x: *first_ramp_x,
-            fresh: u32::from(span.first == 0),
+            fresh: u32::from(fresh && span.first == 0),
         };
-        let cost = 8 * (span.count * ny * nx) as u64;
+        let cost = 8 * (span.count * modes * ny * nx) as u64;
         let buffers = [gradients, ramps_y, ramps_x, &numerator];
-        device.dispatch(&KERNEL, &batch.constants(), &params, &buffers, groups_of(ny * nx), cost)?;
+        device.dispatch(&KERNEL, &batch.constants(modes), &params, &buffers, groups_of(modes * ny * nx), cost)?;
     }
     Ok(())
 }

@@ -14,18 +14,19 @@ pub(super) static KERNEL: Kernel =
 pub(in crate::compute::gpu) fn shift_probe(
     device: &Device,
     probe_hat: &GpuComplexes,
+    modes: usize,
     batch: &GpuBatch,
     out: &mut GpuComplexes,
 ) -> Result<()> {
     let [ny, nx] = batch.window;
     let probe_hat = probe_hat.0.whole(device)?;
     let (ramps_y, ramps_x) = (batch.ramps_y.stack(device, ny)?, batch.ramps_x.stack(device, nx)?);
-    for span in spans([&ramps_y, &ramps_x, &out.0.stack(device, ny * nx)?], batch.len) {
+    for span in spans([&ramps_y, &ramps_x, &out.0.stack(device, modes * ny * nx)?], batch.len) {
         let [(ramps_y, first_ramp_y), (ramps_x, first_ramp_x), (out, first_out)] = &span.at;
         let params = Params { count: span.count as u32, first_ramp_y: *first_ramp_y, first_ramp_x: *first_ramp_x, first_out: *first_out };
-        let elements = span.count * ny * nx;
+        let elements = span.count * modes * ny * nx;
         let buffers = [&probe_hat, ramps_y, ramps_x, out];
-        device.dispatch(&KERNEL, &batch.constants(), &params, &buffers, groups_of(elements), 8 * elements as u64)?;
+        device.dispatch(&KERNEL, &batch.constants(modes), &params, &buffers, groups_of(elements), 8 * elements as u64)?;
     }
     Ok(())
 }

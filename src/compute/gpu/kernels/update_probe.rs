@@ -15,6 +15,6 @@ pub(in crate::compute::gpu) fn update_probe(device: &Device, probe_hat: &mut Gpu
     let count = probe_hat.0.len();
     let (probe_hat, numerator) = (probe_hat.0.whole(device)?, update.numerator.0.whole(device)?);
     let params = Params { step: step as f32, count: count as u32 };
-    let buffers = [&numerator, &update.peak.0.whole(device)?, &probe_hat];
+    let buffers = [&numerator, &update.peak.0.whole(device)?, &update.gain.0.whole(device)?, &probe_hat];
     device.dispatch(&KERNEL, &[], &params, &buffers, groups_of(count), 24 * count as u64)
 }

@@ -1,20 +1,25 @@
 //! The ptychography of a job.
 
+mod keeper;
+mod settings;
+
 use std::sync::Arc;
 
 use num_complex::Complex64;
 
+pub(super) use self::keeper::Keeper;
+pub(super) use self::settings::Stage;
 use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
-use super::{Algorithm, Error, arrays, direct, images, memory};
+use super::{Error, arrays, direct, images, memory};
 use crate::compute::cpu::Cpu;
 use crate::compute::{Backend, DetectorLayout, Direction};
 use crate::data::CubeInfo;
 use crate::imaging;
 use crate::optics::{self, Aberration, Aberrations, ProbeOptics, ScanGrid};
 use crate::output::{self, Array};
-use crate::ptycho::{self, EpieOptions, ObjectFrame, State};
+use crate::ptycho::{self, Ending, ObjectFrame, State};
 use crate::run::Run;
 use crate::stream::Stream;
 
@@ -54,11 +59,18 @@ impl Inputs {
     }
 }
 
+/// How a reconstruction ended.
+pub(super) enum Ended {
+    Whole,
+    /// Asked to stop, after this many iterations of the stage that it was in.
+    Stopped { iteration: u32, iterations: u32 },
+    Diverged { iteration: u32, why: String },
+}
+
 /// What a reconstruction came to.
 pub(super) struct Reconstructed {
     pub(super) arrays: Vec<Array>,
-    /// The last whole iteration, where it was asked to stop before the end.
-    pub(super) stopped_after: Option<u32>,
+    pub(super) ended: Ended,
 }
 
 /// Reconstructs the object and the probe.
@@ -71,6 +83,7 @@ pub(super) fn run<B: Backend>(
     valid: Option<Vec<bool>>,
     backend: &Arc<B>,
     stream: &Stream<B>,
+    keeper: &mut Keeper,
     run: &Run,
 ) -> Result<Reconstructed, Error> {
     let (job, info) = (&plan.job, stream.info());
@@ -79,12 +92,13 @@ pub(super) fn run<B: Backend>(
         let why = "it could not be measured and ptychography needs it".to_owned();
         return Err(Error::Missing { key: "detector.mrad_per_px", why, example: "0.98" });
     };
+    let stages = settings::stages(job)?;
     let lambda = optics::wavelength_A(needs.voltage_kV);
     let pixel = [0, 1].map(|a| optics::object_pixel_A(lambda, window[a], mrad_per_px[a]));
     let grid = scan_grid(job, info.scan_shape);
     let positions = inputs.positions.unwrap_or_else(|| grid.positions_A());
-    let frame = ObjectFrame::enclose(&positions, pixel, window)?;
-    memory::check_object(job, frame.shape[0] * frame.shape[1], window[0] * window[1], info.frames())?;
+    let frame = ObjectFrame::enclose(&positions, pixel, window)?.enlarged(margin_px(&stages, pixel));
+    memory::check_reconstruction(&stages, &frame, info.frames())?;
     stream.load(run)?;
 
     let incident = match measured.incident {
@@ -93,42 +107,99 @@ pub(super) fn run<B: Backend>(
     };
     let rounded = measured.centre_px.map(f64::round);
     let remainder = [0, 1].map(|a| measured.centre_px[a] - rounded[a]);
-    let probe_hat = match inputs.probe {
-        Some(probe) => spectrum(probe, window, incident)?,
+    let layout = DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid };
+    let mut state = match keeper.resumed(&plan.resolved(), run)? {
+        Some(state) => state,
         None => {
-            let (voltage_kV, convergence_mrad, aberrations) = (needs.voltage_kV, needs.convergence_mrad, aberrations(job));
-            ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
-        }
-    };
-    let layout =
-        DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid, floor: 0.0 };
-    let mut state = State::start(frame.shape, probe_hat, window, run.rng);
-    if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
-        && let Some(image) = made.images.first()
-    {
-        state.object = ptycho::object_of_phase(&image.values, made.shape, made.pixel_A, &grid, &frame);
-    }
-    let settings = &job.ptychography;
-    let outcome = match settings.algorithm.value {
-        Algorithm::Epie => {
-            let options = EpieOptions {
-                iterations: settings.iterations.value,
-                batch: settings.batch.value,
-                step_object: settings.step_object.value,
-                step_probe: settings.step_probe.value,
-                probe_from: settings.probe_from.value,
+            let probe_hat = match inputs.probe {
+                Some(probe) => spectrum(probe, window, incident)?,
+                None => {
+                    let (voltage_kV, convergence_mrad, aberrations) = (needs.voltage_kV, needs.convergence_mrad, aberrations(job));
+                    ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
+                }
             };
-            ptycho::epie(run, &**backend, stream, &frame, &layout, &options, state)?
+            let mut state = start(&stages[0].job, &frame, probe_hat, run);
+            if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
+                && let Some(image) = made.images.first()
+            {
+                let slices = state.shape.slices as f64;
+                let phases: Vec<f64> = image.values.iter().map(|phase| phase / slices).collect();
+                let slice = ptycho::object_of_phase(&phases, made.shape, made.pixel_A, &grid, &frame);
+                state.object = slice.repeat(state.shape.slices);
+            }
+            state
         }
     };
-    let finished = outcome.state.iteration;
-    if outcome.interrupted && finished == 0 {
+    // The mean count of a pixel of the disk.
+    let brightest = state.probe_hat.iter().map(Complex64::norm_sqr).fold(0.0, f64::max);
+    let mut ended = Ended::Whole;
+    for (number, stage) in stages.iter().enumerate().skip(state.stage as usize) {
+        if state.stage as usize != number {
+            state = follow(state, number, stage);
+        }
+        if !stage.name.is_empty() {
+            run.note(format!("stage {} ({} of {})", stage.name, number + 1, stages.len()));
+        }
+        let options = settings::options(&stage.job, lambda, info.frames(), brightest.max(1.0));
+        let outcome = ptycho::reconstruct(run, &**backend, stream, &frame, &layout, &options, state, keeper)?;
+        state = outcome.state;
+        match outcome.ending {
+            Ending::Finished => {}
+            Ending::Converged => {
+                let text = "the held-out patterns are explained no better any more: the best iteration is kept.";
+                run.note(text);
+            }
+            Ending::Interrupted => {
+                ended = Ended::Stopped { iteration: state.iteration, iterations: options.iterations };
+                break;
+            }
+            Ending::Diverged { iteration, why } => {
+                ended = Ended::Diverged { iteration, why };
+                break;
+            }
+        }
+    }
+    if let Ended::Stopped { .. } = ended
+        && state.history.is_empty()
+    {
         return Err(crate::compute::Error::Interrupted.into());
     }
-    let probe = transformed(&outcome.state.probe_hat, window, Direction::Inverse)?;
+    let mut probe = Vec::with_capacity(state.probe_hat.len());
+    for mode in state.probe_hat.chunks_exact(state.shape.pixels()) {
+        probe.extend(transformed(mode, window, Direction::Inverse)?);
+    }
     let cropped = matches!(needs.scan, Scan::Raster(_));
-    let arrays = arrays::reconstruction(&outcome.state, &frame, &grid, cropped, &probe);
-    Ok(Reconstructed { arrays, stopped_after: outcome.interrupted.then_some(finished) })
+    let arrays = arrays::reconstruction(&state, &frame, &grid, cropped, &probe);
+    Ok(Reconstructed { arrays, ended })
+}
+
+/// The state that a reconstruction begins with.
+fn start(job: &Job, frame: &ObjectFrame, probe_hat: Vec<Complex64>, run: &Run) -> State {
+    let keys = &job.ptychography;
+    let probe_hat = ptycho::add_modes(probe_hat, frame.window, keys.probe_modes.value, keys.mode_power.value);
+    let thickness_A = keys.slice_thickness_A.as_ref().map_or(0.0, |entry| entry.value);
+    let mut state = State::start(frame, keys.slices.value, thickness_A, probe_hat, run.rng);
+    state.tilt_mrad = keys.tilt_mrad.value;
+    state
+}
+
+/// The state that a stage begins with, after the one before.
+fn follow(state: State, number: usize, stage: &Stage) -> State {
+    let keys = &stage.job.ptychography;
+    let mut state = state.next_stage(number as u32, keys.slices.value, keys.probe_modes.value, keys.mode_power.value);
+    if let Some(thickness) = &keys.slice_thickness_A
+        && keys.thickness_from.value == 0
+    {
+        state.slice_thickness_A = thickness.value;
+    }
+    state
+}
+
+/// How far positions may move beyond the planned ones, in pixels.
+fn margin_px(stages: &[Stage], pixel_A: [f64; 2]) -> usize {
+    let moves = |stage: &&Stage| stage.job.ptychography.positions_from.value > 0 || stage.job.ptychography.affine_from.value > 0;
+    let farthest = stages.iter().filter(moves).map(|stage| stage.job.ptychography.positions_limit_A.value).fold(0.0, f64::max);
+    (farthest / pixel_A[0].min(pixel_A[1])).ceil() as usize
 }
 
 /// The raster of the scan; its step counts only where positions are not measured.

@@ -1,0 +1,89 @@
+//! Kernel `moments`: what each position says of the probe's strength and place.
+
+use rayon::prelude::*;
+
+use super::CpuBatch;
+use super::lanes::Scalar;
+use super::planes::{Part, Planes};
+use crate::compute::MOMENTS;
+use crate::optics::fft_index;
+
+/// For pattern id i of the batch, `out[3i..]` = Σ_m Re Σ_k X*Ĝ · {1, 2πi·f_y, 2πi·f_x} with X = P̂_m · ramp_b.
+pub(super) fn moments<R: Scalar>(probe_hat: &Planes<R>, gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, out: &mut [R]) {
+    let n = batch.window_len();
+    let frequencies = angular_frequencies(batch.plan.window);
+    let sums: Vec<[R; MOMENTS]> = (0..batch.plan.len())
+        .into_par_iter()
+        .map(|b| {
+            let of_mode = |m| moments_of_window(probe_hat.window(n, m), gradients.window(n, b * modes + m), batch.ramps(b), &frequencies);
+            add_modes((0..modes).map(of_mode))
+        })
+        .collect();
+    store(&sums, batch, out);
+}
+
+/// 2πf of a window's rows and columns, in FFT order.
+pub(super) fn angular_frequencies<R: Scalar>(window: [usize; 2]) -> [Vec<R>; 2] {
+    window.map(|n| (0..n).map(|k| R::of(std::f64::consts::TAU * fft_index(k, n) / n as f64)).collect())
+}
+
+/// The sum of what the modes say, in their order.
+pub(super) fn add_modes<R: Scalar>(modes: impl Iterator<Item = [R; MOMENTS]>) -> [R; MOMENTS] {
+    modes.fold([R::zero(); MOMENTS], |mut sum, mode| {
+        sum.iter_mut().zip(mode).for_each(|(s, x)| *s += x);
+        sum
+    })
+}
+
+/// Puts the moments of each position at its pattern's place.
+pub(super) fn store<R: Scalar>(sums: &[[R; MOMENTS]], batch: &CpuBatch<R>, out: &mut [R]) {
+    for (&id, sum) in batch.plan.ids.iter().zip(sums) {
+        out[MOMENTS * id as usize..][..MOMENTS].copy_from_slice(sum);
+    }
+}
+
+/// One mode of one position.
+#[inline(always)]
+pub(super) fn moments_of_window<R: Scalar>(
+    probe_hat: Part<R>,
+    gradient: Part<R>,
+    (ramp_y, ramp_x): (Part<R>, Part<R>),
+    [along_y, along_x]: &[Vec<R>; 2],
+) -> [R; MOMENTS] {
+    let nx = along_x.len();
+    let mut total = [R::zero(); MOMENTS];
+    for (y, fy) in along_y.iter().enumerate() {
+        let row = y * nx..(y + 1) * nx;
+        let RowSums(re, im, im_x) = row_sums(probe_hat.range(row.clone()), gradient.range(row), ramp_x, along_x);
+        // X*Ĝ = ramp_y* · (what the row sums to): Re(i·f·z) = −f·Im z.
+        let (ry, iy) = (ramp_y.re[y], ramp_y.im[y]);
+        total[0] += ry * re + iy * im;
+        total[1] -= *fy * (ry * im - iy * re);
+        total[2] -= ry * im_x[1] - iy * im_x[0];
+    }
+    total
+}
+
+/// Σ (P̂·ramp_x)*Ĝ of a row, real and imaginary part, and the same times f_x.
+#[inline(always)]
+fn row_sums<R: Scalar>(p: Part<R>, g: Part<R>, ramp: Part<R>, along_x: &[R]) -> RowSums<R> {
+    const SIDE: usize = 8;
+    let mut sums = [[R::zero(); SIDE]; 4];
+    let n = along_x.len();
+    for first in (0..n).step_by(SIDE) {
+        for lane in 0..SIDE.min(n - first) {
+            let x = first + lane;
+            let (xr, xi) = (p.re[x] * ramp.re[x] - p.im[x] * ramp.im[x], p.re[x] * ramp.im[x] + p.im[x] * ramp.re[x]);
+            let (re, im) = (xr * g.re[x] + xi * g.im[x], xr * g.im[x] - xi * g.re[x]);
+            sums[0][lane] += re;
+            sums[1][lane] += im;
+            sums[2][lane] += along_x[x] * re;
+            sums[3][lane] += along_x[x] * im;
+        }
+    }
+    let [re, im, re_x, im_x] = sums.map(|lanes| lanes.into_iter().sum());
+    RowSums(re, im, [re_x, im_x])
+}
+
+/// See [`row_sums`].
+struct RowSums<R>(R, R, [R; 2]);

@@ -1,0 +1,96 @@
+//! What is done between iterations: checkpoints, from which a killed run ends as an unbroken one does.
+
+use std::path::PathBuf;
+
+use crate::job::{Error, facts};
+use crate::output::Checkpoint;
+use crate::ptycho::{self, Hooks, STATE_VERSION, State};
+use crate::run::Run;
+
+/// Keeps checkpoints beside the result.
+pub(in crate::job) struct Keeper {
+    path: PathBuf,
+    /// Iterations between two; 0 keeps none.
+    every: u32,
+    input_hash: String,
+    job_hash: String,
+    /// Is what is there to be replaced, whatever it is?
+    force: bool,
+    written: bool,
+}
+
+impl Keeper {
+    /// Of the result at `output`.
+    pub(in crate::job) fn new(output: &std::path::Path, every: u32, input_hash: String, force: bool) -> Self {
+        Self { path: Checkpoint::place(output), every, input_hash, job_hash: String::new(), force, written: false }
+    }
+
+    /// The state of a checkpoint of this very job, if there is one.
+    pub(super) fn resumed(&mut self, job: &str, run: &Run) -> Result<Option<State>, Error> {
+        self.job_hash = facts::hash_of_text(job);
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let foreign = |whose| Error::ForeignCheckpoint { path: self.path.clone(), whose };
+        let checkpoint = match Checkpoint::read(&self.path) {
+            Ok(checkpoint) => checkpoint,
+            Err(_) if self.force => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let state = if checkpoint.version != STATE_VERSION {
+            Err("another version of ronchi")
+        } else if checkpoint.job_hash != self.job_hash {
+            Err("another job, or this one with other values")
+        } else if checkpoint.input_hash != self.input_hash {
+            Err("other data: the file has changed since")
+        } else {
+            State::unpack(&checkpoint.lists).ok_or("nobody: its lists do not fit together")
+        };
+        match state {
+            Ok(state) => {
+                run.note(format!("going on from {} after iteration {}.", self.path.display(), state.iteration));
+                self.written = true;
+                Ok(Some(state))
+            }
+            Err(_) if self.force => Ok(None),
+            Err(whose) => Err(foreign(whose)),
+        }
+    }
+
+    /// Was a checkpoint kept, in this run or before?
+    pub(in crate::job) fn has_checkpoint(&self) -> bool {
+        self.written
+    }
+
+    /// Removes the checkpoint: the result is there.
+    pub(in crate::job) fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_file(&self.path) {
+            Err(e) if self.written && e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Files { path: self.path.clone(), done: "removed", why: e.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Hooks for Keeper {
+    fn after_iteration(&mut self, _state: &mut State) -> ptycho::Result<bool> {
+        Ok(false)
+    }
+
+    fn checkpoint_every(&self) -> u32 {
+        self.every
+    }
+
+    fn checkpoint(&mut self, state: &State) -> ptycho::Result<()> {
+        let checkpoint = Checkpoint {
+            version: STATE_VERSION,
+            job_hash: self.job_hash.clone(),
+            input_hash: self.input_hash.clone(),
+            lists: state.pack(),
+        };
+        checkpoint.write(&self.path).map_err(|e| ptycho::Error::Checkpoint(e.to_string()))?;
+        self.written = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! From the keys of [ptychography] to the settings of the engine.
+
+use rand::seq::index;
+
+use crate::compute::Likelihood;
+use crate::job::Error;
+use crate::job::schema::{Job, Ptychography};
+use crate::job::values::{Algorithm, GroupingKind, LikelihoodKind};
+use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
+use crate::run::RngState;
+
+/// The settings of a job, or of one of its stages. `variance` is that of the Gaussian likelihood, in electrons².
+pub(super) fn options(job: &Job, wavelength_A: f64, frames: usize, variance: f64) -> Options {
+    let keys = &job.ptychography;
+    let (alpha, friction, beta) = (keys.alpha.value, keys.friction.value, keys.beta.value);
+    let rule = match keys.algorithm.value {
+        Algorithm::Epie => Rule::Epie,
+        Algorithm::Rpie => Rule::Rpie { alpha },
+        Algorithm::Mpie => Rule::Mpie { alpha, friction, every: keys.momentum_every.value },
+        Algorithm::LsqMl => Rule::LsqMl { alpha, friction },
+        Algorithm::Adam => Rule::Adam,
+        Algorithm::DifferenceMap => Rule::DifferenceMap { beta },
+        Algorithm::Raar => Rule::Raar { beta },
+    };
+    let (step_object, step_probe) = if rule == Rule::Adam { (0.05, 0.02) } else { (0.5, 0.5) };
+    Options {
+        rule,
+        likelihood: match keys.likelihood.value {
+            LikelihoodKind::Amplitude => Likelihood::Amplitude,
+            LikelihoodKind::Poisson => Likelihood::Poisson { epsilon: keys.poisson_epsilon.value },
+            LikelihoodKind::Gaussian => Likelihood::Gaussian { variance },
+        },
+        iterations: keys.iterations.value,
+        batch: keys.batch.value.min(frames),
+        grouping: match keys.grouping.value {
+            GroupingKind::Random => Grouping::Random,
+            GroupingKind::Compact => Grouping::Compact,
+            GroupingKind::Sparse => Grouping::Sparse,
+            GroupingKind::Sequential => Grouping::Sequential,
+        },
+        step_object: keys.step_object.as_ref().map_or(step_object, |entry| entry.value),
+        step_probe: keys.step_probe.as_ref().map_or(step_probe, |entry| entry.value),
+        probe_from: keys.probe_from.value,
+        wavelength_A,
+        refinement: refinement(keys),
+        validation: validation(keys, frames),
+    }
+}
+
+fn refinement(keys: &Ptychography) -> Refinement {
+    let (from, affine_from) = (keys.positions_from.value, keys.affine_from.value);
+    Refinement {
+        positions: (from > 0 || affine_from > 0).then_some(PositionRefinement {
+            from,
+            affine_from,
+            step: keys.positions_step.value,
+            momentum: keys.positions_momentum.value,
+            limit_A: keys.positions_limit_A.value,
+        }),
+        intensities_from: keys.intensities_from.value,
+        thickness_from: keys.thickness_from.value,
+        tilt_from: keys.tilt_from.value,
+    }
+}
+
+/// The patterns that are held out: by chance, the same ones with the same seed.
+fn validation(keys: &Ptychography, frames: usize) -> Option<Validation> {
+    let count = (keys.validation.value * frames as f64).round() as usize;
+    if keys.validation.value == 0.0 {
+        return None;
+    }
+    let mut rng = RngState::new(keys.seed.value ^ HELD_OUT).generator();
+    let mut ids: Vec<u32> = index::sample(&mut rng, frames, count.clamp(1, frames)).into_iter().map(|id| id as u32).collect();
+    ids.sort_unstable();
+    Some(Validation { ids, patience: keys.patience.value })
+}
+
+/// Keeps the choice of held-out patterns apart from the order of the others.
+const HELD_OUT: u64 = 0x76a1_1da7_e0f5_3c21;
+
+/// A stage of a reconstruction.
+pub(in crate::job) struct Stage {
+    /// Empty where the job names none.
+    pub(in crate::job) name: String,
+    pub(in crate::job) job: Job,
+}
+
+/// The stages of a job; one where it has none.
+pub(super) fn stages(job: &Job) -> Result<Vec<Stage>, Error> {
+    let Some(list) = &job.ptychography.stages else { return Ok(vec![Stage { name: String::new(), job: job.clone() }]) };
+    list.value.0.iter().enumerate().map(|(number, table)| stage(job, number, table)).collect()
+}
+
+fn stage(job: &Job, number: usize, table: &toml::Table) -> Result<Stage, Error> {
+    let name = match table.get("name") {
+        Some(toml::Value::String(name)) => name.clone(),
+        _ => format!("{}", number + 1),
+    };
+    let refuse = |why: String| Error::Stage { stage: name.clone(), why };
+    if let Some(key) = ["stages", "seed", "validation", "start", "probe"].into_iter().find(|key| table.contains_key(*key)) {
+        return Err(refuse(format!("{key} stands for the whole reconstruction, not for a stage")));
+    }
+    let sets: Vec<String> =
+        table.iter().filter(|(key, _)| *key != "name").map(|(key, value)| format!("ptychography.{key}={value}")).collect();
+    let changed = Job::from_text("", "", &sets).map_err(|e| refuse(e.to_string()))?;
+    let mut stage = job.clone();
+    stage.ptychography.take_from(&changed.ptychography);
+    stage.ptychography.stages = None;
+    Ok(Stage { name, job: stage })
+}

@@ -1,0 +1,471 @@
+//! The loop of a reconstruction: batches, what they say, and the rules that turn it into updates.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use num_complex::Complex64;
+
+use super::batches::batches;
+use super::options::{Options, Rule};
+use super::pack::{complex, parts};
+use super::propagation::propagator;
+use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, refine};
+use crate::compute::{
+    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Wanted,
+};
+use crate::run::{Event, Run, Stage};
+
+/// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
+/// and their sums). Through an empty object the dark field is such a 0: to give it counts would give it random phases, other ones on
+/// every device.
+const ROUNDING: f64 = 1e-5;
+
+/// An error so many times the best one so far is an explosion.
+const EXPLODED: f64 = 4.0;
+
+/// What is done after each iteration, before the next one.
+pub trait Hooks {
+    /// May change object, probe and what the probe's way through the slices depends on; says whether it did.
+    ///
+    /// # Errors
+    /// What ends the reconstruction.
+    fn after_iteration(&mut self, state: &mut State) -> Result<bool>;
+
+    /// Iterations between two checkpoints; 0 keeps none.
+    fn checkpoint_every(&self) -> u32 {
+        0
+    }
+
+    /// Keeps a state from which the reconstruction goes on as if it had not been interrupted.
+    ///
+    /// # Errors
+    /// What ends the reconstruction.
+    fn checkpoint(&mut self, _state: &State) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Nothing is done after an iteration.
+impl Hooks for () {
+    fn after_iteration(&mut self, _state: &mut State) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// Runs `state` to `options.iterations`.
+///
+/// # Errors
+/// What the device or the source of the patterns reports, or positions that do not fit. Being asked to stop and divergence are no errors.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+pub fn reconstruct<B: Backend>(
+    run: &Run,
+    backend: &B,
+    patterns: &dyn Patterns<B>,
+    frame: &ObjectFrame,
+    detector: &DetectorLayout,
+    options: &Options,
+    mut state: State,
+    hooks: &mut dyn Hooks,
+) -> Result<Outcome> {
+    if patterns.len() != frame.positions_px.len() {
+        return Err(Error::PositionCount { patterns: patterns.len(), positions: frame.positions_px.len() });
+    }
+    if !backend.supports_window(frame.window) {
+        return Err(crate::compute::Error::UnsupportedWindow { device: backend.device_name(), shape: frame.window }.into());
+    }
+    let held: &[u32] = options.validation.as_ref().map_or(&[], |v| &v.ids);
+    let ids: Vec<u32> = (0..patterns.len() as u32).filter(|id| held.binary_search(id).is_err()).collect();
+    let started = Instant::now();
+    let remaining = u64::from(options.iterations.saturating_sub(state.iteration));
+    run.emit(Event::StageStarted { stage: Stage::Reconstruct, total: remaining * ids.len() as u64, unit: "patterns" });
+    let mut engine = Engine::new(backend, patterns, frame, detector, options, &state)?;
+    let mut done = 0;
+    let mut ending = Ending::Finished;
+    while state.iteration < options.iterations {
+        let iteration = state.iteration + 1;
+        let clock = Instant::now();
+        let (groups, rng) = batches(options.grouping, &ids, &state.positions_px, options.batch, state.rng);
+        patterns.prefetch(&groups.concat());
+        let (mut first, mut cancelled) = (true, false);
+        for group in &groups {
+            cancelled = run.is_cancelled();
+            if cancelled {
+                break;
+            }
+            engine.step(group, &state, iteration, first)?;
+            first = false;
+            done += group.len() as u64;
+            run.emit(Event::Progress { stage: Stage::Reconstruct, done });
+        }
+        if cancelled {
+            ending = Ending::Interrupted;
+            break;
+        }
+        let next = engine.finish_iteration(&ids, &state, rng)?;
+        let error = next.history.last().map_or(f64::NAN, |record| record.error);
+        let smallest = state.stage_history().iter().map(|r| r.error).fold(f64::INFINITY, f64::min);
+        if let Some(why) = what_went_wrong(error, smallest, &next) {
+            ending = Ending::Diverged { iteration, why };
+            break;
+        }
+        state = next;
+        if hooks.after_iteration(&mut state)? {
+            engine.write(&state)?;
+        }
+        let seconds = clock.elapsed().as_secs_f64();
+        run.emit(Event::Iteration { iteration, iterations: options.iterations, error, seconds });
+        if let Some(validation) = &options.validation {
+            let error = engine.validate(&validation.ids, &state)?;
+            if let Some(record) = state.history.last_mut() {
+                record.validation = Some(error);
+            }
+            let least = state.best.as_ref().and_then(|best| best.history.last()?.validation);
+            if least.is_none_or(|least| error < least) {
+                state.best = None;
+                state.best = Some(Box::new(state.clone()));
+            } else if let Some(best) = &state.best
+                && validation.patience > 0
+                && iteration - best.iteration >= validation.patience
+            {
+                ending = Ending::Converged;
+                break;
+            }
+        }
+        let every = hooks.checkpoint_every();
+        if every > 0 && iteration.is_multiple_of(every) && iteration < options.iterations {
+            let mut whole = state.clone();
+            engine.remember(&mut whole)?;
+            hooks.checkpoint(&whole)?;
+        }
+    }
+    // What a rule remembers is by now that of a part of an iteration; of one that remembers nothing the state is all.
+    if ending == Ending::Interrupted && hooks.checkpoint_every() > 0 && state.iteration > 0 && matches!(engine.memory, Memory::None) {
+        hooks.checkpoint(&state)?;
+    }
+    if ending == Ending::Converged
+        && let Some(best) = state.best.take()
+    {
+        let history = std::mem::take(&mut state.history);
+        state = State { history, ..*best };
+    }
+    run.emit(Event::StageFinished { stage: Stage::Reconstruct, seconds: started.elapsed().as_secs_f64() });
+    Ok(Outcome { state, ending })
+}
+
+/// What is wrong with an iteration, if anything.
+fn what_went_wrong(error: f64, smallest: f64, state: &State) -> Option<String> {
+    if !error.is_finite() {
+        return Some("its error is not a number".to_owned());
+    }
+    if error > EXPLODED * smallest {
+        return Some(format!("its error is {error:.3}, {:.0} times the smallest one before", error / smallest));
+    }
+    let finite = |values: &[Complex64]| values.iter().all(|z| z.re.is_finite() && z.im.is_finite());
+    if !finite(&state.object) || !finite(&state.probe_hat) {
+        return Some("the object or the probe is not a number everywhere".to_owned());
+    }
+    None
+}
+
+/// The model and all work arrays on the device.
+struct Engine<'a, B: Backend> {
+    backend: &'a B,
+    patterns: &'a dyn Patterns<B>,
+    frame: &'a ObjectFrame,
+    options: &'a Options,
+    model: Model<B>,
+    work: B::Work,
+    gradients: Gradients<B>,
+    memory: Memory<B>,
+    /// Batches done in all.
+    steps: u64,
+}
+
+/// What a rule remembers on the device.
+enum Memory<B: Backend> {
+    None,
+    Momentum { previous: Vec<B::Complexes>, velocity: Vec<B::Complexes> },
+    Adam { object: Vec<AdamMoments<B>>, probe: AdamMoments<B> },
+}
+
+/// The name of the count of batches in the state's memory.
+const STEPS: &str = "steps";
+
+impl<'a, B: Backend> Engine<'a, B> {
+    fn new(
+        backend: &'a B,
+        patterns: &'a dyn Patterns<B>,
+        frame: &'a ObjectFrame,
+        detector: &DetectorLayout,
+        options: &'a Options,
+        state: &State,
+    ) -> Result<Self> {
+        let brightest = state.probe_hat.iter().map(|p| p.norm()).fold(0.0, f64::max);
+        let batch = options.batch.clamp(1, frame.positions_px.len().max(1));
+        let shape = state.shape;
+        let model = Model {
+            shape,
+            object: state.object.chunks_exact(shape.object_pixels()).map(|slice| backend.complexes(slice)).collect::<std::result::Result<_, _>>()?,
+            probe_hat: backend.complexes(&state.probe_hat)?,
+            propagator: backend.complexes(&way(state, frame, options))?,
+            detector: backend.detector(detector)?,
+            floor: ROUNDING * brightest,
+        };
+        let memory = Memory::new(backend, options.rule, state)?;
+        let steps = state.memory.get(STEPS).and_then(|s| s.first()).map_or(0, |&s| s as u64);
+        Ok(Self {
+            backend,
+            patterns,
+            frame,
+            options,
+            model,
+            work: backend.work(&shape, batch)?,
+            gradients: Gradients::zeros(backend, &shape, frame.positions_px.len())?,
+            memory,
+            steps,
+        })
+    }
+
+    /// The batch `ids` on the device, its probes as strong as its patterns.
+    fn batch(&self, ids: &[u32], state: &State) -> Result<B::Batch> {
+        let mut plan = BatchPlan::new(ids, &state.positions_px, self.frame.window, self.frame.shape);
+        plan.scale(|id| state.intensities[id as usize].sqrt());
+        Ok(self.backend.batch(plan)?)
+    }
+
+    /// One batch; `first` of its iteration.
+    fn step(&mut self, ids: &[u32], state: &State, iteration: u32, first: bool) -> Result<()> {
+        let (options, slices) = (self.options, self.model.shape.slices);
+        let batch = self.batch(ids, state)?;
+        let block = self.patterns.batch(ids)?;
+        let probe = options.probe_in(iteration);
+        let wanted = Wanted {
+            probe,
+            moments: options.refinement.moments(iteration),
+            propagator: options.refinement.propagator(iteration, slices),
+            add_propagator: !first,
+            ..Wanted::default()
+        };
+        self.backend.gradients(&batch, &block, &self.model, options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
+        self.steps += 1;
+        self.update(&batch, probe)
+    }
+
+    /// Applies what the batch left behind.
+    fn update(&mut self, batch: &B::Batch, probe: bool) -> Result<()> {
+        let Self { backend, options, model, gradients, memory, .. } = self;
+        // All slices change the exit wave alike: together they take one step.
+        let step_object = options.step_object / model.shape.slices as f64;
+        if let (Rule::Adam, Memory::Adam { object, probe: of_probe }) = (options.rule, &mut *memory) {
+            let brightest = model.floor / ROUNDING;
+            for ((slice, update), moments) in model.object.iter_mut().zip(&gradients.object).zip(object) {
+                backend.adam_object(slice, update, moments, &AdamStep::new(step_object, self.steps), batch)?;
+            }
+            if probe {
+                let step = AdamStep::new(options.step_probe * brightest, self.steps);
+                backend.adam_probe(&mut model.probe_hat, &gradients.probe, of_probe, &step)?;
+            }
+            return Ok(());
+        }
+        let own = match options.rule {
+            Rule::Rpie { alpha } | Rule::Mpie { alpha, .. } | Rule::LsqMl { alpha, .. } => 1.0 - alpha,
+            _ => 0.0,
+        };
+        for (slice, update) in model.object.iter_mut().zip(&mut gradients.object) {
+            if let Rule::LsqMl { .. } = options.rule {
+                backend.optimal_object_step(update, own, batch)?;
+            }
+            backend.update_object(slice, update, step_object, own, batch)?;
+        }
+        if probe {
+            if let Rule::LsqMl { .. } = options.rule {
+                backend.optimal_probe_step(&mut gradients.probe)?;
+            }
+            backend.update_probe(&mut model.probe_hat, &gradients.probe, options.step_probe)?;
+        }
+        if let Rule::Mpie { friction, every, .. } = options.rule
+            && self.steps.is_multiple_of(u64::from(every.max(1)))
+        {
+            self.go_on(friction)?;
+        }
+        Ok(())
+    }
+
+    /// Object and probe go on along their mean way.
+    fn go_on(&mut self, friction: f64) -> Result<()> {
+        let Memory::Momentum { previous, velocity } = &mut self.memory else { return Ok(()) };
+        let arrays = self.model.object.iter_mut().chain(std::iter::once(&mut self.model.probe_hat));
+        for ((x, previous), velocity) in arrays.zip(previous).zip(velocity) {
+            self.backend.momentum(x, previous, velocity, friction)?;
+        }
+        Ok(())
+    }
+
+    /// The state after all batches of an iteration.
+    fn finish_iteration(&mut self, ids: &[u32], before: &State, rng: crate::run::RngState) -> Result<State> {
+        let iteration = before.iteration + 1;
+        if let Rule::LsqMl { friction, .. } = self.options.rule
+            && friction > 0.0
+        {
+            self.go_on(friction)?;
+        }
+        let metrics = self.backend.read_reals(&self.gradients.metrics)?;
+        let mut state = State { iteration, rng, ..before.clone() };
+        self.read(&mut state)?;
+        state.pattern_errors.resize(self.patterns.len(), f64::NAN);
+        let (mut misfit, mut counts) = (0.0, 0.0);
+        for &id in ids {
+            let [m, c] = [metrics[2 * id as usize], metrics[2 * id as usize + 1]];
+            state.pattern_errors[id as usize] = m / c;
+            misfit += m;
+            counts += c;
+        }
+        let refinement = &self.options.refinement;
+        if refinement.moments(iteration) {
+            let moments = self.backend.read_reals(&self.gradients.moments)?;
+            debug_assert_eq!(moments.len(), MOMENTS * self.patterns.len());
+            refine::positions_and_intensities(refinement, iteration, self.frame, &moments, ids, &mut state);
+        }
+        if refinement.propagator(iteration, state.shape.slices) {
+            let (numerator, denominator) = (&self.gradients.propagator.numerator, &self.gradients.propagator.denominator);
+            let (numerator, denominator) = (self.backend.read_complexes(numerator)?, self.backend.read_reals(denominator)?);
+            let (pixel_A, wavelength_A) = (self.frame.pixel_A, self.options.wavelength_A);
+            refine::way_between_slices(refinement, iteration, pixel_A, wavelength_A, &numerator, &denominator, &mut state);
+            self.model.propagator = self.backend.complexes(&way(&state, self.frame, self.options))?;
+        }
+        state.history.push(self.record(misfit / counts, &state));
+        Ok(state)
+    }
+
+    fn record(&self, error: f64, state: &State) -> Record {
+        let squared = |(now, start): (&[f64; 2], &[f64; 2])| {
+            (0..2).map(|a| ((now[a] - start[a]) * self.frame.pixel_A[a]).powi(2)).sum::<f64>()
+        };
+        let sum: f64 = state.positions_px.iter().zip(&self.frame.positions_px).map(squared).sum();
+        Record {
+            error,
+            validation: None,
+            powers: state.mode_powers(),
+            shift_rms_A: (sum / state.positions_px.len().max(1) as f64).sqrt(),
+            slice_thickness_A: state.slice_thickness_A,
+            tilt_mrad: state.tilt_mrad,
+            aberrations_A: Vec::new(),
+        }
+    }
+
+    /// The error of patterns as the state stands.
+    fn validate(&mut self, ids: &[u32], state: &State) -> Result<f64> {
+        for ids in ids.chunks(self.options.batch.max(1)) {
+            let batch = self.batch(ids, state)?;
+            let block = self.patterns.batch(ids)?;
+            let wanted = Wanted { metrics_only: true, ..Wanted::default() };
+            self.backend.gradients(&batch, &block, &self.model, self.options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
+        }
+        let metrics = self.backend.read_reals(&self.gradients.metrics)?;
+        let (misfit, counts) = ids.iter().map(|&id| id as usize).fold((0.0, 0.0), |(m, c), id| (m + metrics[2 * id], c + metrics[2 * id + 1]));
+        Ok(misfit / counts)
+    }
+
+    fn read(&self, state: &mut State) -> Result<()> {
+        state.object.clear();
+        for slice in &self.model.object {
+            state.object.extend(self.backend.read_complexes(slice)?);
+        }
+        state.probe_hat = self.backend.read_complexes(&self.model.probe_hat)?;
+        Ok(())
+    }
+
+    /// Puts a changed state back on the device.
+    fn write(&mut self, state: &State) -> Result<()> {
+        for (slice, values) in self.model.object.iter_mut().zip(state.object.chunks_exact(state.shape.object_pixels())) {
+            *slice = self.backend.complexes(values)?;
+        }
+        self.model.probe_hat = self.backend.complexes(&state.probe_hat)?;
+        self.model.propagator = self.backend.complexes(&way(state, self.frame, self.options))?;
+        Ok(())
+    }
+
+    /// Puts what the rule remembers into the state.
+    fn remember(&self, state: &mut State) -> Result<()> {
+        state.memory.insert(STEPS.to_owned(), vec![self.steps as f64]);
+        self.memory.store(self.backend, &mut state.memory)
+    }
+}
+
+/// The propagator of a state; one number where there is one slice.
+fn way(state: &State, frame: &ObjectFrame, options: &Options) -> Vec<Complex64> {
+    if state.shape.slices == 1 {
+        return vec![Complex64::new(1.0, 0.0)];
+    }
+    propagator(state.shape.window, frame.pixel_A, options.wavelength_A, state.slice_thickness_A, state.tilt_mrad)
+}
+
+impl<B: Backend> Memory<B> {
+    fn new(backend: &B, rule: Rule, state: &State) -> Result<Self> {
+        let shape = state.shape;
+        let lengths = || (0..shape.slices).map(|_| shape.object_pixels()).chain(std::iter::once(shape.modes * shape.pixels()));
+        let kept = |name: String| state.memory.get(&name);
+        let arrays = |name: &str| -> Result<Vec<B::Complexes>> {
+            lengths()
+                .enumerate()
+                .map(|(n, len)| match kept(format!("{name}_{n}")) {
+                    Some(values) if values.len() == 2 * len => Ok(backend.complexes(&complex(values))?),
+                    _ => Ok(backend.complex_zeros(len)?),
+                })
+                .collect()
+        };
+        Ok(match rule {
+            Rule::Mpie { .. } | Rule::LsqMl { .. } => {
+                let velocity = arrays("velocity")?;
+                let slices = state.object.chunks_exact(shape.object_pixels()).chain(std::iter::once(state.probe_hat.as_slice()));
+                let previous = slices
+                    .enumerate()
+                    .map(|(n, now)| match kept(format!("previous_{n}")) {
+                        Some(values) if values.len() == 2 * now.len() => Ok(backend.complexes(&complex(values))?),
+                        _ => Ok(backend.complexes(now)?),
+                    })
+                    .collect::<Result<_>>()?;
+                Self::Momentum { previous, velocity }
+            }
+            Rule::Adam => {
+                let mut moments = arrays("first")?
+                    .into_iter()
+                    .zip(lengths())
+                    .enumerate()
+                    .map(|(n, (first, len))| {
+                        let second = match kept(format!("second_{n}")) {
+                            Some(values) if values.len() == len => backend.reals(values)?,
+                            _ => backend.real_zeros(len)?,
+                        };
+                        Ok(AdamMoments { first, second })
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                match moments.pop() {
+                    Some(probe) => Self::Adam { object: moments, probe },
+                    None => Self::None,
+                }
+            }
+            _ => Self::None,
+        })
+    }
+
+    fn store(&self, backend: &B, memory: &mut BTreeMap<String, Vec<f64>>) -> Result<()> {
+        match self {
+            Self::None => {}
+            Self::Momentum { previous, velocity } => {
+                for (name, arrays) in [("previous", previous), ("velocity", velocity)] {
+                    for (n, array) in arrays.iter().enumerate() {
+                        memory.insert(format!("{name}_{n}"), parts(&backend.read_complexes(array)?));
+                    }
+                }
+            }
+            Self::Adam { object, probe } => {
+                for (n, moments) in object.iter().chain(std::iter::once(probe)).enumerate() {
+                    memory.insert(format!("first_{n}"), parts(&backend.read_complexes(&moments.first)?));
+                    memory.insert(format!("second_{n}"), backend.read_reals(&moments.second)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! What is refined beside object and probe, from what the batches leave behind: positions, intensities, the way between slices.
+
+use std::f64::consts::{PI, TAU};
+
+use num_complex::Complex64;
+
+use super::propagation::frequencies;
+use super::{ObjectFrame, State};
+use crate::compute::MOMENTS;
+use crate::optics::fft_index;
+
+/// How positions are refined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PositionRefinement {
+    /// The first iteration, from 1, that moves positions one by one; 0 is never.
+    pub from: u32,
+    /// The first iteration that moves them all by one affine map of the scan (scale, rotation, shear, drift along it); 0 is never.
+    pub affine_from: u32,
+    /// Of the Gauss–Newton step.
+    pub step: f64,
+    /// Part of the last movement that is added to the next one.
+    pub momentum: f64,
+    /// The farthest that a position may move from where it began, or from its place in the affine map, in Å.
+    pub limit_A: f64,
+}
+
+/// What is refined; nothing by default. Each number is the first iteration, from 1, that refines; 0 is never.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Refinement {
+    pub positions: Option<PositionRefinement>,
+    /// The electrons of each pattern over those of the probe.
+    pub intensities_from: u32,
+    /// The distance of slices.
+    pub thickness_from: u32,
+    /// The sample's tilt.
+    pub tilt_from: u32,
+}
+
+/// Does something begun at `from` go on in `iteration`?
+pub(super) fn due(from: u32, iteration: u32) -> bool {
+    from > 0 && iteration >= from
+}
+
+impl Refinement {
+    /// Are the moments of positions needed in this iteration?
+    pub(super) fn moments(&self, iteration: u32) -> bool {
+        due(self.intensities_from, iteration)
+            || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
+    }
+
+    /// Are the sums of the propagator needed in this iteration?
+    pub(super) fn propagator(&self, iteration: u32, slices: usize) -> bool {
+        slices > 1 && (due(self.thickness_from, iteration) || due(self.tilt_from, iteration))
+    }
+}
+
+/// The name of the positions' movement in the state's memory.
+const MOVEMENT: &str = "position_movement";
+
+/// Moves positions and changes intensities by the moments of the patterns `ids`.
+///
+/// A pattern's misfit changes by −2·moment for each unit of what is refined, and its second derivative is close to twice the power of the probe's own derivative: so the
+/// step is moment over power (Gauss–Newton, with the object taken as transparent).
+pub(super) fn positions_and_intensities(
+    refinement: &Refinement,
+    iteration: u32,
+    frame: &ObjectFrame,
+    moments: &[f64],
+    ids: &[u32],
+    state: &mut State,
+) {
+    let powers = derivative_powers(state);
+    if due(refinement.intensities_from, iteration) {
+        for &id in ids {
+            let id = id as usize;
+            // The derivative by the factor a of the amplitude is X/a: intensities change by twice as much.
+            let relative = moments[MOMENTS * id] / (powers[0] * state.intensities[id]);
+            state.intensities[id] *= (1.0 + relative.clamp(-0.2, 0.2)).powi(2);
+        }
+        let mean = state.intensities.iter().sum::<f64>() / state.intensities.len().max(1) as f64;
+        state.intensities.iter_mut().for_each(|a| *a /= mean);
+    }
+    let Some(rule) = refinement.positions else { return };
+    if !due(rule.from, iteration) && !due(rule.affine_from, iteration) {
+        return;
+    }
+    let mut moved = vec![[0.0; 2]; state.positions_px.len()];
+    for &id in ids {
+        let id = id as usize;
+        for axis in 0..2 {
+            moved[id][axis] = rule.step * moments[MOMENTS * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
+        }
+    }
+    // One pixel at a time: what is linearised does not hold farther.
+    moved.iter_mut().flatten().for_each(|m| *m = m.clamp(-1.0, 1.0));
+    let last = state.memory.remove(MOVEMENT).unwrap_or_else(|| vec![0.0; 2 * moved.len()]);
+    for (moved, last) in moved.iter_mut().zip(last.chunks_exact(2)) {
+        (0..2).for_each(|axis| moved[axis] += rule.momentum * last[axis]);
+    }
+    let free = due(rule.from, iteration);
+    if !free {
+        moved = affine_part(&frame.positions_px, &moved, ids);
+    } else {
+        // A common shift of all positions is one of the object.
+        let mean = [0, 1].map(|axis| ids.iter().map(|&id| moved[id as usize][axis]).sum::<f64>() / ids.len().max(1) as f64);
+        ids.iter().for_each(|&id| (0..2).for_each(|axis| moved[id as usize][axis] -= mean[axis]));
+    }
+    let [first, last_px] = frame.reach_px();
+    for (id, moved) in moved.iter().enumerate() {
+        for axis in 0..2 {
+            let (start, limit) = (frame.positions_px[id][axis], rule.limit_A / frame.pixel_A[axis]);
+            let mut there = state.positions_px[id][axis] + moved[axis];
+            if free && !due(rule.affine_from, iteration) {
+                there = there.clamp(start - limit, start + limit);
+            }
+            state.positions_px[id][axis] = there.clamp(first[axis], last_px[axis]);
+        }
+    }
+    state.memory.insert(MOVEMENT.to_owned(), moved.into_iter().flatten().collect());
+}
+
+/// Σ|P̂|², and Σ(2πf)²|P̂|² along y and x with f in cycles a pixel.
+fn derivative_powers(state: &State) -> [f64; 3] {
+    let [ny, nx] = state.shape.window;
+    let mut powers = [0.0; 3];
+    for (k, p) in state.probe_hat.iter().enumerate() {
+        let (fy, fx) = (fft_index(k / nx % ny, ny) / ny as f64, fft_index(k % nx, nx) / nx as f64);
+        let power = p.norm_sqr();
+        powers[0] += power;
+        powers[1] += (TAU * fy).powi(2) * power;
+        powers[2] += (TAU * fx).powi(2) * power;
+    }
+    powers.map(|p| p.max(f64::MIN_POSITIVE))
+}
+
+/// The movement of the affine map of the plane that comes closest to the movements of the patterns `ids`: without its constant part.
+fn affine_part(places: &[[f64; 2]], moved: &[[f64; 2]], ids: &[u32]) -> Vec<[f64; 2]> {
+    let count = ids.len().max(1) as f64;
+    let centre = [0, 1].map(|a| ids.iter().map(|&id| places[id as usize][a]).sum::<f64>() / count);
+    let mean = [0, 1].map(|a| ids.iter().map(|&id| moved[id as usize][a]).sum::<f64>() / count);
+    let (mut scatter, mut cross) = ([[0.0; 2]; 2], [[0.0; 2]; 2]);
+    for &id in ids {
+        let (place, moved) = (places[id as usize], moved[id as usize]);
+        let (p, m) = ([0, 1].map(|a| place[a] - centre[a]), [0, 1].map(|a| moved[a] - mean[a]));
+        for i in 0..2 {
+            for j in 0..2 {
+                scatter[i][j] += p[i] * p[j];
+                cross[i][j] += m[i] * p[j];
+            }
+        }
+    }
+    let determinant = scatter[0][0] * scatter[1][1] - scatter[0][1] * scatter[1][0];
+    if determinant <= 1e-12 * scatter[0][0] * scatter[1][1] {
+        return vec![[0.0; 2]; places.len()];
+    }
+    let inverse = [[scatter[1][1] / determinant, -scatter[0][1] / determinant], [-scatter[1][0] / determinant, scatter[0][0] / determinant]];
+    let map = [0, 1].map(|i| [0, 1].map(|j| cross[i][0] * inverse[0][j] + cross[i][1] * inverse[1][j]));
+    places.iter().map(|place| [0, 1].map(|i| map[i][0] * (place[0] - centre[0]) + map[i][1] * (place[1] - centre[1]))).collect()
+}
+
+/// Changes thickness and tilt by what the spectra between slices say: Σ φ̂*Δφ̂ and Σ|φ̂|² (Gauss–Newton in all that is refined).
+pub(super) fn way_between_slices(
+    refinement: &Refinement,
+    iteration: u32,
+    pixel_A: [f64; 2],
+    wavelength_A: f64,
+    numerator: &[Complex64],
+    denominator: &[f64],
+    state: &mut State,
+) {
+    let [along_y, along_x] = frequencies(state.shape.window, pixel_A);
+    let thickness = state.slice_thickness_A;
+    let slopes = state.tilt_mrad.map(|t| (t * 1e-3).tan());
+    let wanted = [due(refinement.thickness_from, iteration), due(refinement.tilt_from, iteration), due(refinement.tilt_from, iteration)];
+    let (mut matrix, mut right) = ([[0.0; 3]; 3], [0.0; 3]);
+    for (k, (n, d)) in numerator.iter().zip(denominator).enumerate() {
+        let (y, x) = (along_y[k / along_x.len()], along_x[k % along_x.len()]);
+        // dφ̂ = −i·slope·φ̂ for the thickness and the two slopes: Re(i·slope·φ̂*Δφ̂) = −slope·Im.
+        let own = [
+            PI * wavelength_A * (y * y + x * x) + TAU * (y * slopes[0] + x * slopes[1]),
+            TAU * thickness * y,
+            TAU * thickness * x,
+        ];
+        for i in (0..3).filter(|&i| wanted[i]) {
+            right[i] -= own[i] * n.im;
+            for j in (0..3).filter(|&j| wanted[j]) {
+                matrix[i][j] += own[i] * own[j] * d;
+            }
+        }
+    }
+    let [thicker, tilted_y, tilted_x] = solve(matrix, right, wanted);
+    // A tenth at a time: the model is linear no farther.
+    state.slice_thickness_A = (thickness + thicker.clamp(-0.1 * thickness, 0.1 * thickness)).max(0.0);
+    for (axis, tilted) in [tilted_y, tilted_x].into_iter().enumerate() {
+        state.tilt_mrad[axis] = (slopes[axis] + tilted.clamp(-0.01, 0.01)).atan() * 1e3;
+    }
+}
+
+/// Solves the wanted part of a symmetric, positive system; 0 for what is not wanted or not determined.
+fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3], wanted: [bool; 3]) -> [f64; 3] {
+    let largest = (0..3).map(|i| matrix[i][i]).fold(0.0, f64::max);
+    for i in 0..3 {
+        if !wanted[i] || matrix[i][i] <= 1e-14 * largest {
+            matrix[i] = [0.0; 3];
+            (0..3).for_each(|j| matrix[j][i] = 0.0);
+            matrix[i][i] = 1.0;
+            right[i] = 0.0;
+        }
+    }
+    for i in 0..3 {
+        for j in i + 1..3 {
+            let factor = matrix[j][i] / matrix[i][i];
+            (i..3).for_each(|k| matrix[j][k] -= factor * matrix[i][k]);
+            right[j] -= factor * right[i];
+        }
+    }
+    let mut solution = [0.0; 3];
+    for i in (0..3).rev() {
+        let known: f64 = (i + 1..3).map(|k| matrix[i][k] * solution[k]).sum();
+        solution[i] = (right[i] - known) / matrix[i][i];
+    }
+    solution
+}
