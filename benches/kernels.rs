@@ -13,7 +13,7 @@ use ronchi::compute::gpu::{Gpu, GpuOptions, Selection};
 use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, HostFrames, SampleType};
 use ronchi::imaging::{DirectPlan, Method, direct};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, object_pixel_A, wavelength_A};
-use ronchi::ptycho::{EpieOptions, ObjectFrame, State, epie};
+use ronchi::ptycho::{ObjectFrame, Options, State, reconstruct};
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::stream::Memory;
 
@@ -83,17 +83,17 @@ fn iterations<B: Backend>(criterion: &mut Criterion, name: &str, backend: &Arc<B
         *count = (i * 7919 % 3) as u16;
     }
     let patterns = Memory::new(backend.clone(), Arc::new(stack)).unwrap();
-    let detector = DetectorLayout { shape: window, centre: [64, 64], valid: None, floor: 0.0 };
+    let detector = DetectorLayout { shape: window, centre: [64, 64], valid: None };
     let cancel = CancelToken::default();
     let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(0) };
     let mut group = criterion.benchmark_group(format!("epie_iteration/{name}"));
     group.sample_size(10).throughput(Throughput::Elements(256));
     for batch in [1, 32, 256] {
-        let options = EpieOptions { iterations: 1, batch, step_object: 0.5, step_probe: 0.5, probe_from: 1 };
+        let options = Options::epie(1, batch, wavelength_A(300.0));
         group.bench_function(format!("batch {batch}"), |b| {
             b.iter_batched(
-                || State::start(frame.shape, probe.clone(), window, run.rng),
-                |start| epie(&run, &**backend, &patterns, &frame, &detector, &options, start).unwrap(),
+                || State::start(&frame, 1, 0.0, probe.clone(), run.rng),
+                |start| reconstruct(&run, &**backend, &patterns, &frame, &detector, &options, start, &mut ()).unwrap(),
                 BatchSize::LargeInput,
             );
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rand::RngExt;
 use ronchi::compute::{Backend, DetectorLayout, DeviceBlock, HostFrames, Patterns, SampleType, cpu::Cpu};
 use ronchi::optics::{Aberrations, ScanGrid, interaction_constant};
-use ronchi::ptycho::{EpieOptions, ObjectFrame, State, epie, phase};
+use ronchi::ptycho::{ObjectFrame, Options, State, phase, reconstruct};
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::simulate::{Column, Error, Simulated, Spec, Truth, simulate};
 
@@ -151,13 +151,14 @@ fn ptychography_finds_the_simulated_columns_where_the_truth_has_them() {
     let made = simulated(seed, &spec).unwrap();
     let truth = &made.truth;
     let frame = ObjectFrame::enclose(&truth.positions_A, [truth.pixel_A; 2], [64; 2]).unwrap();
-    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None, floor: 0.0 };
-    let state = State::start(frame.shape, truth.probe_hat.clone(), [64; 2], RngState::new(seed));
-    let options = EpieOptions { iterations: 8, batch: 8, step_object: 0.5, step_probe: 0.0, probe_from: 0 };
+    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None };
+    let state = State::start(&frame, 1, 0.0, truth.probe_hat.clone(), RngState::new(seed));
+    let options = Options { probe_from: 0, ..Options::epie(8, 8, 0.02) };
     let cancel = CancelToken::default();
     let run = Run { events: &|_| {}, cancel: &cancel, rng: RngState::new(seed) };
     let patterns = Memory(Arc::new(made.frames.clone()), Cpu::new());
-    let found = phase(&epie(&run, &Cpu::<f32>::new(), &patterns, &frame, &detector, &options, state).unwrap().state, &frame);
+    let found = reconstruct(&run, &Cpu::<f32>::new(), &patterns, &frame, &detector, &options, state, &mut ()).unwrap();
+    let found = phase(&found.state, &frame);
     // Columns well inside the field, which is turned and mirrored with the scan.
     let size = [0, 1].map(|a| (spec.scan.shape[a] - 1) as f64 * spec.scan.step_A[a]);
     let within = |c: &&Column| {

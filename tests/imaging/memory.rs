@@ -110,9 +110,9 @@ pub(super) fn scan_of(optics: &ProbeOptics, scan: &ScanGrid, n: usize, mrad: f64
     for id in 0..positions.len() as u32 {
         let batch = engine.batch(BatchPlan::new(&[id], &in_pixels, [n, n], shape)).unwrap();
         let (mut probes, mut waves) = (engine.complex_zeros(n * n).unwrap(), engine.complex_zeros(n * n).unwrap());
-        engine.shift_probe(&probe, &batch, &mut probes).unwrap();
+        engine.shift_probe(&probe, 1, &batch, &mut probes).unwrap();
         engine.fft2(&mut probes, [n, n], 1, Direction::Inverse).unwrap();
-        engine.exit_wave(&probes, &object, &batch, &mut waves).unwrap();
+        engine.exit_wave(&probes, &object, 1, &batch, &mut waves).unwrap();
         engine.fft2(&mut waves, [n, n], 1, Direction::Forward).unwrap();
         let wave = engine.read_complexes(&waves).unwrap();
         values.extend((0..n * n).map(|p| wave[(p / n + n - n / 2) % n * n + (p % n + n - n / 2) % n].norm_sqr()));

@@ -1,5 +1,5 @@
 use ronchi::compute::gpu::{Gpu, GpuOptions, Selection, adapters};
-use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, Error, SampleType, Update};
+use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, Error, Likelihood, SampleType, Update};
 use std::sync::Arc;
 
 use crate::inputs::{complexes, frames, parts, plan, random, read};
@@ -38,17 +38,14 @@ fn run(gpu: &Gpu, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let waves = complexes(&mut rng, len * pixels);
     let (mut waves, probes) = (gpu.complexes(&waves).unwrap(), gpu.complexes(&waves).unwrap());
     let stack = gpu.frames(Arc::new(frames(&mut rng, SampleType::F32, window, 150, 4))).unwrap();
-    let detector = gpu.detector(&DetectorLayout { shape: window, centre: [3, 4], valid: None, floor: 0.0 }).unwrap();
+    let detector = gpu.detector(&DetectorLayout { shape: window, centre: [3, 4], valid: None }).unwrap();
     let mut metrics = gpu.real_zeros(4 * len).unwrap();
-    gpu.modulus(&mut waves, &stack, &detector, &batch, &mut metrics).unwrap();
-    let mut update = Update {
-        numerator: gpu.complex_zeros(object_shape[0] * object_shape[1]).unwrap(),
-        denominator: gpu.real_zeros(object_shape[0] * object_shape[1]).unwrap(),
-        peak: gpu.real_zeros(1).unwrap(),
-    };
-    gpu.object_gradient(&waves, &probes, &batch, &mut update).unwrap();
+    gpu.residual(&mut waves, 1, &stack, &detector, Likelihood::Amplitude, 0.0, &batch, &mut metrics).unwrap();
+    let object = object_shape[0] * object_shape[1];
+    let mut update = Update::zeros(gpu, object, object).unwrap();
+    gpu.object_gradient(&waves, &probes, 1, &batch, true, &mut update).unwrap();
     let mut probe = gpu.complex_zeros(pixels).unwrap();
-    gpu.probe_sum(&waves, &batch, &mut probe).unwrap();
+    gpu.probe_sum(&waves, 1, &batch, true, &mut probe).unwrap();
     let mut all = [read(gpu, &update.numerator).unwrap(), read(gpu, &probe).unwrap()].concat();
     all.extend(gpu.read_reals(&update.denominator).unwrap());
     all.extend(gpu.read_reals(&metrics).unwrap());
@@ -66,7 +63,7 @@ fn large_objects_are_refused(_gpu: &Gpu, seed: u64) {
     let object = gpu.complex_zeros(400 * 400).unwrap();
     let probes = gpu.complex_zeros(256).unwrap();
     let mut out = gpu.complex_zeros(256).unwrap();
-    let refused = gpu.exit_wave(&probes, &object, &batch, &mut out);
+    let refused = gpu.exit_wave(&probes, &object, 1, &batch, &mut out);
     assert!(matches!(refused, Err(Error::TooLarge { needed_bytes: 1_280_000, limit_bytes: LOW, .. })));
 }
 

@@ -1,78 +1,128 @@
 use std::sync::Arc;
 
 use num_complex::Complex64;
+use rand::RngExt;
+use ronchi::compute::cpu::Cpu;
 use ronchi::compute::gpu::Gpu;
 use ronchi::compute::{
-    Backend, BatchPlan, DetectorLayout, DeviceBlock, HostFrames, Likelihood, Model, SampleType, Update, Waves, accumulate_probe_of_kernels,
-    wave_gradient_of_kernels,
+    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, KernelWork, Likelihood, Model, ModelShape, SampleType, Update, Wanted,
+    gradients_of_kernels,
 };
 
 use crate::Promise;
-use crate::inputs::{complexes, engines, frames, plan, random, read};
+use crate::inputs::{Outputs, complexes, frames, plan, random, read, relative_rms};
 
-pub(crate) const PROMISES: &[Promise] = &[("the coarse verbs equal the kernels they stand for, and agree with f64", verbs)];
+pub(crate) const PROMISES: &[Promise] = &[
+    ("the coarse verb equals the kernels it stands for, and agrees with f64", one_wave),
+    ("so it does with several slices and modes, and goes on from sums that are there", several),
+];
 
 const OBJECT: [usize; 2] = [150, 171];
 const WINDOW: [usize; 2] = [48, 64];
 /// 48 windows of 24 KiB are more than 1 MiB.
 const BATCH: usize = 48;
-const PIXELS: usize = WINDOW[0] * WINDOW[1];
 
 struct Input {
-    plan: BatchPlan,
+    plans: Vec<BatchPlan>,
+    shape: ModelShape,
     object: Vec<Complex64>,
     probe_hat: Vec<Complex64>,
+    propagator: Vec<Complex64>,
     frames: Arc<HostFrames>,
     layout: DetectorLayout,
+    likelihood: Likelihood,
 }
 
-fn verbs(gpu: &Gpu, seed: u64) {
+fn input(seed: u64, modes: usize, slices: usize, batches: usize, batch: usize) -> Input {
     let mut rng = random(seed);
-    let input = Input {
-        plan: plan(&mut rng, BATCH, WINDOW, OBJECT),
-        object: complexes(&mut rng, OBJECT[0] * OBJECT[1]),
-        probe_hat: complexes(&mut rng, PIXELS),
-        frames: Arc::new(frames(&mut rng, SampleType::U16, WINDOW, BATCH, 5)),
-        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid: None, floor: 0.0 },
-    };
-    let verbs = engines!(gpu, |engine| run(engine, &input, true));
-    let kernels = engines!(gpu, |engine| run(engine, &input, false));
-    // Three transforms of 2e-7 each, the modulus, and products; what the batch adds up is smaller than the sum of its errors.
-    const BOUND: f64 = 2e-6;
-    verbs.agree_within(BOUND);
-    kernels.agree_within(BOUND);
-    // In f64 the two ways round differently, but no more.
-    let error = crate::inputs::relative_rms(&verbs.oracle, &kernels.oracle);
-    assert!(error < 1e-14, "the verbs are off by {error:.2e}");
+    let shape = ModelShape { modes, slices, window: WINDOW, object: OBJECT };
+    let phases = complexes(&mut rng, shape.pixels());
+    let likelihoods = [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.3 }, Likelihood::Gaussian { variance: 2.5 }];
+    let valid = rng.random_bool(0.5).then(|| (0..shape.pixels()).map(|_| rng.random_range(0..10) > 0).collect());
+    Input {
+        plans: (0..batches).map(|_| plan(&mut rng, batch, WINDOW, OBJECT)).collect(),
+        shape,
+        object: complexes(&mut rng, slices * shape.object_pixels()),
+        probe_hat: complexes(&mut rng, modes * shape.pixels()),
+        propagator: if slices > 1 { phases.iter().map(|z| z / z.norm()).collect() } else { vec![Complex64::new(1.0, 0.0)] },
+        frames: Arc::new(frames(&mut rng, SampleType::U16, WINDOW, batch, 5)),
+        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid },
+        likelihood: likelihoods[rng.random_range(0..3)],
+    }
 }
 
-/// Everything that a batch leaves behind.
-fn run<B: Backend>(engine: &B, input: &Input, verbs: bool) -> Vec<f64> {
-    let batch = engine.batch(input.plan.clone()).unwrap();
-    let block = DeviceBlock { ids: input.plan.ids.clone(), frames: engine.frames(input.frames.clone()).unwrap() };
-    let model = Model {
-        object: engine.complexes(&input.object).unwrap(),
-        object_shape: OBJECT,
-        probe_hat: engine.complexes(&input.probe_hat).unwrap(),
-        window: WINDOW,
-        detector: engine.detector(&input.layout).unwrap(),
-    };
-    let zeros = |len| engine.complex_zeros(len).unwrap();
-    let mut work = Waves { probes: zeros(BATCH * PIXELS), waves: zeros(BATCH * PIXELS) };
-    let mut metrics = engine.real_zeros(4 * BATCH).unwrap();
-    let update = |len| Update { numerator: zeros(len), denominator: engine.real_zeros(len).unwrap(), peak: engine.real_zeros(1).unwrap() };
-    let (mut to_object, mut to_probe) = (update(OBJECT[0] * OBJECT[1]), update(PIXELS));
-    let gradient = if verbs { B::wave_gradient } else { wave_gradient_of_kernels };
-    gradient(engine, &batch, &block, &model, Likelihood::Amplitude, &mut work, &mut metrics).unwrap();
-    let mut all = [read(engine, &work.waves).unwrap(), read(engine, &work.probes).unwrap()].concat();
-    engine.accumulate_object(&batch, &work, &mut to_object).unwrap();
-    let accumulate_probe = if verbs { B::accumulate_probe } else { accumulate_probe_of_kernels };
-    accumulate_probe(engine, &batch, &model, &mut work, &mut to_probe).unwrap();
-    for update in [&to_object, &to_probe] {
-        all.extend(read(engine, &update.numerator).unwrap());
-        all.extend(engine.read_reals(&update.denominator).unwrap());
-        all.extend(engine.read_reals(&update.peak).unwrap());
+fn one_wave(gpu: &Gpu, seed: u64) {
+    check(gpu, &input(seed, 1, 1, 1, BATCH));
+}
+
+fn several(gpu: &Gpu, seed: u64) {
+    check(gpu, &input(seed, 3, 2, 2, 11));
+}
+
+fn check(gpu: &Gpu, input: &Input) {
+    let [verbs, kernels] = [true, false].map(|verb| {
+        let (gpu, cpu, oracle) = (run(gpu, input, verb), run(&Cpu::<f32>::new(), input, verb), run(&Cpu::<f64>::new(), input, verb));
+        let parts = gpu.into_iter().zip(cpu).zip(oracle);
+        parts.map(|((gpu, cpu), oracle)| Outputs { gpu, cpu, oracle }).collect::<Vec<_>>()
+    });
+    // Eight transforms of 2e-7 each at most, the residual, and products; what the batch adds up is smaller than the sum of its errors.
+    const BOUND: f64 = 3e-6;
+    for (part, (verbs, kernels)) in verbs.iter().zip(&kernels).enumerate() {
+        let bounded = |outputs: &Outputs| {
+            for (name, values) in [("the GPU", &outputs.gpu), ("Cpu<f32>", &outputs.cpu)] {
+                let error = relative_rms(values, &outputs.oracle);
+                assert!(error <= BOUND, "part {part} of {:?}: {name} is off by {error:.2e}", input.likelihood);
+            }
+        };
+        bounded(verbs);
+        bounded(kernels);
+        // In f64 the two ways round differently, but no more.
+        let error = relative_rms(&verbs.oracle, &kernels.oracle);
+        assert!(error < 1e-13, "part {part}: the verb is off by {error:.2e}");
     }
-    all.extend(engine.read_reals(&metrics).unwrap());
-    all
+}
+
+/// Everything that the batches leave behind, part by part.
+fn run<B: Backend>(engine: &B, input: &Input, verb: bool) -> Vec<Vec<f64>> {
+    let shape = input.shape;
+    let batch = input.plans[0].len();
+    let model = Model {
+        shape,
+        object: input.object.chunks(shape.object_pixels()).map(|slice| engine.complexes(slice).unwrap()).collect(),
+        probe_hat: engine.complexes(&input.probe_hat).unwrap(),
+        propagator: engine.complexes(&input.propagator).unwrap(),
+        detector: engine.detector(&input.layout).unwrap(),
+        floor: 0.0,
+    };
+    let mut out = Gradients::zeros(engine, &shape, 2 * batch).unwrap();
+    for (n, plan) in input.plans.iter().enumerate() {
+        let block = DeviceBlock { ids: plan.ids.clone(), frames: engine.frames(input.frames.clone()).unwrap() };
+        let device = engine.batch(plan.clone()).unwrap();
+        let add = n > 0;
+        let wanted = Wanted { probe: true, moments: true, propagator: true, add, add_propagator: add, metrics_only: false };
+        if verb {
+            let mut work = engine.work(&shape, batch).unwrap();
+            engine.gradients(&device, &block, &model, input.likelihood, wanted, &mut work, &mut out).unwrap();
+        } else {
+            let mut work = KernelWork::new(engine, &shape, batch).unwrap();
+            gradients_of_kernels(engine, &device, &block, &model, input.likelihood, wanted, &mut work, &mut out).unwrap();
+        }
+    }
+    let mut parts = Vec::new();
+    let mut update = |update: &Update<B>| {
+        parts.push(read(engine, &update.numerator).unwrap());
+        parts.push(engine.read_reals(&update.denominator).unwrap());
+    };
+    out.object.iter().for_each(&mut update);
+    update(&out.probe);
+    if shape.slices > 1 {
+        update(&out.propagator);
+    }
+    let peaks = out.object.iter().chain([&out.probe]).flat_map(|update| engine.read_reals(&update.peak).unwrap()).collect();
+    parts.push(peaks);
+    parts.push(engine.read_reals(&out.metrics).unwrap());
+    // Each of the three moments on its own: their sizes differ.
+    let moments = engine.read_reals(&out.moments).unwrap();
+    parts.extend((0..3).map(|n| moments.iter().skip(n).step_by(3).copied().collect()));
+    parts
 }

@@ -22,7 +22,7 @@ use ronchi::compute::cpu::Cpu;
 use ronchi::compute::{Backend, BatchPlan, DetectorLayout, HostFrames, SampleType};
 use ronchi::data::{self, FrameSource, OpenOptions};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, object_pixel_A, wavelength_A};
-use ronchi::ptycho::{EpieOptions, ObjectFrame, Outcome, State, epie, phase};
+use ronchi::ptycho::{Ending, ObjectFrame, Options, Outcome, State, phase};
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::stream::Memory;
 use score::{Truth, blur, score};
@@ -86,22 +86,21 @@ fn small(seed: u64) -> Small {
             *pixel = rng.random_range(0..40);
         }
     }
-    let mut start = State::start(frame.shape, Vec::new(), window, RngState::new(seed));
     let mut random = |n: usize| (0..n).map(|_| Complex64::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect();
-    start.probe_hat = random(window[0] * window[1]);
+    let mut start = State::start(&frame, 1, 0.0, random(window[0] * window[1]), RngState::new(seed));
     start.object = random(frame.shape[0] * frame.shape[1]);
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [11, 13], valid: None, floor: 0.0 }, start }
+    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [11, 13], valid: None }, start }
 }
 
-fn reconstruct<B: Backend>(backend: B, small: &Small, options: &EpieOptions, cancel: &CancelToken) -> Outcome {
+fn reconstruct<B: Backend>(backend: B, small: &Small, options: &Options, cancel: &CancelToken) -> Outcome {
     let backend = Arc::new(backend);
     let patterns = Memory::new(backend.clone(), small.frames.clone()).unwrap();
     let run = Run { events: &|_| (), cancel, rng: small.start.rng };
-    epie(&run, &*backend, &patterns, &small.frame, &small.detector, options, small.start.clone()).unwrap()
+    ronchi::ptycho::reconstruct(&run, &*backend, &patterns, &small.frame, &small.detector, options, small.start.clone(), &mut ()).unwrap()
 }
 
-fn options(iterations: u32, batch: usize) -> EpieOptions {
-    EpieOptions { iterations, batch, step_object: 0.5, step_probe: 0.5, probe_from: 2 }
+fn options(iterations: u32, batch: usize) -> Options {
+    Options { probe_from: 2, ..Options::epie(iterations, batch, 0.02) }
 }
 
 /// The order of the patterns is the engine's own; everything else is written anew from the paper.
@@ -130,7 +129,7 @@ fn textbook_rule(batch: usize) -> Result<(), Failed> {
             let frames: Vec<_> = ids.iter().map(|&i| patterns[i as usize].clone()).collect();
             misfit += book.step(&places, &frames, [0.5, 0.5], iteration >= 2);
         }
-        let ours = ours.state.errors[iteration - 1];
+        let ours = ours.state.history[iteration - 1].error;
         // Both sides are f64; a few thousand sums of rounding errors of 1e-16.
         check((ours / (misfit / total) - 1.0).abs() < 1e-10, || format!("error {ours} against {} (seed {seed})", misfit / total))?;
     }
@@ -162,8 +161,9 @@ fn stopped() -> Result<(), Failed> {
         }
     };
     let run = Run { events: &events, cancel: &cancel, rng: small.start.rng };
-    let outcome = epie(&run, &*backend, &patterns, &small.frame, &small.detector, &options(9, 4), small.start.clone()).unwrap();
-    check(outcome.interrupted && outcome.state.iteration == 2, || format!("stopped after {}", outcome.state.iteration))?;
+    let (frame, start) = (&small.frame, small.start.clone());
+    let outcome = ronchi::ptycho::reconstruct(&run, &*backend, &patterns, frame, &small.detector, &options(9, 4), start, &mut ()).unwrap();
+    check(outcome.ending == Ending::Interrupted && outcome.state.iteration == 2, || format!("stopped after {}", outcome.state.iteration))?;
     check(outcome.state.object == whole.object && outcome.state.rng == whole.rng, || "a part of an iteration is kept".into())
 }
 
@@ -207,7 +207,7 @@ impl Real {
         let wavelength = wavelength_A(geometry.voltage_kV);
         let pixel = [0, 1].map(|a| object_pixel_A(wavelength, shape[a], geometry.mrad_per_px));
         let frame = ObjectFrame::enclose(&geometry.scan.positions_A(), pixel, shape).unwrap();
-        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None, floor: 0.0 };
+        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None };
         let backend = Arc::new(backend);
         let patterns = Memory::new(backend.clone(), self.frames.clone()).unwrap();
         let electrons = mean_counts(&self.frames);
@@ -219,9 +219,9 @@ impl Real {
         let probe = optics.spectrum(shape, [geometry.mrad_per_px; 2], geometry.remainder, electrons);
         let cancel = CancelToken::default();
         let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(0) };
-        let options = EpieOptions { iterations, batch, step_object: 0.5, step_probe: 0.5, probe_from: 3 };
-        let start = State::start(frame.shape, probe, shape, run.rng);
-        (epie(&run, &*backend, &patterns, &frame, &detector, &options, start).unwrap().state, frame)
+        let options = Options { probe_from: 3, ..Options::epie(iterations, batch, wavelength) };
+        let start = State::start(&frame, 1, 0.0, probe, run.rng);
+        (ronchi::ptycho::reconstruct(&run, &*backend, &patterns, &frame, &detector, &options, start, &mut ()).unwrap().state, frame)
     }
 }
 
@@ -289,7 +289,7 @@ fn rotavirus(path: &Path) -> Result<(), Failed> {
     let cases = [geometry(126.0, 135_000.0), geometry(-126.0, 135_000.0), geometry(126.0, -135_000.0)];
     let found = cases.map(|geometry| {
         let (state, frame) = real.epie(&geometry, 3, 32);
-        (state.errors[2], structure(&phase(&state, &frame), &frame))
+        (state.history[2].error, structure(&phase(&state, &frame), &frame))
     });
     eprintln!("rotavirus: (error, variance) {found:?}");
     let [right, others @ ..] = found;
@@ -320,7 +320,7 @@ fn structure(phase: &[f64], frame: &ObjectFrame) -> f64 {
 /// f32 on both sides: the difference grows with every batch, and is far below what counts leave uncertain.
 fn engines_agree(batch: usize) -> Result<(), Failed> {
     let small = crop();
-    let options = EpieOptions { iterations: 5, batch, step_object: 0.5, step_probe: 0.5, probe_from: 3 };
+    let options = Options { probe_from: 3, ..Options::epie(5, batch, 0.02) };
     let cpu = reconstruct(Cpu::<f32>::new(), &small, &options, &CancelToken::default()).state;
     let gpu = reconstruct(common::gpu(None)?, &small, &options, &CancelToken::default()).state;
     let difference = relative(&gpu.object, &cpu.object);
@@ -356,9 +356,9 @@ fn crop() -> Small {
     let (hat, object) = (backend.complexes(&probe).unwrap(), backend.complexes(&object).unwrap());
     let mut probes = backend.complex_zeros(42 * 48 * 48).unwrap();
     let mut waves = backend.complex_zeros(42 * 48 * 48).unwrap();
-    backend.shift_probe(&hat, &batch, &mut probes).unwrap();
+    backend.shift_probe(&hat, 1, &batch, &mut probes).unwrap();
     backend.fft2(&mut probes, window, 42, ronchi::compute::Direction::Inverse).unwrap();
-    backend.exit_wave(&probes, &object, &batch, &mut waves).unwrap();
+    backend.exit_wave(&probes, &object, 1, &batch, &mut waves).unwrap();
     backend.fft2(&mut waves, window, 42, ronchi::compute::Direction::Forward).unwrap();
     let mut frames = HostFrames::zeros(SampleType::U8, window, 42);
     let waves = backend.read_complexes(&waves).unwrap();
@@ -368,8 +368,8 @@ fn crop() -> Small {
             frames.frame_bytes_mut(f)[y * 48 + x] = (z.norm_sqr() + rng.random_range(0.0..1.0)) as u8;
         }
     }
-    let start = State::start(frame.shape, probe, window, RngState::new(3));
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [24, 24], valid: None, floor: 0.0 }, start }
+    let start = State::start(&frame, 1, 0.0, probe, RngState::new(3));
+    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [24, 24], valid: None }, start }
 }
 
 /// ‖a − b‖/‖b‖.

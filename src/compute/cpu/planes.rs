@@ -66,7 +66,7 @@ impl<R: Scalar> Planes<R> {
         let middle = to.min(windows) * n;
         let ((re, re_behind), (im, im_behind)) = (self.re.split_at_mut(middle), self.im.split_at_mut(middle));
         let here = Part { re: &re[from * n..(from + 1) * n], im: &im[from * n..(from + 1) * n] };
-        (here, (to < windows).then_some(PartMut { re: &mut re_behind[..n], im: &mut im_behind[..n] }))
+        (here, (to < windows).then(|| PartMut { re: &mut re_behind[..n], im: &mut im_behind[..n] }))
     }
 
     /// Window `b` of `n` numbers.
