@@ -108,6 +108,6 @@ impl Tiles {
 }
 
 /// e^{−2πi f s} for the n frequencies f of FFT order: multiplied to a spectrum it shifts the array by +s pixels.
-fn shift_ramp(n: usize, shift: f64) -> impl Iterator<Item = Complex64> {
+pub fn shift_ramp(n: usize, shift: f64) -> impl Iterator<Item = Complex64> {
     (0..n).map(move |k| Complex64::cis(-TAU * fft_index(k, n) * shift / n as f64))
 }

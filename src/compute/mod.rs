@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use num_complex::Complex64;
 
-pub use batch::{BatchPlan, TILE, Tiles};
+pub use batch::{BatchPlan, TILE, Tiles, shift_ramp};
 pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};

@@ -1,6 +1,7 @@
 //! What is shown of an object: its phase and amplitude, and the phase as it lies in the scan.
 
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 use num_complex::Complex64;
 
@@ -25,13 +26,15 @@ pub fn phase(state: &State, frame: &ObjectFrame) -> Vec<f64> {
 /// A phase is known up to whole turns only, and heavy columns pass half a turn. The cut is laid where the fewest pixels of the
 /// scanned field are, and opposite the mean where none is better, so that columns do not wrap to dark centres while it can be helped.
 pub fn slice_phases(state: &State, frame: &ObjectFrame) -> Vec<Vec<f64>> {
-    state.object.chunks_exact(state.shape.object_pixels()).map(|slice| slice_phase(slice, frame)).collect()
+    let slices = state.object.chunks_exact(state.shape.object_pixels());
+    slices.map(|slice| relative_phase(slice, frame.shape, &frame.positions_px)).collect()
 }
 
-fn slice_phase(slice: &[Complex64], frame: &ObjectFrame) -> Vec<f64> {
-    let mean = mean_phasor(slice, frame).conj();
-    let mut phase: Vec<f64> = slice.iter().map(|o| (o * mean).arg()).collect();
-    let cut = emptiest_phase(&phase, frame);
+/// The phase of one slice (y, x), with the positions of the scan in its pixels.
+pub(super) fn relative_phase(object: &[Complex64], shape: [usize; 2], positions_px: &[[f64; 2]]) -> Vec<f64> {
+    let mean = mean_phasor(object, shape, positions_px).conj();
+    let mut phase: Vec<f64> = object.iter().map(|o| (o * mean).arg()).collect();
+    let cut = emptiest_phase(&phase, shape, positions_px);
     for p in &mut phase {
         if *p > cut {
             *p -= TAU;
@@ -43,14 +46,11 @@ fn slice_phase(slice: &[Complex64], frame: &ObjectFrame) -> Vec<f64> {
 }
 
 /// The phase in (0, 2π) that the fewest pixels of the scanned field have, seen in windows of 30°; the one nearest to π among equals.
-fn emptiest_phase(phase: &[f64], frame: &ObjectFrame) -> f64 {
+fn emptiest_phase(phase: &[f64], shape: [usize; 2], positions_px: &[[f64; 2]]) -> f64 {
     let mut histogram = [0u64; BINS];
-    let [rows, cols] = [0, 1].map(|a| {
-        let (low, high) = frame.positions_px.iter().fold((f64::MAX, 0.0_f64), |(l, h), p| (l.min(p[a]), h.max(p[a])));
-        low.round().max(0.0) as usize..(high.round() as usize + 1).min(frame.shape[a])
-    });
+    let [rows, cols] = scanned_field(shape, positions_px);
     for row in rows {
-        for p in &phase[row * frame.shape[1]..][cols.clone()] {
+        for p in &phase[row * shape[1]..][cols.clone()] {
             let turn = p.rem_euclid(TAU) / TAU;
             histogram[((turn * BINS as f64) as usize).min(BINS - 1)] += 1;
         }
@@ -59,6 +59,14 @@ fn emptiest_phase(phase: &[f64], frame: &ObjectFrame) -> f64 {
     let around = |bin: usize| (0..=2 * half).map(|k| histogram[(bin + BINS + k - half) % BINS]).sum::<u64>();
     let emptiest = (1..BINS).min_by_key(|&bin| (around(bin), bin.abs_diff(BINS / 2))).unwrap_or(BINS / 2);
     emptiest as f64 / BINS as f64 * TAU
+}
+
+/// The rows and the columns of the object that the scan spans.
+pub(super) fn scanned_field(shape: [usize; 2], positions_px: &[[f64; 2]]) -> [Range<usize>; 2] {
+    [0, 1].map(|a| {
+        let (low, high) = positions_px.iter().fold((f64::MAX, 0.0_f64), |(l, h), p| (l.min(p[a]), h.max(p[a])));
+        low.round().max(0.0) as usize..(high.round() as usize + 1).min(shape[a])
+    })
 }
 
 /// The object's amplitude, (y, x): the product of those of its slices.
@@ -110,13 +118,12 @@ pub fn object_of_phase(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2], scan
 }
 
 /// The direction of the mean of a slice under the probe positions.
-fn mean_phasor(slice: &[Complex64], frame: &ObjectFrame) -> Complex64 {
-    let sum: Complex64 = frame
-        .positions_px
+pub(super) fn mean_phasor(object: &[Complex64], shape: [usize; 2], positions_px: &[[f64; 2]]) -> Complex64 {
+    let sum: Complex64 = positions_px
         .iter()
         .map(|p| {
-            let [row, col] = [0, 1].map(|a| (p[a].round() as usize).min(frame.shape[a] - 1));
-            slice[row * frame.shape[1] + col]
+            let [row, col] = [0, 1].map(|a| (p[a].round() as usize).min(shape[a] - 1));
+            object[row * shape[1] + col]
         })
         .sum();
     if sum.norm() > 0.0 { sum / sum.norm() } else { Complex64::new(1.0, 0.0) }

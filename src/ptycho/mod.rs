@@ -1,10 +1,12 @@
-//! Iterative ptychography: the state, the rules that change it, and what is read from it.
+//! Iterative ptychography: the state, the rules that change it, the constraints between iterations, and what is read from it.
 
 mod batches;
+mod constraints;
 mod engine;
 mod error;
 mod field;
 mod frame;
+mod hermitian;
 mod modes;
 mod options;
 mod pack;
@@ -13,6 +15,7 @@ mod refine;
 mod state;
 
 pub use batches::{Grouping, batches, shuffled};
+pub use constraints::{Constraint, Parts, Scheduled, Vacuum};
 pub use engine::{Hooks, reconstruct};
 pub use error::Error;
 pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame, slice_phases};

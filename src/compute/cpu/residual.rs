@@ -74,13 +74,13 @@ pub(super) fn residual_windows<R: Scalar>(
     scale: R,
     intensity: &mut [R],
 ) -> [R; 2] {
-    with_pixel!(frames.stack.dtype, P => match comparison.rule {
-        Rule::Amplitude => rows::<R, P>(waves, frames.frame(b), comparison, intensity, #[inline(always)] |c, i| amplitude(c, i, scale)),
-        Rule::Poisson { epsilon } => rows::<R, P>(waves, frames.frame(b), comparison, intensity, #[inline(always)] |c, i| poisson(c, i, epsilon, scale)),
+    match comparison.rule {
+        Rule::Amplitude => rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| amplitude(c, i, scale)),
+        Rule::Poisson { epsilon } => rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| poisson(c, i, epsilon, scale)),
         Rule::Gaussian { inverse_variance } => {
-            rows::<R, P>(waves, frames.frame(b), comparison, intensity, #[inline(always)] |c, i| gaussian(c, i, inverse_variance, scale))
+            rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| gaussian(c, i, inverse_variance, scale))
         }
-    })
+    }
 }
 
 /// The factor of the waves and the misfit of a pixel with the calculated intensity C and the measured one I.
@@ -102,21 +102,20 @@ fn gaussian<R: Scalar>(calculated: R, measured: R, inverse_variance: R, scale: R
     [lacking * inverse_variance * scale, lacking * lacking * inverse_variance * R::of(0.5)]
 }
 
-/// A stretch of the waves: where in the window, and where in the frame.
-struct Span {
-    start: usize,
-    len: usize,
-}
+/// Numbers that are done together: enough to fill the lanes of a register, or the work memory of the counts.
+const SUMS: usize = 16;
+const STRETCH: usize = 256;
 
 #[inline(always)]
-fn rows<R: Scalar, P: Pixel>(
+fn rows<R: Scalar>(
     mut waves: PartMut<R>,
-    frame: &[u8],
+    frames: &CpuFrames,
+    b: usize,
     comparison: &Comparison<R>,
     intensity: &mut [R],
     rule: impl Fn(R, R) -> [R; 2] + Copy,
 ) -> [R; 2] {
-    let detector = comparison.detector;
+    let (detector, frame) = (comparison.detector, frames.frame(b));
     let ([ny, nx], [cy, cx]) = (detector.shape, detector.centre);
     let n = ny * nx;
     let several = waves.re.len() > n;
@@ -124,21 +123,26 @@ fn rows<R: Scalar, P: Pixel>(
         sum_powers(&waves, n, intensity);
     }
     let mut total = [R::zero(); 2];
+    let mut buffer = [R::zero(); STRETCH];
     for ky in 0..ny {
         let y = (ky + cy) % ny;
-        let counts = row::<P>(frame, detector.shape, y);
         // Reciprocal columns 0.. begin at detector column cx and wrap around once.
-        for (kx, first) in [(0, cx), (nx - cx, 0)] {
-            let span = Span { start: ky * nx + kx, len: if kx == 0 { nx - cx } else { cx } };
-            let counts = &counts[first..first + span.len];
-            let valid = detector.valid.as_ref().map(|valid| &valid[y * nx + first..][..span.len]);
-            let sums = match (several, valid) {
-                (false, None) => one_mode(waves.range(span.start..span.start + span.len), counts, comparison.faintest, rule),
-                (false, Some(valid)) => masked(waves.range(span.start..span.start + span.len), counts, valid, comparison.faintest, rule),
-                (true, valid) => factors(&mut intensity[span.start..span.start + span.len], counts, valid, comparison.faintest, rule),
-            };
-            total[0] += sums[0];
-            total[1] += sums[1];
+        for (kx, columns) in [(0, cx..nx), (nx - cx, 0..cx)] {
+            for first in columns.clone().step_by(STRETCH) {
+                let columns = first..(first + STRETCH).min(columns.end);
+                let start = ky * nx + kx + first - if kx == 0 { cx } else { 0 };
+                let counts = &mut buffer[..columns.len()];
+                with_pixel!(frames.stack.dtype, P => read_counts::<R, P>(&row::<P>(frame, detector.shape, y)[columns.clone()], counts));
+                let valid = detector.valid.as_ref().map(|valid| &valid[y * nx..][columns]);
+                let place = start..start + counts.len();
+                let sums = match (several, valid) {
+                    (false, None) => one_mode(waves.range(place), counts, comparison.faintest, rule),
+                    (false, Some(valid)) => masked(waves.range(place), counts, valid, comparison.faintest, rule),
+                    (true, valid) => factors(&mut intensity[place], counts, valid, comparison.faintest, rule),
+                };
+                total[0] += sums[0];
+                total[1] += sums[1];
+            }
         }
     }
     if several {
@@ -147,38 +151,42 @@ fn rows<R: Scalar, P: Pixel>(
     total
 }
 
-/// Running sums side by side, so that they fill the lanes of a register.
-const SUMS: usize = 16;
+/// Counts in the engine's numbers, negative ones as 0.
+#[inline(always)]
+fn read_counts<R: Scalar, P: Pixel>(from: &[P], to: &mut [R]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        let count = from.real::<R>();
+        *to = if count > R::zero() { count } else { R::zero() };
+    }
+}
 
 #[inline(always)]
-fn one_mode<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], faintest: R, rule: impl Fn(R, R) -> [R; 2] + Copy) -> [R; 2] {
+fn one_mode<R: Scalar>(wave: PartMut<R>, counts: &[R], faintest: R, rule: impl Fn(R, R) -> [R; 2] + Copy) -> [R; 2] {
     let (mut misfit, mut power) = ([R::zero(); SUMS], [R::zero(); SUMS]);
     let (re, re_tail) = wave.re.as_chunks_mut::<SUMS>();
     let (im, im_tail) = wave.im.as_chunks_mut::<SUMS>();
     let (counts, counts_tail) = counts.as_chunks::<SUMS>();
     for ((re, im), counts) in re.iter_mut().zip(im).zip(counts) {
         for i in 0..SUMS {
-            let (m, p) = pixel(&mut re[i], &mut im[i], counts[i].real(), faintest, rule);
-            misfit[i] += m;
-            power[i] += p;
+            misfit[i] += pixel(&mut re[i], &mut im[i], counts[i], faintest, rule);
+            power[i] += counts[i];
         }
     }
     for ((re, im), count) in re_tail.iter_mut().zip(im_tail).zip(counts_tail) {
-        let (m, p) = pixel(re, im, count.real(), faintest, rule);
-        misfit[0] += m;
-        power[0] += p;
+        misfit[0] += pixel(re, im, *count, faintest, rule);
+        power[0] += *count;
     }
     [misfit.into_iter().sum(), power.into_iter().sum()]
 }
 
 /// The same where some pixels do not count.
-fn masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[bool], faintest: R, rule: impl Fn(R, R) -> [R; 2]) -> [R; 2] {
+#[inline(always)]
+fn masked<R: Scalar>(wave: PartMut<R>, counts: &[R], valid: &[bool], faintest: R, rule: impl Fn(R, R) -> [R; 2] + Copy) -> [R; 2] {
     let mut sums = [R::zero(); 2];
     for (((re, im), count), valid) in wave.re.iter_mut().zip(wave.im).zip(counts).zip(valid) {
         if *valid {
-            let (misfit, power) = pixel(re, im, count.real(), faintest, &rule);
-            sums[0] += misfit;
-            sums[1] += power;
+            sums[0] += pixel(re, im, *count, faintest, rule);
+            sums[1] += *count;
         } else {
             (*re, *im) = (R::zero(), R::zero());
         }
@@ -186,16 +194,15 @@ fn masked<R: Scalar, P: Pixel>(wave: PartMut<R>, counts: &[P], valid: &[bool], f
     sums
 }
 
-/// One pixel of one mode: its misfit and its counts.
+/// One pixel of one mode, and its misfit.
 #[inline(always)]
-fn pixel<R: Scalar>(re: &mut R, im: &mut R, measured: R, faintest: R, rule: impl Fn(R, R) -> [R; 2]) -> (R, R) {
-    let measured = if measured > R::zero() { measured } else { R::zero() };
+fn pixel<R: Scalar>(re: &mut R, im: &mut R, measured: R, faintest: R, rule: impl Fn(R, R) -> [R; 2]) -> R {
     let calculated = *re * *re + *im * *im;
     let [factor, misfit] = rule(calculated, measured);
     let factor = if calculated > faintest { factor } else { R::zero() };
     *re *= factor;
     *im *= factor;
-    (misfit, measured)
+    misfit
 }
 
 /// Σ_m |ψ̂_m|²
@@ -212,31 +219,37 @@ fn sum_powers<R: Scalar>(waves: &PartMut<R>, n: usize, intensity: &mut [R]) {
 
 /// Intensities become factors.
 #[inline(always)]
-fn factors<R: Scalar, P: Pixel>(
-    intensity: &mut [R],
-    counts: &[P],
-    valid: Option<&[bool]>,
-    faintest: R,
-    rule: impl Fn(R, R) -> [R; 2],
-) -> [R; 2] {
-    let mut sums = [[R::zero(); SUMS]; 2];
-    let len = intensity.len();
-    for first in (0..len).step_by(SUMS) {
-        for lane in 0..SUMS.min(len - first) {
-            let x = first + lane;
-            if valid.is_some_and(|valid| !valid[x]) {
-                intensity[x] = R::zero();
-                continue;
+fn factors<R: Scalar>(intensity: &mut [R], counts: &[R], valid: Option<&[bool]>, faintest: R, rule: impl Fn(R, R) -> [R; 2] + Copy) -> [R; 2] {
+    let (mut misfit, mut power) = ([R::zero(); SUMS], [R::zero(); SUMS]);
+    let factor = |intensity: &mut R, count: R| {
+        let [factor, misfit] = rule(*intensity, count);
+        *intensity = if *intensity > faintest { factor } else { R::zero() };
+        misfit
+    };
+    if let Some(valid) = valid {
+        for ((intensity, count), valid) in intensity.iter_mut().zip(counts).zip(valid) {
+            if *valid {
+                misfit[0] += factor(intensity, *count);
+                power[0] += *count;
+            } else {
+                *intensity = R::zero();
             }
-            let measured = counts[x].real::<R>();
-            let measured = if measured > R::zero() { measured } else { R::zero() };
-            let [factor, misfit] = rule(intensity[x], measured);
-            intensity[x] = if intensity[x] > faintest { factor } else { R::zero() };
-            sums[0][lane] += misfit;
-            sums[1][lane] += measured;
+        }
+        return [misfit[0], power[0]];
+    }
+    let (chunks, tail) = intensity.as_chunks_mut::<SUMS>();
+    let (counts, counts_tail) = counts.as_chunks::<SUMS>();
+    for (intensity, counts) in chunks.iter_mut().zip(counts) {
+        for i in 0..SUMS {
+            misfit[i] += factor(&mut intensity[i], counts[i]);
+            power[i] += counts[i];
         }
     }
-    sums.map(|lanes| lanes.into_iter().sum())
+    for (intensity, count) in tail.iter_mut().zip(counts_tail) {
+        misfit[0] += factor(intensity, *count);
+        power[0] += *count;
+    }
+    [misfit.into_iter().sum(), power.into_iter().sum()]
 }
 
 /// Each mode times the factors.
