@@ -97,6 +97,8 @@ pub enum Error {
         path.display()
     )]
     Diverged { path: PathBuf, iteration: u32, why: String },
+    #[error("ptychography.constraints, {kind}: {why} Write it as a table such as {example}.")]
+    Constraint { kind: String, why: String, example: &'static str },
     #[error("interrupted: nothing was written.")]
     Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]

@@ -32,6 +32,6 @@ pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
 pub use values::{
-    AberrationSource, Algorithm, Annulus, Coefficients, DescanOrder, DetectorList, DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind,
+    AberrationSource, Algorithm, Annulus, Coefficients, ConstraintKind, ConstraintList, ConstraintSpec, DescanOrder, DetectorList, DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind,
     Pair, PixelList, Reference, StageList, Start,
 };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::error::{Error, Place};
 use super::source::{self, Reader};
 use super::values::{
-    AberrationSource, Algorithm, Coefficients, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue, LikelihoodKind, Pair, PixelList, Reference,
+    AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue, LikelihoodKind, Pair, PixelList, Reference,
     StageList, Start,
 };
 
@@ -344,6 +344,14 @@ sections! {
         validation: f64, "a number from 0, below 0.5", Default "0";
         /// Stop after so many iterations in which the validation error became no smaller, and keep the best; 0 never stops.
         patience: u32, "a whole number from 0", Default "0";
+        /// What is known of object and probe beforehand, imposed after iterations in this order: a list of tables with `kind`, and where wanted `from`, `every` and `until`
+        /// (iterations of the stage, counted from 1) and `strength` (0 to 1). Of the object: "amplitude_clamp" (low, high), "phase_positivity" (vacuum is phase 0, or with
+        /// `vacuum_share` the level below which this share of the field lies), "pure_phase", "complex_ratio" (ratio), "low_pass" and "high_pass" (cutoff_inverse_A, order),
+        /// "band_limit" (cutoff_inverse_A), "total_variation" (phase_rad, amplitude, steps), "sparsity" (threshold_rad), "kz_filter" (beta), "identical_slices", "phase_ramp". Of the
+        /// probe: "probe_support" (radius_A, edge_A), "aperture_support" (factor), "probe_intensity" (its electrons stay), "fourier_amplitude" (its amplitude over the angles
+        /// stays as it began), "centring", "orthogonal_modes". See docs/theory.md.
+        constraints: ConstraintList, "a list of tables such as [{ kind = \"kz_filter\", beta = 1 }, { kind = \"pure_phase\", from = 3 }]",
+            Example "[{ kind = \"kz_filter\", beta = 1 }, { kind = \"pure_phase\", from = 3 }]";
         /// Named stages, one after the other, each with keys of this section that it changes, such as
         /// [{ name = "rough", iterations = 5 }, { name = "thick", slices = 6, iterations = 10 }]. A stage begins with the object, the probe and the positions of the one
         /// before; what it does not say is as in this section.

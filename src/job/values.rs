@@ -158,6 +158,113 @@ words! {
     }
 }
 
+words! {
+    /// What is known of object and probe beforehand.
+    ConstraintKind {
+        AmplitudeClamp = "amplitude_clamp",
+        PhasePositivity = "phase_positivity",
+        PurePhase = "pure_phase",
+        ComplexRatio = "complex_ratio",
+        LowPass = "low_pass",
+        HighPass = "high_pass",
+        BandLimit = "band_limit",
+        TotalVariation = "total_variation",
+        Sparsity = "sparsity",
+        KzFilter = "kz_filter",
+        IdenticalSlices = "identical_slices",
+        PhaseRamp = "phase_ramp",
+        ProbeSupport = "probe_support",
+        ApertureSupport = "aperture_support",
+        ProbeIntensity = "probe_intensity",
+        FourierAmplitude = "fourier_amplitude",
+        Centring = "centring",
+        OrthogonalModes = "orthogonal_modes",
+    }
+}
+
+/// A constraint as a job asks for it: its kind, when it acts and how strongly, and the numbers that its kind takes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case)]
+pub struct ConstraintSpec {
+    pub kind: ConstraintKind,
+    /// The first iteration of the stage, from 1.
+    pub from: Option<u32>,
+    pub every: Option<u32>,
+    /// The last one; 0 is the stage's last.
+    pub until: Option<u32>,
+    /// From 0 to 1.
+    pub strength: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub ratio: Option<f64>,
+    pub cutoff_inverse_A: Option<f64>,
+    pub order: Option<u32>,
+    pub phase_rad: Option<f64>,
+    pub amplitude: Option<f64>,
+    pub steps: Option<u32>,
+    pub threshold_rad: Option<f64>,
+    pub beta: Option<f64>,
+    pub radius_A: Option<f64>,
+    pub edge_A: Option<f64>,
+    pub factor: Option<f64>,
+    pub vacuum_share: Option<f64>,
+}
+
+/// The `constraints` of [ptychography].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct ConstraintList(pub Vec<ConstraintSpec>);
+
+impl JobValue for ConstraintList {
+    const FIELDS: &'static [&'static str] = &[
+        "kind",
+        "from",
+        "every",
+        "until",
+        "strength",
+        "low",
+        "high",
+        "ratio",
+        "cutoff_inverse_A",
+        "order",
+        "phase_rad",
+        "amplitude",
+        "steps",
+        "threshold_rad",
+        "beta",
+        "radius_A",
+        "edge_A",
+        "factor",
+        "vacuum_share",
+    ];
+
+    fn toml(&self) -> Value {
+        let spec = |spec: &ConstraintSpec| {
+            let whole = [("from", spec.from), ("every", spec.every), ("until", spec.until), ("order", spec.order), ("steps", spec.steps)];
+            let numbers = [
+                ("strength", spec.strength),
+                ("low", spec.low),
+                ("high", spec.high),
+                ("ratio", spec.ratio),
+                ("cutoff_inverse_A", spec.cutoff_inverse_A),
+                ("phase_rad", spec.phase_rad),
+                ("amplitude", spec.amplitude),
+                ("threshold_rad", spec.threshold_rad),
+                ("beta", spec.beta),
+                ("radius_A", spec.radius_A),
+                ("edge_A", spec.edge_A),
+                ("factor", spec.factor),
+                ("vacuum_share", spec.vacuum_share),
+            ];
+            let whole = whole.into_iter().filter_map(|(key, x)| Some((key.to_owned(), x?.toml())));
+            let numbers = numbers.into_iter().filter_map(|(key, x)| Some((key.to_owned(), x?.toml())));
+            Value::Table(std::iter::once(("kind".to_owned(), spec.kind.toml())).chain(whole).chain(numbers).collect())
+        };
+        Value::Array(self.0.iter().map(spec).collect())
+    }
+}
+
 /// The stages of a reconstruction: tables of what each changes.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]

@@ -1,13 +1,13 @@
-//! What is done between iterations: checkpoints, from which a killed run ends as an unbroken one does.
+//! What is done between iterations: constraints, and checkpoints, from which a killed run ends as an unbroken one does.
 
 use std::path::PathBuf;
 
 use crate::job::{Error, facts};
 use crate::output::Checkpoint;
-use crate::ptycho::{self, Hooks, STATE_VERSION, State};
+use crate::ptycho::{self, Hooks, ObjectFrame, Parts, STATE_VERSION, Scheduled, State};
 use crate::run::Run;
 
-/// Keeps checkpoints beside the result.
+/// Imposes constraints, and keeps checkpoints beside the result.
 pub(in crate::job) struct Keeper {
     path: PathBuf,
     /// Iterations between two; 0 keeps none.
@@ -17,12 +17,26 @@ pub(in crate::job) struct Keeper {
     /// Is what is there to be replaced, whatever it is?
     force: bool,
     written: bool,
+    constraints: Vec<Scheduled>,
+    /// What constraints have to know of the object's grid.
+    grid: Option<Grid>,
+}
+
+struct Grid {
+    pixel_A: [f64; 2],
+    aperture_inverse_A: f64,
 }
 
 impl Keeper {
     /// Of the result at `output`.
     pub(in crate::job) fn new(output: &std::path::Path, every: u32, input_hash: String, force: bool) -> Self {
-        Self { path: Checkpoint::place(output), every, input_hash, job_hash: String::new(), force, written: false }
+        Self { path: Checkpoint::place(output), every, input_hash, job_hash: String::new(), force, written: false, constraints: Vec::new(), grid: None }
+    }
+
+    /// From now on these constraints are imposed.
+    pub(super) fn impose(&mut self, constraints: Vec<Scheduled>, frame: &ObjectFrame, aperture_inverse_A: f64) {
+        self.constraints = constraints;
+        self.grid = Some(Grid { pixel_A: frame.pixel_A, aperture_inverse_A });
     }
 
     /// The state of a checkpoint of this very job, if there is one.
@@ -74,8 +88,27 @@ impl Keeper {
 }
 
 impl Hooks for Keeper {
-    fn after_iteration(&mut self, _state: &mut State) -> ptycho::Result<bool> {
-        Ok(false)
+    fn after_iteration(&mut self, state: &mut State) -> ptycho::Result<bool> {
+        let Some(grid) = &self.grid else { return Ok(false) };
+        let mut changed = false;
+        for constraint in self.constraints.iter().filter(|constraint| constraint.due(state.iteration)) {
+            let shape = state.shape;
+            let mut parts = Parts {
+                object: &mut state.object,
+                slices: shape.slices,
+                object_shape: shape.object,
+                probe_hat: &mut state.probe_hat,
+                modes: shape.modes,
+                window: shape.window,
+                pixel_A: grid.pixel_A,
+                slice_thickness_A: state.slice_thickness_A,
+                positions_px: &state.positions_px,
+                aperture_inverse_A: grid.aperture_inverse_A,
+            };
+            constraint.apply(&mut parts)?;
+            changed = true;
+        }
+        Ok(changed)
     }
 
     fn checkpoint_every(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! The ptychography of a job.
 
+mod constraints;
 mod keeper;
 mod settings;
 
@@ -36,6 +37,10 @@ impl Inputs {
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
         let mut inputs = Self { positions: None, probe: None };
         let Some(needs) = &plan.ptychography else { return Ok(inputs) };
+        for stage in settings::stages(&plan.job)? {
+            constraints::check(&stage.job)?;
+            settings::check(&stage)?;
+        }
         if let Scan::Measured(reference) = &needs.scan {
             let (shape, values) = output::read_complex(&reference.to_string())?;
             if shape != [info.frames(), 2] {
@@ -141,6 +146,8 @@ pub(super) fn run<B: Backend>(
             run.note(format!("stage {} ({} of {})", stage.name, number + 1, stages.len()));
         }
         let options = settings::options(&stage.job, lambda, info.frames(), brightest.max(1.0));
+        let aperture_inverse_A = needs.convergence_mrad * 1e-3 / lambda;
+        keeper.impose(constraints::scheduled(&stage.job, &state)?, &frame, aperture_inverse_A);
         let outcome = ptycho::reconstruct(run, &**backend, stream, &frame, &layout, &options, state, keeper)?;
         state = outcome.state;
         match outcome.ending {

@@ -3,7 +3,7 @@
 use rand::seq::index;
 
 use crate::compute::Likelihood;
-use crate::job::Error;
+use crate::job::{Error, Refusal};
 use crate::job::schema::{Job, Ptychography};
 use crate::job::values::{Algorithm, GroupingKind, LikelihoodKind};
 use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
@@ -83,6 +83,27 @@ pub(in crate::job) struct Stage {
     /// Empty where the job names none.
     pub(in crate::job) name: String,
     pub(in crate::job) job: Job,
+}
+
+/// Refuses what cannot be done together.
+pub(super) fn check(stage: &Stage) -> Result<(), Error> {
+    let keys = &stage.job.ptychography;
+    let slices = keys.slices.value;
+    if slices > 1 && keys.slice_thickness_A.is_none() {
+        let why = format!("there are {slices} slices and nobody says how far they lie from each other");
+        return Err(Error::Missing { key: "ptychography.slice_thickness_A", why, example: "10" });
+    }
+    if matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar) && slices > 1 {
+        let refusal = Refusal {
+            place: keys.slices.place.clone(),
+            key: "ptychography.slices".to_owned(),
+            found: slices.to_string(),
+            expected: "1 with the difference map and RAAR, which keep one exit wave a pattern".to_owned(),
+            remedy: "Take another algorithm for several slices, such as \"lsq_ml\" or \"adam\".".to_owned(),
+        };
+        return Err(refusal.into());
+    }
+    Ok(())
 }
 
 /// The stages of a job; one where it has none.
