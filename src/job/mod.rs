@@ -21,6 +21,7 @@ mod reconstruct;
 mod run;
 mod schema;
 mod source;
+mod sweep;
 mod timings;
 mod values;
 
@@ -31,7 +32,8 @@ pub use error::{Error, Place, Refusal};
 pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
+pub use sweep::{Axis, SWEEP, Search, Sweep, Values};
 pub use values::{
     AberrationSource, Algorithm, Annulus, Coefficients, DescanOrder, DetectorList, DetectorSpec, IntegrationRule, Pair, PixelList,
-    Reference, Start,
+    Reference, Score, SearchMode, Start,
 };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
+use super::sweep::Sweep;
 use super::values::{
     AberrationSource, Algorithm, Coefficients, DescanOrder, DetectorList, IntegrationRule, JobValue, Pair, PixelList, Reference, Start,
 };
@@ -129,6 +130,8 @@ macro_rules! sections {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Job {
             $( pub $section: $Section, )*
+            /// The trials to make of it, if it has a section [sweep].
+            pub sweep: Option<Sweep>,
         }
 
         impl Job {
