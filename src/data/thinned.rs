@@ -14,7 +14,7 @@ use crate::compute::{HostFrames, SampleType};
 /// Up to so many electrons are drawn bit by bit, which is faster.
 const FEW: u64 = 512;
 /// Up to so many electrons a pixel a frame's electrons are thrown at the pixels one by one, which is faster.
-const SPARSE: f64 = 2.0;
+const SPARSE: f64 = 4.0;
 /// So far from a whole number of electrons a sample may be, for data.counts_per_electron that is not exact.
 const INEXACT: f64 = 0.01;
 /// 32-bit floats hold all whole numbers up to here.
@@ -49,23 +49,23 @@ impl Thinned {
 
     /// Thins the samples of a row; at the first that is no number of electrons stops with its column and value.
     fn thin<T: Sample>(&self, row: &mut [u8], coins: &mut Coins) -> std::result::Result<(), (usize, f64)> {
-        let gain = self.counts_per_electron;
+        let is_first = self.half == Half::First;
         for (x, sample) in bytemuck::cast_slice_mut::<u8, T>(row).iter_mut().enumerate() {
-            if *sample == T::zeroed() {
+            if !sample.number().is_finite() {
                 continue;
             }
-            let value = sample.number();
-            if !value.is_finite() {
-                continue;
-            }
-            let electrons = (value / gain).round();
-            if value < 0.0 || (value / gain - electrons).abs() > INEXACT || electrons > T::MOST {
-                return Err((x, value));
-            }
-            let first = T::nearest(coins.heads(electrons as u64) as f64 * gain);
-            *sample = match self.half {
-                Half::First => first,
-                Half::Second => T::nearest(value - first.number()),
+            *sample = if self.counts_per_electron == 1.0 {
+                let electrons = sample.whole().ok_or((x, sample.number()))?;
+                let first = coins.heads(electrons);
+                T::count(if is_first { first } else { electrons - first })
+            } else {
+                let (value, gain) = (sample.number(), self.counts_per_electron);
+                let electrons = (value / gain).round();
+                if value < 0.0 || (value / gain - electrons).abs() > INEXACT || electrons > EXACT {
+                    return Err((x, value));
+                }
+                let first = T::nearest(coins.heads(electrons as u64) as f64 * gain);
+                if is_first { first } else { T::nearest(value - first.number()) }
             };
         }
         Ok(())
@@ -194,43 +194,67 @@ impl Unstructured {
     /// Electrons as the counts of a row.
     fn put<T: Sample>(&self, electrons: &[u64], row: &mut [u8]) {
         for (sample, &n) in bytemuck::cast_slice_mut::<u8, T>(row).iter_mut().zip(electrons) {
-            *sample = T::nearest(n as f64 * self.counts_per_electron);
+            *sample = if self.counts_per_electron == 1.0 { T::count(n) } else { T::nearest(n as f64 * self.counts_per_electron) };
         }
     }
 }
 
 /// A sample of a frame.
 trait Sample: bytemuck::Pod + PartialEq {
-    /// More electrons than this cannot be halved exactly.
-    const MOST: f64;
-
     fn number(self) -> f64;
+
+    /// The number, where it is whole and not beyond what the type counts exactly.
+    fn whole(self) -> Option<u64>;
+
+    /// A number of this type, or the largest one.
+    fn count(n: u64) -> Self;
 
     /// The nearest number of this type.
     fn nearest(x: f64) -> Self;
 }
 
-macro_rules! samples {
-    ($($type:ty, $most:expr, $nearest:expr;)*) => {
+macro_rules! integers {
+    ($($type:ty)*) => {
         $( impl Sample for $type {
-            const MOST: f64 = $most;
-
             fn number(self) -> f64 {
                 f64::from(self)
             }
 
+            fn whole(self) -> Option<u64> {
+                Some(u64::from(self))
+            }
+
+            fn count(n: u64) -> Self {
+                n.min(u64::from(Self::MAX)) as Self
+            }
+
             fn nearest(x: f64) -> Self {
-                $nearest(x) as Self
+                x.round() as Self
             }
         } )*
     };
 }
 
-samples! {
-    u8, f64::INFINITY, f64::round;
-    u16, f64::INFINITY, f64::round;
-    u32, f64::INFINITY, f64::round;
-    f32, EXACT, |x| x;
+integers! { u8 u16 u32 }
+
+impl Sample for f32 {
+    fn number(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn whole(self) -> Option<u64> {
+        // What is negative becomes 0.
+        let n = self as u64;
+        (n as f32 == self && n <= EXACT as u64).then_some(n)
+    }
+
+    fn count(n: u64) -> Self {
+        n as Self
+    }
+
+    fn nearest(x: f64) -> Self {
+        x as Self
+    }
 }
 
 /// Coins to toss.
@@ -248,17 +272,23 @@ impl Coins {
             // ½ is a probability that every distribution takes.
             return Binomial::new(n, 0.5).map_or(n / 2, |b| b.sample(&mut self.rng));
         }
-        let (mut heads, mut open) = (0, n as u32);
-        while open > 0 {
-            if self.left == 0 {
-                (self.word, self.left) = (self.rng.next_u64(), u64::BITS);
-            }
-            let tossed = open.min(self.left);
-            heads += (self.word << (u64::BITS - tossed)).count_ones();
-            self.word = self.word.checked_shr(tossed).unwrap_or(0);
-            self.left -= tossed;
-            open -= tossed;
+        let (mut heads, mut open) = (0, n);
+        while open > u64::from(u32::BITS) {
+            heads += self.toss(u32::BITS);
+            open -= u64::from(u32::BITS);
         }
+        heads + self.toss(open as u32)
+    }
+
+    /// The same of up to 32 coins; without a branch that depends on their number.
+    fn toss(&mut self, n: u32) -> u64 {
+        if self.left < u32::BITS {
+            self.word |= u64::from(self.rng.next_u32()) << self.left;
+            self.left += u32::BITS;
+        }
+        let heads = (self.word & ((1 << n) - 1)).count_ones();
+        self.word >>= n;
+        self.left -= n;
         u64::from(heads)
     }
 }

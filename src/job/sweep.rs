@@ -613,6 +613,7 @@ mod tests {
             ("\"optics.defocus_A.deep\" = [1]", "unknown key optics.defocus_A.deep; the value of optics.defocus_A is no table."),
             ("optics.aberrations.C13_A = [1]", "job.toml, line 2: unknown key C13_A in optics.aberrations; the nearest known one is C1"),
             ("optics.aberrations.C10_A = [1]", "C10 is −defocus: write optics.defocus_A."),
+            ("optics.aberrations = [{}, { C13_A = 1 }]", "unknown key C13_A in optics.aberrations"),
             ("optics.aberrations.C12_A = [\"a\"]", "optics.aberrations.C12_A is \"a\", expected a number."),
             (
                 "output.tiff = [true, false]",
