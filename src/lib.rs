@@ -2,6 +2,7 @@
 //!
 //! The rooms of the crate and the directions between them are in `docs/architecture.md`.
 
+pub mod analysis;
 pub mod cli;
 pub mod compute;
 pub mod data;

@@ -25,7 +25,8 @@ pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 pub use ptycho::{
-    AdamMoments, AdamStep, DetectorLayout, Gradients, KernelWork, Likelihood, MOMENTS, Model, ModelShape, Update, Wanted, exit_waves_of_kernels, gradients_of_kernels,
+    AdamMoments, AdamStep, DetectorLayout, Gradients, KernelWork, Likelihood, MOMENTS, Model, ModelShape, Update, Wanted,
+    exit_waves_of_kernels, gradients_of_kernels,
 };
 pub use words::Words;
 
@@ -243,14 +244,32 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
     /// Adam (Kingma & Ba, arXiv 1412.6980) with g = numerator / peak in the batch's touched tiles: first = b₁·first + (1 − b₁)·g, second =
     /// b₂·second + (1 − b₂)·|g|², `object += step · (first/c₁) / (√(second/c₂) + ε)`.
-    fn adam_object(&self, object: &mut Self::Complexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep, batch: &Self::Batch)
-    -> Result<()>;
+    fn adam_object(
+        &self,
+        object: &mut Self::Complexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+        batch: &Self::Batch,
+    ) -> Result<()>;
 
     /// The same for the probe.
-    fn adam_probe(&self, probe_hat: &mut Self::Complexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep) -> Result<()>;
+    fn adam_probe(
+        &self,
+        probe_hat: &mut Self::Complexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+    ) -> Result<()>;
 
     /// Momentum: `velocity = friction · velocity + (x − previous)`, `x += friction · velocity`, `previous = x`.
-    fn momentum(&self, x: &mut Self::Complexes, previous: &mut Self::Complexes, velocity: &mut Self::Complexes, friction: f64) -> Result<()>;
+    fn momentum(
+        &self,
+        x: &mut Self::Complexes,
+        previous: &mut Self::Complexes,
+        velocity: &mut Self::Complexes,
+        friction: f64,
+    ) -> Result<()>;
 
     /// The sums of each frame over each detector, its total and moments, and the sum of all the block's frames (with their squares and maxima, if asked for).
     fn virtual_detectors(&self, frames: &Self::Frames, detectors: &Self::DetectorSet) -> Result<BlockSums>;

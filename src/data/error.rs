@@ -77,6 +77,10 @@ pub enum Error {
     )]
     NotFinite { path: String, frame: usize, y: usize, x: usize, value: f64, reason: String },
     #[error(
+        "{path}: frame {frame} holds {value} at detector pixel (y, x) = ({y}, {x}), which is no number of electrons of {counts_per_electron} counts each, and only electrons can be divided into two halves by chance. Set data.counts_per_electron to the counts that one electron makes, or take a file of counted electrons."
+    )]
+    NotCounts { path: String, frame: usize, y: usize, x: usize, value: f64, counts_per_electron: f64 },
+    #[error(
         "{path}: not one of its {frames} frames has a count. Check that the detector was exposed and that data.dataset names the right dataset."
     )]
     Dark { path: String, frames: usize },
@@ -94,7 +98,8 @@ impl Error {
             | Self::SeveralCubes { .. }
             | Self::NeedsScanShape { .. }
             | Self::ScanShape { .. }
-            | Self::Crop { .. } => 2,
+            | Self::Crop { .. }
+            | Self::NotCounts { .. } => 2,
             _ => 1,
         }
     }

@@ -8,9 +8,11 @@ mod error;
 mod h5;
 mod raw;
 mod sample;
+mod thinned;
 mod view;
 
 pub use error::Error;
+pub use thinned::{Half, Thinned, Unstructured};
 
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -176,10 +176,23 @@ impl Job {
         let slices = "a whole number from 1 to 256";
         number(Some(&ptychography.slices), "ptychography.slices", |&n| (1..=256).contains(&n), slices, "1 is a thin object.")?;
         let thickness = ptychography.slice_thickness_A.as_ref();
-        number(thickness, "ptychography.slice_thickness_A", above_0, "a number of Å above 0", "It is the thickness of the sample over the slices.")?;
+        number(
+            thickness,
+            "ptychography.slice_thickness_A",
+            above_0,
+            "a number of Å above 0",
+            "It is the thickness of the sample over the slices.",
+        )?;
         let tilts = |t: &[f64; 2]| t.iter().all(|x| x.abs() <= 500.0);
         let tilt = &ptychography.tilt_mrad;
-        require(tilt, "ptychography.tilt_mrad", tilts, |t| format!("{t:?}"), "two numbers [y, x] in mrad of at most 500", "0 is a flat sample.")?;
+        require(
+            tilt,
+            "ptychography.tilt_mrad",
+            tilts,
+            |t| format!("{t:?}"),
+            "two numbers [y, x] in mrad of at most 500",
+            "0 is a flat sample.",
+        )?;
         let moved = "a number above 0 and up to 2";
         number(Some(&ptychography.positions_step), "ptychography.positions_step", step, moved, "0.5 is a good start.")?;
         let limit = Some(&ptychography.positions_limit_A);

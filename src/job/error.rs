@@ -84,7 +84,9 @@ pub enum Error {
     MaskEmpty { key: &'static str, path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
     OutputIsInput { path: PathBuf },
-    #[error("ptychography.stages, stage {stage}: {why} Write each stage as a table of keys of [ptychography], such as {{ name = \"thick\", slices = 6 }}.")]
+    #[error(
+        "ptychography.stages, stage {stage}: {why} Write each stage as a table of keys of [ptychography], such as {{ name = \"thick\", slices = 6 }}."
+    )]
     Stage { stage: String, why: String },
     #[error(
         "{}: the checkpoint belongs to {whose}. Delete it to begin anew, or give --force, or run the job that it belongs to.",

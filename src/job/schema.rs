@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
+use super::sweep::Sweep;
 use super::values::{
-    AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue, LikelihoodKind, Pair, PixelList, Reference,
-    StageList, Start,
+    AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue,
+    LikelihoodKind, Pair, PixelList, Reference, StageList, Start,
 };
 
 /// A value with the place where it was written.
@@ -138,6 +139,8 @@ macro_rules! sections {
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct Job {
             $( pub $section: $Section, )*
+            /// The trials to make of it, if it has a section [sweep].
+            pub sweep: Option<Sweep>,
         }
 
         impl Job {

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::error::{Error, Place};
 use super::schema::{Entry, Job, KeyDoc, SECTIONS};
+use super::sweep::{SWEEP, Sweep};
 use super::values::{Annulus, DetectorSpec, JobValue};
 
 /// A value as TOML, with its place in the text.
@@ -59,6 +60,10 @@ impl Job {
         for (section, body) in table {
             let place = reader.place(&section.span());
             let section = section.into_inner();
+            if section == SWEEP.name {
+                job.sweep = Some(Sweep::read(place, body, &reader)?);
+                continue;
+            }
             if !job.begin(&section, place.clone()) {
                 return Err(unknown_section(&section, place));
             }
@@ -110,7 +115,7 @@ impl Reader<'_> {
         Ok(Entry { value, place })
     }
 
-    fn place(&self, span: &Range<usize>) -> Place {
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
         if *span == TYPED {
             return Place::Typed;
         }
@@ -119,7 +124,7 @@ impl Reader<'_> {
     }
 
     /// A value as a message shows it.
-    fn found(&self, value: &Value<'_>) -> String {
+    pub(super) fn found(&self, value: &Value<'_>) -> String {
         match value.get_ref() {
             DeValue::String(text) => format!("\"{text}\""),
             DeValue::Integer(number) => number.to_string(),
@@ -135,7 +140,7 @@ impl Reader<'_> {
     }
 
     /// Refuses keys of the tables inside a value that are not among `fields`.
-    fn check_fields(&self, key: &str, fields: &[&str], value: &Value<'_>) -> Result<(), Error> {
+    pub(super) fn check_fields(&self, key: &str, fields: &[&str], value: &Value<'_>) -> Result<(), Error> {
         match value.get_ref() {
             DeValue::Table(table) if !fields.is_empty() => {
                 for field in table.keys() {
@@ -197,19 +202,19 @@ fn apply<'a>(table: &mut DeTable<'a>, set: &'a str, reader: &Reader<'_>) -> Resu
     Ok(())
 }
 
-fn key_doc(section: &str, key: &str) -> Option<&'static KeyDoc> {
+pub(super) fn key_doc(section: &str, key: &str) -> Option<&'static KeyDoc> {
     SECTIONS.iter().find(|s| s.name == section)?.keys.iter().find(|k| k.name == key)
 }
 
-fn unknown_section(section: &str, place: Place) -> Error {
+pub(super) fn unknown_section(section: &str, place: Place) -> Error {
     let nearest = match owner_of(section) {
         Some(owner) => format!("{section} is a key of [{owner}]"),
-        None => nearest(section, SECTIONS.iter().map(|s| s.name)),
+        None => nearest(section, SECTIONS.iter().map(|s| s.name).chain([SWEEP.name])),
     };
     Error::Unknown { place, kind: "section", name: section.to_owned(), nearest }
 }
 
-fn unknown_key(section: &str, key: &str, place: Place) -> Error {
+pub(super) fn unknown_key(section: &str, key: &str, place: Place) -> Error {
     let nearest = match owner_of(key) {
         Some(owner) => format!("{key} is a key of [{owner}]"),
         None => nearest(key, SECTIONS.iter().filter(|s| s.name == section).flat_map(|s| s.keys).map(|k| k.name)),
@@ -218,12 +223,12 @@ fn unknown_key(section: &str, key: &str, place: Place) -> Error {
 }
 
 /// The section that has a key of this name.
-fn owner_of(key: &str) -> Option<&'static str> {
+pub(super) fn owner_of(key: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|s| s.keys.iter().any(|k| k.name == key)).map(|s| s.name)
 }
 
 /// Names the known name that is most like `name`, or all of them where none is.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let likeness = |k: &str| strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase());
     match known.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
         Some(best) if likeness(best) > 0.75 => format!("the nearest known one is {best}"),

@@ -312,6 +312,26 @@ words! {
     }
 }
 
+words! {
+    /// How the trials of a sweep are chosen.
+    SearchMode {
+        /// Every combination.
+        Grid = "grid",
+        /// By chance.
+        Random = "random",
+    }
+}
+
+words! {
+    /// What the best trial of a sweep is best in.
+    Score {
+        /// The error of patterns that the reconstruction does not see.
+        Validation = "validation",
+        /// The resolution by Fourier ring correlation of two halves.
+        Frc = "frc",
+    }
+}
+
 /// What of the centre of mass is left out of idpc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -60,7 +60,8 @@ impl Checkpoint {
         let failed = |e: hdf5::Error| Error::read_hdf(path, &e);
         let file = hdf5::File::open(path).map_err(failed)?;
         let shown = || path.display().to_string();
-        let missing = |name: &str| Error::Missing { file: shown(), wanted: format!("attribute {name}, so it is no checkpoint"), held: String::new() };
+        let missing =
+            |name: &str| Error::Missing { file: shown(), wanted: format!("attribute {name}, so it is no checkpoint"), held: String::new() };
         let text = |name: &str| hdf::read_text(&file, name).ok_or_else(|| missing(name));
         let Some(Attr::Unsigned(version)) = hdf::read_attr(&file, VERSION) else { return Err(missing(VERSION)) };
         let group = file.group(LISTS).map_err(failed)?;

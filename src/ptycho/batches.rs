@@ -79,9 +79,7 @@ fn by_place(ids: &mut [u32], positions: &[[f64; 2]]) {
     });
     let axis = usize::from(extent[1] > extent[0]);
     let middle = ids.len() / 2;
-    ids.select_nth_unstable_by(middle, |&a, &b| {
-        positions[a as usize][axis].total_cmp(&positions[b as usize][axis]).then(a.cmp(&b))
-    });
+    ids.select_nth_unstable_by(middle, |&a, &b| positions[a as usize][axis].total_cmp(&positions[b as usize][axis]).then(a.cmp(&b)));
     let (low, high) = ids.split_at_mut(middle);
     by_place(low, positions);
     by_place(high, positions);
@@ -135,7 +133,8 @@ mod tests {
         let ids: Vec<u32> = (0..1024).collect();
         let of = |grouping| batches(grouping, &ids, &positions, 16, RngState::new(3)).0;
         let nearest = |groups: &[Vec<u32>]| {
-            let distance = |a: u32, b: u32| (0..2).map(|k| (positions[a as usize][k] - positions[b as usize][k]).powi(2)).sum::<f64>().sqrt();
+            let distance =
+                |a: u32, b: u32| (0..2).map(|k| (positions[a as usize][k] - positions[b as usize][k]).powi(2)).sum::<f64>().sqrt();
             let each = groups.iter().map(|g| g.iter().flat_map(|&a| g.iter().filter(move |&&b| b != a).map(move |&b| (a, b))));
             each.map(|pairs| pairs.map(|(a, b)| distance(a, b)).fold(f64::MAX, f64::min)).sum::<f64>() / groups.len() as f64
         };

@@ -10,9 +10,7 @@ use super::options::{Options, Rule};
 use super::pack::{complex, parts};
 use super::propagation::propagator;
 use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, refine};
-use crate::compute::{
-    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Wanted,
-};
+use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Wanted};
 use crate::run::{Event, Run, Stage};
 
 /// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
@@ -205,7 +203,11 @@ impl<'a, B: Backend> Engine<'a, B> {
         let shape = state.shape;
         let model = Model {
             shape,
-            object: state.object.chunks_exact(shape.object_pixels()).map(|slice| backend.complexes(slice)).collect::<std::result::Result<_, _>>()?,
+            object: state
+                .object
+                .chunks_exact(shape.object_pixels())
+                .map(|slice| backend.complexes(slice))
+                .collect::<std::result::Result<_, _>>()?,
             probe_hat: backend.complexes(&state.probe_hat)?,
             propagator: backend.complexes(&way(state, frame, options))?,
             detector: backend.detector(detector)?,
@@ -338,9 +340,8 @@ impl<'a, B: Backend> Engine<'a, B> {
     }
 
     fn record(&self, error: f64, state: &State) -> Record {
-        let squared = |(now, start): (&[f64; 2], &[f64; 2])| {
-            (0..2).map(|a| ((now[a] - start[a]) * self.frame.pixel_A[a]).powi(2)).sum::<f64>()
-        };
+        let squared =
+            |(now, start): (&[f64; 2], &[f64; 2])| (0..2).map(|a| ((now[a] - start[a]) * self.frame.pixel_A[a]).powi(2)).sum::<f64>();
         let sum: f64 = state.positions_px.iter().zip(&self.frame.positions_px).map(squared).sum();
         Record {
             error,
@@ -362,7 +363,8 @@ impl<'a, B: Backend> Engine<'a, B> {
             self.backend.gradients(&batch, &block, &self.model, self.options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
         }
         let metrics = self.backend.read_reals(&self.gradients.metrics)?;
-        let (misfit, counts) = ids.iter().map(|&id| id as usize).fold((0.0, 0.0), |(m, c), id| (m + metrics[2 * id], c + metrics[2 * id + 1]));
+        let (misfit, counts) =
+            ids.iter().map(|&id| id as usize).fold((0.0, 0.0), |(m, c), id| (m + metrics[2 * id], c + metrics[2 * id + 1]));
         Ok(misfit / counts)
     }
 

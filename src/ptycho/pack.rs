@@ -161,7 +161,13 @@ mod tests {
             positions_px: vec![[1.5, 2.25]; 7],
             intensities: numbers(7),
             history: (0..records)
-                .map(|n| Record { error: n as f64, validation: (n % 2 == 0).then_some(0.25), powers: numbers(modes), aberrations_A: numbers(n), ..Record::default() })
+                .map(|n| Record {
+                    error: n as f64,
+                    validation: (n % 2 == 0).then_some(0.25),
+                    powers: numbers(modes),
+                    aberrations_A: numbers(n),
+                    ..Record::default()
+                })
                 .collect(),
             pattern_errors: numbers(7),
             best: None,

@@ -44,8 +44,7 @@ pub(super) fn due(from: u32, iteration: u32) -> bool {
 impl Refinement {
     /// Are the moments of positions needed in this iteration?
     pub(super) fn moments(&self, iteration: u32) -> bool {
-        due(self.intensities_from, iteration)
-            || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
+        due(self.intensities_from, iteration) || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
     }
 
     /// Are the sums of the propagator needed in this iteration?
@@ -153,7 +152,8 @@ fn affine_part(places: &[[f64; 2]], moved: &[[f64; 2]], ids: &[u32]) -> Vec<[f64
     if determinant <= 1e-12 * scatter[0][0] * scatter[1][1] {
         return vec![[0.0; 2]; places.len()];
     }
-    let inverse = [[scatter[1][1] / determinant, -scatter[0][1] / determinant], [-scatter[1][0] / determinant, scatter[0][0] / determinant]];
+    let inverse =
+        [[scatter[1][1] / determinant, -scatter[0][1] / determinant], [-scatter[1][0] / determinant, scatter[0][0] / determinant]];
     let map = [0, 1].map(|i| [0, 1].map(|j| cross[i][0] * inverse[0][j] + cross[i][1] * inverse[1][j]));
     places.iter().map(|place| [0, 1].map(|i| map[i][0] * (place[0] - centre[0]) + map[i][1] * (place[1] - centre[1]))).collect()
 }
@@ -176,11 +176,7 @@ pub(super) fn way_between_slices(
     for (k, (n, d)) in numerator.iter().zip(denominator).enumerate() {
         let (y, x) = (along_y[k / along_x.len()], along_x[k % along_x.len()]);
         // dφ̂ = −i·slope·φ̂ for the thickness and the two slopes: Re(i·slope·φ̂*Δφ̂) = −slope·Im.
-        let own = [
-            PI * wavelength_A * (y * y + x * x) + TAU * (y * slopes[0] + x * slopes[1]),
-            TAU * thickness * y,
-            TAU * thickness * x,
-        ];
+        let own = [PI * wavelength_A * (y * y + x * x) + TAU * (y * slopes[0] + x * slopes[1]), TAU * thickness * y, TAU * thickness * x];
         for i in (0..3).filter(|&i| wanted[i]) {
             right[i] -= own[i] * n.im;
             for j in (0..3).filter(|&j| wanted[j]) {

@@ -113,7 +113,13 @@ fn residual(gpu: &Gpu, seed: u64) {
                     let at = |m: usize| m * pixels + p;
                     let size = (0..modes).map(|m| position[at(m)].norm_sqr()).sum::<f64>().sqrt();
                     // The rule jumps at the floor: an amplitude that rounds across it is no disagreement, so none lies there.
-                    let scale = if p % 7 == 0 { 0.0 } else if (size - FLOOR).abs() < 1e-3 { 1.25 } else { 1.0 };
+                    let scale = if p % 7 == 0 {
+                        0.0
+                    } else if (size - FLOOR).abs() < 1e-3 {
+                        1.25
+                    } else {
+                        1.0
+                    };
                     (0..modes).for_each(|m| position[at(m)] *= scale);
                 }
             }
@@ -320,7 +326,9 @@ fn adam(gpu: &Gpu, seed: u64) {
             } else {
                 engine.adam_object(&mut x, &update, &mut moments, &step, &engine.batch(plan.clone()).unwrap()).unwrap();
             }
-            all.extend([read(engine, &x).unwrap(), read(engine, &moments.first).unwrap(), engine.read_reals(&moments.second).unwrap()].concat());
+            all.extend(
+                [read(engine, &x).unwrap(), read(engine, &moments.first).unwrap(), engine.read_reals(&moments.second).unwrap()].concat(),
+            );
         }
         all
     });

@@ -5,8 +5,8 @@ use rand::RngExt;
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::gpu::Gpu;
 use ronchi::compute::{
-    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, KernelWork, Likelihood, Model, ModelShape, SampleType, Update, Wanted,
-    gradients_of_kernels,
+    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, KernelWork, Likelihood, Model, ModelShape, SampleType, Update,
+    Wanted, gradients_of_kernels,
 };
 
 use crate::Promise;

@@ -37,7 +37,12 @@ pub(super) fn adam_object<R: Scalar>(
     });
 }
 
-pub(super) fn adam_probe<R: Scalar>(probe_hat: &mut Planes<R>, update: &Update<Cpu<R>>, moments: &mut AdamMoments<Cpu<R>>, step: &AdamStep) {
+pub(super) fn adam_probe<R: Scalar>(
+    probe_hat: &mut Planes<R>,
+    update: &Update<Cpu<R>>,
+    moments: &mut AdamMoments<Cpu<R>>,
+    step: &AdamStep,
+) {
     let (peak, n) = (update.peak[0], probe_hat.re.len());
     if peak > R::zero() {
         let first = moments.first.part_mut(0..n);

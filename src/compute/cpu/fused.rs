@@ -321,7 +321,8 @@ impl<R: Scalar> Shared<'_, R> {
                     fft.window(wave.reborrow(), Direction::Forward, scratch);
                     if let Some((numerator, denominator)) = propagator.as_deref_mut() {
                         // The second is too small by 1/√(ny·nx), which is made up for when all are added.
-                        let (f, d, out) = (spectrum.window(n, 0), wave.as_part(), [&mut *numerator.re, &mut *numerator.im, denominator.as_mut_slice()]);
+                        let (f, d, out) =
+                            (spectrum.window(n, 0), wave.as_part(), [&mut *numerator.re, &mut *numerator.im, denominator.as_mut_slice()]);
                         arch.dispatch(
                             #[inline(always)]
                             move || propagator_sums::add(f, d, out),

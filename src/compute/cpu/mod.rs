@@ -15,8 +15,8 @@ mod fill_margins;
 mod fused;
 mod gather_pixels;
 mod lanes;
-mod momentum;
 mod moments;
+mod momentum;
 mod object_gradient;
 mod object_power;
 mod optimal_step;
@@ -46,8 +46,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use num_complex::Complex64;
 
 use super::{
-    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients, HostFrames, Likelihood, Model,
-    ModelShape, Response, Result, SideBandSums, SparseFrames, Totals, Update, Wanted,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients,
+    HostFrames, Likelihood, Model, ModelShape, Response, Result, SideBandSums, SparseFrames, Totals, Update, Wanted,
 };
 pub use bright_field::CpuBrightField;
 use fft2::Fft2;
@@ -384,7 +384,13 @@ impl<R: Scalar> Backend for Cpu<R> {
         Ok(())
     }
 
-    fn momentum(&self, x: &mut Self::Complexes, previous: &mut Self::Complexes, velocity: &mut Self::Complexes, friction: f64) -> Result<()> {
+    fn momentum(
+        &self,
+        x: &mut Self::Complexes,
+        previous: &mut Self::Complexes,
+        velocity: &mut Self::Complexes,
+        friction: f64,
+    ) -> Result<()> {
         momentum::momentum(x, previous, velocity, R::of(friction));
         Ok(())
     }

@@ -75,11 +75,33 @@ pub(super) fn residual_windows<R: Scalar>(
     intensity: &mut [R],
 ) -> [R; 2] {
     match comparison.rule {
-        Rule::Amplitude => rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| amplitude(c, i, scale)),
-        Rule::Poisson { epsilon } => rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| poisson(c, i, epsilon, scale)),
-        Rule::Gaussian { inverse_variance } => {
-            rows(waves, frames, b, comparison, intensity, #[inline(always)] |c, i| gaussian(c, i, inverse_variance, scale))
-        }
+        Rule::Amplitude => rows(
+            waves,
+            frames,
+            b,
+            comparison,
+            intensity,
+            #[inline(always)]
+            |c, i| amplitude(c, i, scale),
+        ),
+        Rule::Poisson { epsilon } => rows(
+            waves,
+            frames,
+            b,
+            comparison,
+            intensity,
+            #[inline(always)]
+            |c, i| poisson(c, i, epsilon, scale),
+        ),
+        Rule::Gaussian { inverse_variance } => rows(
+            waves,
+            frames,
+            b,
+            comparison,
+            intensity,
+            #[inline(always)]
+            |c, i| gaussian(c, i, inverse_variance, scale),
+        ),
     }
 }
 
@@ -219,7 +241,13 @@ fn sum_powers<R: Scalar>(waves: &PartMut<R>, n: usize, intensity: &mut [R]) {
 
 /// Intensities become factors.
 #[inline(always)]
-fn factors<R: Scalar>(intensity: &mut [R], counts: &[R], valid: Option<&[bool]>, faintest: R, rule: impl Fn(R, R) -> [R; 2] + Copy) -> [R; 2] {
+fn factors<R: Scalar>(
+    intensity: &mut [R],
+    counts: &[R],
+    valid: Option<&[bool]>,
+    faintest: R,
+    rule: impl Fn(R, R) -> [R; 2] + Copy,
+) -> [R; 2] {
     let (mut misfit, mut power) = ([R::zero(); SUMS], [R::zero(); SUMS]);
     let factor = |intensity: &mut R, count: R| {
         let [factor, misfit] = rule(*intensity, count);

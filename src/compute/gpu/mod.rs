@@ -16,8 +16,9 @@ use std::sync::Arc;
 use num_complex::{Complex32, Complex64};
 
 use super::{
-    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients, HostFrames, KernelWork, Likelihood,
-    Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update, Wanted, gradients_of_kernels,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients,
+    HostFrames, KernelWork, Likelihood, Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update,
+    Wanted, gradients_of_kernels,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
@@ -185,14 +186,7 @@ impl Backend for Gpu {
         kernels::probe_gradient::probe_gradient(&self.device, waves, object, modes, batch, out)
     }
 
-    fn probe_sum(
-        &self,
-        gradients: &GpuComplexes,
-        modes: usize,
-        batch: &GpuBatch,
-        fresh: bool,
-        numerator: &mut GpuComplexes,
-    ) -> Result<()> {
+    fn probe_sum(&self, gradients: &GpuComplexes, modes: usize, batch: &GpuBatch, fresh: bool, numerator: &mut GpuComplexes) -> Result<()> {
         kernels::probe_sum::probe_sum(&self.device, gradients, modes, batch, fresh, numerator)
     }
 
@@ -260,7 +254,13 @@ impl Backend for Gpu {
         kernels::adam_object::adam_object(&self.device, object, update, moments, step, batch)
     }
 
-    fn adam_probe(&self, probe_hat: &mut GpuComplexes, update: &Update<Self>, moments: &mut AdamMoments<Self>, step: &AdamStep) -> Result<()> {
+    fn adam_probe(
+        &self,
+        probe_hat: &mut GpuComplexes,
+        update: &Update<Self>,
+        moments: &mut AdamMoments<Self>,
+        step: &AdamStep,
+    ) -> Result<()> {
         kernels::adam_probe::adam_probe(&self.device, probe_hat, update, moments, step)
     }
 

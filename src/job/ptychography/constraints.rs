@@ -61,7 +61,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A number that the kind can do without.
-    fn may(&mut self, key: &'static str, value: Option<f64>, default: f64, holds: impl Fn(f64) -> bool, expected: &str) -> Result<f64, Error> {
+    fn may(
+        &mut self,
+        key: &'static str,
+        value: Option<f64>,
+        default: f64,
+        holds: impl Fn(f64) -> bool,
+        expected: &str,
+    ) -> Result<f64, Error> {
         self.need(key, Some(value.unwrap_or(default)), holds, expected)
     }
 
@@ -118,7 +125,8 @@ impl<'a> Fields<'a> {
                 if phase_rad == 0.0 && amplitude == 0.0 {
                     return Err(self.refuse("both weights are 0.".to_owned()));
                 }
-                let steps = self.may("steps", spec.steps.map(f64::from), 50.0, |n| (1.0..=10_000.0).contains(&n), "a whole number from 1")?;
+                let steps =
+                    self.may("steps", spec.steps.map(f64::from), 50.0, |n| (1.0..=10_000.0).contains(&n), "a whole number from 1")?;
                 Constraint::TotalVariation { phase_rad, amplitude, steps: steps as u32 }
             }
             ConstraintKind::Sparsity => {

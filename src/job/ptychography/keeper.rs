@@ -30,7 +30,16 @@ struct Grid {
 impl Keeper {
     /// Of the result at `output`.
     pub(in crate::job) fn new(output: &std::path::Path, every: u32, input_hash: String, force: bool) -> Self {
-        Self { path: Checkpoint::place(output), every, input_hash, job_hash: String::new(), force, written: false, constraints: Vec::new(), grid: None }
+        Self {
+            path: Checkpoint::place(output),
+            every,
+            input_hash,
+            job_hash: String::new(),
+            force,
+            written: false,
+            constraints: Vec::new(),
+            grid: None,
+        }
     }
 
     /// From now on these constraints are imposed.

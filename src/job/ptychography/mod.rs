@@ -68,8 +68,14 @@ impl Inputs {
 pub(super) enum Ended {
     Whole,
     /// Asked to stop, after this many iterations of the stage that it was in.
-    Stopped { iteration: u32, iterations: u32 },
-    Diverged { iteration: u32, why: String },
+    Stopped {
+        iteration: u32,
+        iterations: u32,
+    },
+    Diverged {
+        iteration: u32,
+        why: String,
+    },
 }
 
 /// What a reconstruction came to.

@@ -3,9 +3,9 @@
 use rand::seq::index;
 
 use crate::compute::Likelihood;
-use crate::job::{Error, Refusal};
 use crate::job::schema::{Job, Ptychography};
 use crate::job::values::{Algorithm, GroupingKind, LikelihoodKind};
+use crate::job::{Error, Refusal};
 use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
 use crate::run::RngState;
 

@@ -28,5 +28,12 @@ pub(in crate::compute::gpu) fn update_object(
     let (denominator, gain) = (update.denominator.0.whole(device)?, update.gain.0.whole(device)?);
     let params = Params { step: step as f32, own: own as f32, tiles: batch.tiles as u32, origins: batch.origins() };
     let cost = 24 * (batch.tiles * WIDTH) as u64;
-    device.dispatch(&KERNEL, &batch.constants(1), &params, &[&numerator, &denominator, &peak, &gain, &lists, &object], batch.tiles as u64, cost)
+    device.dispatch(
+        &KERNEL,
+        &batch.constants(1),
+        &params,
+        &[&numerator, &denominator, &peak, &gain, &lists, &object],
+        batch.tiles as u64,
+        cost,
+    )
 }
