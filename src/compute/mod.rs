@@ -226,6 +226,16 @@ pub trait Backend: Send + Sync + Sized + 'static {
         update: &mut Update<Self>,
     ) -> Result<()>;
 
+    /// `out = out_factor · out + x + y` of the first `len` numbers, x and y times the factors beside them.
+    fn combine(
+        &self,
+        out: &mut Self::Complexes,
+        out_factor: f64,
+        x: (&Self::Complexes, f64),
+        y: (&Self::Complexes, f64),
+        len: usize,
+    ) -> Result<()>;
+
     /// The first `len` numbers of `from` into `to`.
     fn copy(&self, from: &Self::Complexes, to: &mut Self::Complexes, len: usize) -> Result<()>;
 

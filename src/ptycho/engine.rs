@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use num_complex::Complex64;
 
-use super::batches::batches;
+use super::batches::{Grouping, batches};
 use super::options::{Options, Rule};
 use super::pack::{complex, parts};
+use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
 use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, refine};
-use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Wanted};
+use crate::compute::{
+    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Update, Wanted,
+};
 use crate::run::{Event, Run, Stage};
 
 /// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
@@ -82,16 +85,18 @@ pub fn reconstruct<B: Backend>(
     while state.iteration < options.iterations {
         let iteration = state.iteration + 1;
         let clock = Instant::now();
-        let (groups, rng) = batches(options.grouping, &ids, &state.positions_px, options.batch, state.rng);
+        // Where patterns keep their waves, batches stay as they are.
+        let grouping = if options.rule.keeps_waves() { Grouping::Sequential } else { options.grouping };
+        let (groups, rng) = batches(grouping, &ids, &state.positions_px, options.batch, state.rng);
         patterns.prefetch(&groups.concat());
-        let (mut first, mut cancelled) = (true, false);
-        for group in &groups {
+        let mut cancelled = false;
+        engine.begin_iteration(&groups)?;
+        for (number, group) in groups.iter().enumerate() {
             cancelled = run.is_cancelled();
             if cancelled {
                 break;
             }
-            engine.step(group, &state, iteration, first)?;
-            first = false;
+            engine.step(number, group, &state, iteration)?;
             done += group.len() as u64;
             run.emit(Event::Progress { stage: Stage::Reconstruct, done });
         }
@@ -184,8 +189,12 @@ enum Memory<B: Backend> {
     None,
     Momentum { previous: Vec<B::Complexes>, velocity: Vec<B::Complexes> },
     Adam { object: Vec<AdamMoments<B>>, probe: AdamMoments<B> },
+    /// What a checkpoint kept, until the batches are known.
+    Waves { kept: Vec<Vec<f64>>, of: Option<Projections<B>> },
 }
 
+/// The name of the exit waves of a batch in the state's memory, before its number.
+const WAVES: &str = "exit_waves_";
 /// The name of the count of batches in the state's memory.
 const STEPS: &str = "steps";
 
@@ -235,17 +244,38 @@ impl<'a, B: Backend> Engine<'a, B> {
         Ok(self.backend.batch(plan)?)
     }
 
-    /// One batch; `first` of its iteration.
-    fn step(&mut self, ids: &[u32], state: &State, iteration: u32, first: bool) -> Result<()> {
+    /// What has to be done before the batches of an iteration.
+    fn begin_iteration(&mut self, groups: &[Vec<u32>]) -> Result<()> {
+        let (backend, rule, shape) = (self.backend, self.options.rule, self.model.shape);
+        let Memory::Waves { kept, of } = &mut self.memory else { return Ok(()) };
+        if of.is_none() {
+            let largest = groups.iter().map(Vec::len).max().unwrap_or(1);
+            let mut projections = Projections::new(backend, rule, &shape, groups.len(), largest)?;
+            for (waves, kept) in projections.waves.iter_mut().zip(std::mem::take(kept)) {
+                *waves = Some(backend.complexes(&complex(&kept))?);
+            }
+            *of = Some(projections);
+        }
+        // The sums go over the whole iteration.
+        self.gradients.object = vec![Update::zeros(backend, shape.object_pixels(), shape.object_pixels())?];
+        self.gradients.probe = Update::zeros(backend, shape.modes * shape.pixels(), shape.pixels())?;
+        Ok(())
+    }
+
+    /// The batch of this number in its iteration.
+    fn step(&mut self, number: usize, ids: &[u32], state: &State, iteration: u32) -> Result<()> {
         let (options, slices) = (self.options, self.model.shape.slices);
         let batch = self.batch(ids, state)?;
         let block = self.patterns.batch(ids)?;
         let probe = options.probe_in(iteration);
+        if let Memory::Waves { of: Some(projections), .. } = &mut self.memory {
+            return projections.step(self.backend, number, &batch, &block, &self.model, options.likelihood, probe, &mut self.gradients);
+        }
         let wanted = Wanted {
             probe,
             moments: options.refinement.moments(iteration),
             propagator: options.refinement.propagator(iteration, slices),
-            add_propagator: !first,
+            add_propagator: number > 0,
             ..Wanted::default()
         };
         self.backend.gradients(&batch, &block, &self.model, options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
@@ -314,6 +344,13 @@ impl<'a, B: Backend> Engine<'a, B> {
         let metrics = self.backend.read_reals(&self.gradients.metrics)?;
         let mut state = State { iteration, rng, ..before.clone() };
         self.read(&mut state)?;
+        if let Memory::Waves { .. } = self.memory {
+            agreed_object(self.backend, &self.gradients.object[0], &mut state.object)?;
+            if self.options.probe_in(iteration) {
+                agreed_probe(self.backend, &self.gradients.probe, state.shape.window, &mut state.probe_hat)?;
+            }
+            self.write(&state)?;
+        }
         state.pattern_errors.resize(self.patterns.len(), f64::NAN);
         let (mut misfit, mut counts) = (0.0, 0.0);
         for &id in ids {
@@ -447,13 +484,24 @@ impl<B: Backend> Memory<B> {
                     None => Self::None,
                 }
             }
-            _ => Self::None,
+            Rule::DifferenceMap { .. } | Rule::Raar { .. } => {
+                let kept = (0..).map_while(|n| kept(format!("{WAVES}{n}")).cloned()).collect();
+                Self::Waves { kept, of: None }
+            }
+            Rule::Epie | Rule::Rpie { .. } => Self::None,
         })
     }
 
     fn store(&self, backend: &B, memory: &mut BTreeMap<String, Vec<f64>>) -> Result<()> {
         match self {
-            Self::None => {}
+            Self::None | Self::Waves { of: None, .. } => {}
+            Self::Waves { of: Some(projections), .. } => {
+                for (n, waves) in projections.waves.iter().enumerate() {
+                    if let Some(waves) = waves {
+                        memory.insert(format!("{WAVES}{n}"), parts(&backend.read_complexes(waves)?));
+                    }
+                }
+            }
             Self::Momentum { previous, velocity } => {
                 for (name, arrays) in [("previous", previous), ("velocity", velocity)] {
                     for (n, array) in arrays.iter().enumerate() {

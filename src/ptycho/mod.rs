@@ -10,6 +10,7 @@ mod hermitian;
 mod modes;
 mod options;
 mod pack;
+mod projections;
 mod propagation;
 mod refine;
 mod state;

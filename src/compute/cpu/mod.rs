@@ -6,6 +6,7 @@ mod adam;
 mod aligned;
 mod bright_field;
 mod butterfly;
+mod combine;
 mod densify;
 mod detector_windows;
 mod exit_wave;
@@ -332,6 +333,18 @@ impl<R: Scalar> Backend for Cpu<R> {
         update: &mut Update<Self>,
     ) -> Result<()> {
         propagator_sums::propagator_sums(spectra, gradients, windows, fresh, update);
+        Ok(())
+    }
+
+    fn combine(
+        &self,
+        out: &mut Self::Complexes,
+        out_factor: f64,
+        (x, x_factor): (&Self::Complexes, f64),
+        (y, y_factor): (&Self::Complexes, f64),
+        len: usize,
+    ) -> Result<()> {
+        combine::combine(out, [out_factor, x_factor, y_factor].map(R::of), x, y, len);
         Ok(())
     }
 

@@ -223,6 +223,17 @@ impl Backend for Gpu {
         kernels::propagator_sums::propagator_sums(&self.device, spectra, gradients, windows, fresh, update)
     }
 
+    fn combine(
+        &self,
+        out: &mut GpuComplexes,
+        out_factor: f64,
+        (x, x_factor): (&GpuComplexes, f64),
+        (y, y_factor): (&GpuComplexes, f64),
+        len: usize,
+    ) -> Result<()> {
+        kernels::combine::combine(&self.device, out, [out_factor, x_factor, y_factor], x, y, len)
+    }
+
     fn copy(&self, from: &GpuComplexes, to: &mut GpuComplexes, len: usize) -> Result<()> {
         from.0.copy_to(&self.device, &to.0, len)
     }

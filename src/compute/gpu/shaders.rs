@@ -66,7 +66,7 @@ const LIBRARY: [(&str, &str); 12] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 32] {
+pub fn kernels() -> [&'static Kernel; 33] {
     super::kernels::ALL
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod adam_object;
 pub(super) mod adam_probe;
+pub(super) mod combine;
 pub(super) mod densify;
 pub(super) mod detector_windows;
 pub(super) mod exit_wave;
@@ -36,9 +37,10 @@ pub(super) mod wiener;
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 32] = [
+pub(super) static ALL: [&Kernel; 33] = [
     &adam_object::KERNEL,
     &adam_probe::KERNEL,
+    &combine::KERNEL,
     &densify::KERNEL,
     &detector_windows::KERNEL,
     &exit_wave::KERNEL,
