@@ -21,10 +21,13 @@ phaser     0.3.1, JAX on the CPU. Engines after its examples, without position r
 quantem    0.1.10, PtychoLite. `adam` is the quick path of its user guide: pure_phase, both learning rates 0.05,
            batch 125, plateau scheduler; `mixed` the same with 3 probes. `defaults`: complex, learning rates 0.005 and 0.001,
            batch 32. `multislice`: slices of about 10 Å, potential and padding 64 as the guide advises, the default rates.
+ptychi     2.2.0, not yet run through. `lsqml` as its getting-started page has it: batch 44, SGD with steps 1, Gaussian noise, without the
+           position refinement and the modes that vary over the scan; `multislice` with slices of about 10 Å, `mixed` 3 probes.
 
 Scores are those of score.py. The phase is the angle of the object, relative to the mean of the scanned field,
 slices summed, not unwrapped; an object that is a potential is its own phase. Under `cut`, the same with each slice's
-angle cut where the fewest pixels of the scanned field are, instead of half a turn from their mean.
+angle cut where the fewest pixels of the scanned field are, instead of half a turn from their mean. Times are medians
+without the first iteration; those of the CPU hold on a busy machine too, for every peer is given one thread.
 """
 
 import argparse
@@ -100,18 +103,19 @@ class Recorder:
     """Keeps the time of each iteration, and scores and writes the object after those that are wanted."""
 
     def __init__(self, args, data):
-        self.args, self.data, self.seconds = args, data, []
+        self.args, self.data, self.seconds, self.cpu_seconds = args, data, [], []
         self.wanted = [n for n in args.iterations if key(args, n) not in done(args.folder)]
         self.last = max(self.wanted, default=0)
         self.settings, self.version = {}, ""
 
     def start(self):
         """The next iteration begins."""
-        self.began = time.perf_counter()
+        self.began, self.cpu_began = time.perf_counter(), time.process_time()
 
     def lap(self, get):
         """An iteration ended; get() gives the object ([slices,] y, x), pixel and origin (y, x) in Å."""
         self.seconds.append(time.perf_counter() - self.began)
+        self.cpu_seconds.append(time.process_time() - self.cpu_began)
         if len(self.seconds) in self.wanted:
             self.write(len(self.seconds), *get())
         self.start()
@@ -138,7 +142,8 @@ class Recorder:
             line["cut"] = figures(score.score(phase(array, cut=True), pixel, origin, self.data.truth))
         else:
             line["failed"] = "not finite"
-        line["s_per_iteration"] = round(float(np.median(self.seconds[1:] or self.seconds)), 3)
+        for name, laps in (("s_per_iteration", self.seconds), ("cpu_s_per_iteration", self.cpu_seconds)):
+            line[name] = round(float(np.median(laps[1:] or laps)), 3)
         line["settings"] = self.settings
         name = "_".join(str(line[k]) for k in ("peer", "algorithm", "set", "seed", "iterations"))
         folder = os.path.join(self.args.folder, "objects")
@@ -493,6 +498,71 @@ def quantem_settings(data, algorithm):
     return settings, steps
 
 
+def ptychi(data, args, recorder):
+    """pty-chi's LSQML."""
+    from importlib.metadata import version
+
+    import ptychi.api as api
+    import torch
+    from ptychi.api.task import PtychographyTask
+    from ptychi.utils import get_suggested_object_size, orthogonalize_initial_probe, rescale_probe
+
+    torch.set_num_threads(1)
+    torch.set_default_device("cpu")
+    torch.manual_seed(args.seed)
+    frames = data.frames()
+    n = frames.shape[-1]
+    frames = frames.reshape(-1, n, n)
+    wavelength_A = 12.3984198 / (data.kV * (2 * 510.99895 + data.kV)) ** 0.5
+    pixel = wavelength_A / (n * data.mrad_per_px * 1e-3)
+    # the aperture with its defocus, in real space with its centre at pixel N/2
+    theta = np.hypot(*np.meshgrid(*[np.fft.fftfreq(n, 1 / n) * data.mrad_per_px * 1e-3] * 2, indexing="ij"))
+    spectrum = (theta <= data.mrad * 1e-3) * np.exp(1j * np.pi / wavelength_A * theta**2 * data.defocus_A)
+    modes = PROBES if args.algorithm == "mixed" else 1
+    probe = np.zeros((1, modes, n, n), "complex64")
+    probe[0, 0] = np.fft.fftshift(np.fft.ifft2(spectrum))
+    probe = torch.from_numpy(probe)
+    if modes > 1:
+        probe = orthogonalize_initial_probe(probe)
+    probe = torch.as_tensor(rescale_probe(probe, torch.from_numpy(frames))).to(torch.complex64)
+    positions = data.positions() / pixel
+    positions -= (positions.min(0) + positions.max(0)) / 2
+
+    options = api.LSQMLOptions()
+    slices = data.slices if args.algorithm == "multislice" else 1
+    options.data_options.wavelength_m = wavelength_A * 1e-10
+    guess = torch.ones((slices, *get_suggested_object_size(positions, (n, n), extra=100)), dtype=torch.complex64)
+    if slices > 1:
+        options.object_options.slice_spacings_m = np.full(slices - 1, data.thickness_A / slices * 1e-10)
+    options.object_options.pixel_size_m = pixel * 1e-10
+    for part in (options.object_options, options.probe_options):
+        part.optimizable, part.optimizer, part.step_size = True, api.Optimizers.SGD, 1
+    options.probe_position_options.optimizable = False
+    steps = options.reconstructor_options
+    steps.batch_size, steps.noise_model, steps.num_epochs = 44, api.NoiseModels.GAUSSIAN, recorder.last
+    steps.default_device, steps.random_seed = api.Devices.CPU, args.seed
+    recorder.version = version("ptychi")
+    recorder.settings = {"batch_size": 44, "step_size": 1, "slices": slices, "probes": modes}
+    task = PtychographyTask(
+        options,
+        diffraction_data=frames,
+        object_data=guess,
+        probe_data=probe,
+        probe_position_x_px=positions[:, 1],
+        probe_position_y_px=positions[:, 0],
+    )
+
+    def get():
+        # the middle of a cut-out is (N-1)/2, the probe's centre pixel N/2
+        centre = task.reconstructor.parameter_group.object.pos_origin_coords.cpu().numpy()
+        return task.get_data_to_cpu("object", as_numpy=True), pixel, -(centre + positions[0] + 0.5) * pixel
+
+    recorder.start()
+    for _ in range(recorder.last):
+        task.run(1)
+        recorder.lap(get)
+
+
 PEERS = {
     "py4dstem": (py4dstem, ("gd", "potential", "multislice", "multislice-potential", "mixed")),
     "phaser": (
@@ -500,6 +570,7 @@ PEERS = {
         tuple(method + kind for kind in ("", "-multislice", "-mixed") for method in ("epie", "lsqml", "gradient")),
     ),
     "quantem": (quantem, ("adam", "defaults", "multislice", "mixed")),
+    "ptychi": (ptychi, ("lsqml", "multislice", "mixed")),
 }
 
 
@@ -509,7 +580,7 @@ def table(folder):
     for line in lines(folder):
         rows.setdefault((line["peer"], line["algorithm"], line["set"]), {}).setdefault(line["iterations"], []).append(line)
     counts = sorted({n for row in rows.values() for n in row})
-    print("| peer | algorithm | set | " + " | ".join(f"{n} iterations: r, R², error in atoms" for n in counts) + " | seeds | s/iteration |")
+    print("| peer | algorithm | set | " + " | ".join(f"{n} iterations: r, R², error in atoms" for n in counts) + " | seeds | CPU s/iteration |")
     print("|---" * (len(counts) + 5) + "|")
     for (peer, algorithm, name), row in sorted(rows.items(), key=lambda item: (SETS.index(item[0][2]), item[0])):
         cells = []
@@ -518,7 +589,7 @@ def table(folder):
             mean = ["{:.3f}".format(np.mean([line[k] for line in good])) for k in ("r", "R2", "atoms_rms")] if good else []
             cells.append(", ".join(mean) or ("failed" if row.get(n) else ""))
         every = [line for found in row.values() for line in found]
-        seconds = [line["s_per_iteration"] for line in every if "s_per_iteration" in line]
+        seconds = [line["cpu_s_per_iteration"] for line in every if "cpu_s_per_iteration" in line]
         speed = f"{np.median(seconds):.1f}" if seconds else ""
         print(f"| {peer} | {algorithm} | {name} | {' | '.join(cells)} | {len({line['seed'] for line in every})} | {speed} |")
 

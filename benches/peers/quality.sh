@@ -3,7 +3,7 @@
 # so it can be stopped and called again. One reconstruction at a time, one thread, at the lowest priority.
 #
 #   PY4DSTEM=~/peers/py4dstem/bin/python PHASER=~/peers/phaser/bin/python QUANTEM=~/peers/quantem/bin/python \
-#       benches/peers/quality.sh FOLDER
+#       PTYCHI=~/peers/ptychi/bin/python benches/peers/quality.sh FOLDER
 #
 # A peer whose variable is not set is left out. Environment: DATA (folder of the sets), ITERATIONS (5,10,20), SEEDS (0 1 2).
 set -uo pipefail
@@ -33,10 +33,10 @@ sweep() {
     done
 }
 
-single="py4dstem:gd phaser:epie phaser:lsqml quantem:adam"
+single="py4dstem:gd phaser:epie phaser:lsqml quantem:adam ptychi:lsqml"
 thick="010_100000 100_100000 100focus_1000000"
-multislice="py4dstem:multislice phaser:lsqml-multislice quantem:multislice phaser:gradient-multislice phaser:epie-multislice"
-mixed="py4dstem:mixed phaser:lsqml-mixed quantem:mixed phaser:epie-mixed"
+multislice="py4dstem:multislice phaser:lsqml-multislice quantem:multislice ptychi:multislice phaser:gradient-multislice phaser:epie-multislice"
+mixed="py4dstem:mixed phaser:lsqml-mixed quantem:mixed ptychi:mixed phaser:epie-mixed"
 others="phaser:gradient py4dstem:potential quantem:defaults"
 thick_others="py4dstem:multislice-potential"
 
