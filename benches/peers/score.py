@@ -6,6 +6,8 @@ r   correlation of the phase with the truth's projected potential, blurred by a 
     phase is brought to the truth's pixels by a cubic spline, moved by up to 0.6 Å to where r is largest.
 R²  squared Pearson correlation of the mean phase within 0.55 Å of each Na column with the number
     of atoms in that column; columns at least 0.8 Å inside the same rectangle.
+atoms_rms  for the same columns, the root mean square of (atoms told from the mean phase by the straight
+    line that fits them best) minus (true atoms).
 
     score.py result.emd ../shared/data/na3ni2sbo6/na3ni2sbo6_010_truth.h5
     score.py phase.npy  TRUTH --pixel-A 0.15625 --origin-yx-A -10.0 -10.0
@@ -50,7 +52,7 @@ def load_phase(path, pixel_A=None, origin_yx_A=None):
 
 
 def score(phase, pixel, origin, truth):
-    """r, R², how far (Å) the phase lies from the truth, and the number of Na columns, as a dict."""
+    """r, R², error in atoms, how far (Å) the phase lies from the truth, and the number of Na columns, as a dict."""
     with h5py.File(truth) as f:
         sampling = json.loads(f.attrs["parameters"])["potential_sampling_A"]
         potential = f["projected_potential"][()].astype(float)
@@ -96,9 +98,11 @@ def score(phase, pixel, origin, truth):
     registered = image(shift)
     means = [registered[np.hypot(*(points - c).T) <= COLUMN_RADIUS_A].mean() for c in columns[keep]]
     linearity = np.corrcoef(means, atoms[keep])[0, 1] ** 2
+    told = np.polyval(np.polyfit(means, atoms[keep], 1), means)
     return {
         "r": correlation(shift),
         "R2": float(linearity),
+        "atoms_rms": float(np.sqrt(np.mean((told - atoms[keep]) ** 2))),
         "shift_yx_A": [float(s) for s in shift],
         "na_columns": int(keep.sum()),
     }
@@ -118,7 +122,7 @@ def main():
         print(json.dumps(result))
     else:
         shift = "({:+.3f}, {:+.3f}) Å".format(*result["shift_yx_A"])
-        print(f"r {result['r']:.4f}  R² {result['R2']:.4f}  ({result['na_columns']} Na columns, shift {shift})")
+        print(f"r {result['r']:.4f}  R² {result['R2']:.4f}  error {result['atoms_rms']:.2f} atoms  ({result['na_columns']} Na columns, shift {shift})")
 
 
 if __name__ == "__main__":
