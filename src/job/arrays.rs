@@ -5,7 +5,7 @@ use num_complex::{Complex32, Complex64};
 use crate::imaging::{Image, Images};
 use crate::optics::ScanGrid;
 use crate::output::{Array, ArrayData, Attr, Axis, Frame};
-use crate::ptycho::{self, ObjectFrame, State};
+use crate::ptycho::{self, ObjectFrame, Record, State};
 
 const LENGTH: &str = "Å";
 
@@ -106,19 +106,17 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
     if slices > 1 {
         arrays.push(stack("slices", real(&ptycho::slice_phases(state, frame).concat()), "rad"));
     }
-    let errors = state.errors();
-    if !errors.is_empty() {
-        arrays.push(Array {
-            path: "ptychography/error".to_owned(),
-            shape: vec![errors.len()],
-            data: ArrayData::F64(errors),
-            axes: vec![Axis::new("iteration", "", 1.0, 1.0)],
-            units: String::new(),
-            frame: Frame::None,
-            to_scan: None,
-            extra: Vec::new(),
-        });
-    }
+    arrays.extend(convergence(state));
+    arrays.push(Array {
+        path: "ptychography/pattern_error".to_owned(),
+        shape: grid.shape.to_vec(),
+        data: real(&state.pattern_errors),
+        axes: vec![Axis::new("y", LENGTH, 0.0, grid.step_A[0]), Axis::new("x", LENGTH, 0.0, grid.step_A[1])],
+        units: String::new(),
+        frame: if cropped { Frame::Scan } else { Frame::None },
+        to_scan: cropped.then_some([[grid.step_A[0], 0.0, 0.0], [0.0, grid.step_A[1], 0.0]]),
+        extra: Vec::new(),
+    });
     if cropped {
         let scan = ptycho::phase_in_scan_frame(&phase, frame, grid);
         arrays.push(Array {
@@ -133,6 +131,87 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
         });
     }
     arrays
+}
+
+/// What the iterations came to: the error, and what else changed.
+fn convergence(state: &State) -> Vec<Array> {
+    let history = &state.history;
+    if history.is_empty() {
+        return Vec::new();
+    }
+    let array = |name: &str, columns: &[&str], units: &str, of: &dyn Fn(&Record) -> Vec<f64>| {
+        let mut shape = vec![history.len()];
+        let mut axes = vec![Axis::new("iteration", "", 1.0, 1.0)];
+        if let [column] = columns {
+            axes.push(Axis::index(column));
+            shape.push(of(&history[0]).len());
+        }
+        Array {
+            path: format!("ptychography/{name}"),
+            shape,
+            data: ArrayData::F64(history.iter().flat_map(of).collect()),
+            axes,
+            units: units.to_owned(),
+            frame: Frame::None,
+            to_scan: None,
+            extra: Vec::new(),
+        }
+    };
+    let mut arrays = vec![array("error", &[], "", &|r| vec![r.error])];
+    if history.iter().any(|r| r.validation.is_some()) {
+        arrays.push(array("validation_error", &[], "", &|r| vec![r.validation.unwrap_or(f64::NAN)]));
+    }
+    // Stages may have other numbers of modes.
+    let modes = history.iter().map(|r| r.powers.len()).max().unwrap_or(1);
+    if modes > 1 {
+        let powers = |r: &Record| (0..modes).map(|m| r.powers.get(m).copied().unwrap_or(0.0)).collect();
+        arrays.push(array("mode_power", &["mode"], "", &powers));
+    }
+    let first = &history[0];
+    if history.iter().any(|r| r.shift_rms_A > 0.0) {
+        arrays.push(array("shift_rms", &[], LENGTH, &|r| vec![r.shift_rms_A]));
+    }
+    if history.iter().any(|r| r.slice_thickness_A != first.slice_thickness_A) {
+        arrays.push(array("slice_thickness", &[], LENGTH, &|r| vec![r.slice_thickness_A]));
+    }
+    if history.iter().any(|r| r.tilt_mrad != first.tilt_mrad) {
+        arrays.push(array("tilt", &["component"], "mrad", &|r| r.tilt_mrad.to_vec()));
+    }
+    if state.intensities.iter().any(|&i| i != 1.0) {
+        arrays.push(Array {
+            shape: vec![state.intensities.len()],
+            data: ArrayData::F64(state.intensities.clone()),
+            ..array("intensity", &[], "", &|_| Vec::new())
+        });
+    }
+    arrays
+}
+
+/// The convergence of a reconstruction as CSV, a line an iteration.
+pub(super) fn convergence_csv(arrays: &[Array]) -> Option<String> {
+    let columns: Vec<(String, Vec<f64>)> = arrays
+        .iter()
+        .filter(|array| array.axes.first().is_some_and(|axis| axis.name == "iteration"))
+        .flat_map(|array| {
+            let name = array.path.rsplit('/').next().unwrap_or_default();
+            let ArrayData::F64(values) = &array.data else { return Vec::new() };
+            let width = array.shape.get(1).copied().unwrap_or(1);
+            let unit = if array.units.is_empty() { String::new() } else { format!(" ({})", array.units) };
+            let column = |n: usize| {
+                let number = if array.shape.len() > 1 { format!("_{n}") } else { String::new() };
+                (format!("{name}{number}{unit}"), values.iter().skip(n).step_by(width).copied().collect())
+            };
+            (0..width).map(column).collect()
+        })
+        .collect();
+    let rows = columns.first()?.1.len();
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let mut text = format!("iteration,{}\n", names.join(","));
+    for row in 0..rows {
+        let values: Vec<String> = columns.iter().map(|(_, values)| values.get(row).map_or(String::new(), |x| format!("{x}"))).collect();
+        text.push_str(&format!("{},{}\n", row + 1, values.join(",")));
+    }
+    Some(text)
 }
 
 /// The probe in real space, (mode, y, x), its optic axis in the window's middle.

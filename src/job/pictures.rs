@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::Error;
 use super::ptychography::scan_grid;
 use super::schema::{Job, Output};
+use super::{Error, arrays};
 use crate::optics::apply;
-use crate::output::{Array, ArrayData, ColorMap, Frame, Look, Tile, Vectors, slices, write_png, write_sheet, write_tiff, write_vector_png};
+use crate::output::{
+    Array, ArrayData, Claim, ColorMap, Frame, Look, Tile, Vectors, slices, write_png, write_sheet, write_tiff, write_vector_png,
+};
 
 /// The name of the sheet of all images.
 const OVERVIEW: &str = "overview";
@@ -60,6 +62,8 @@ struct Gallery<'a> {
     /// (n, y, x), along the scan.
     stacks: Vec<&'a Array>,
     fields: Vec<Field>,
+    /// The convergence of a reconstruction, as CSV.
+    convergence: Option<String>,
 }
 
 /// A vector field along the scan, with what was done to it.
@@ -83,11 +87,14 @@ impl<'a> Gallery<'a> {
             .filter(|&name| named(name.to_owned()).is_none())
             .filter_map(|name| Some(Field::of(name, named(format!("{name}_y"))?, named(format!("{name}_x"))?, job)))
             .collect();
-        Self { images, stacks, fields }
+        Self { images, stacks, fields, convergence: arrays::convergence_csv(arrays) }
     }
 
     fn fill(&self, output: &Output, folder: &Path, title: &str, force: bool) -> Result<(), Error> {
         let place = |name: &str, ending: &str| folder.join(format!("{name}.{ending}"));
+        if let Some(table) = &self.convergence {
+            Claim::new(&place("convergence", "csv"), force)?.write(table.as_bytes())?;
+        }
         if output.tiff.value {
             self.images.par_iter().try_for_each(|array| write_tiff(&place(array.name(), "tiff"), force, array).map(drop))?;
         }

@@ -11,9 +11,7 @@ use super::pack::{complex, parts};
 use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
 use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, refine};
-use crate::compute::{
-    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Update, Wanted,
-};
+use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Update, Wanted};
 use crate::run::{Event, Run, Stage};
 
 /// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
@@ -187,10 +185,19 @@ struct Engine<'a, B: Backend> {
 /// What a rule remembers on the device.
 enum Memory<B: Backend> {
     None,
-    Momentum { previous: Vec<B::Complexes>, velocity: Vec<B::Complexes> },
-    Adam { object: Vec<AdamMoments<B>>, probe: AdamMoments<B> },
+    Momentum {
+        previous: Vec<B::Complexes>,
+        velocity: Vec<B::Complexes>,
+    },
+    Adam {
+        object: Vec<AdamMoments<B>>,
+        probe: AdamMoments<B>,
+    },
     /// What a checkpoint kept, until the batches are known.
-    Waves { kept: Vec<Vec<f64>>, of: Option<Projections<B>> },
+    Waves {
+        kept: Vec<Vec<f64>>,
+        of: Option<Projections<B>>,
+    },
 }
 
 /// The name of the exit waves of a batch in the state's memory, before its number.

@@ -3,10 +3,10 @@
 use num_complex::Complex64;
 
 use super::{Result, Rule};
+use crate::compute::cpu::Cpu;
 use crate::compute::{
     Backend, DeviceBlock, Direction, Gradients, KernelWork, Likelihood, Model, ModelShape, Update, exit_waves_of_kernels,
 };
-use crate::compute::cpu::Cpu;
 
 /// Where less than this part of the largest power fell, object and probe rather stay as they are.
 const FAINT: f64 = 1e-2;
@@ -74,6 +74,10 @@ impl<B: Backend> Projections<B> {
         // What is left is Π_F f − f with f = 2Π_OΨ − Ψ.
         backend.combine(waves, a - b, (overlap, 2.0 * b + c), (&self.reflected, b), len)?;
         backend.object_gradient(waves, &self.work.incident[0], modes, batch, false, &mut out.object[0])?;
+        // The error told is that of the model, as with other rules.
+        backend.copy(overlap, &mut self.reflected, len)?;
+        backend.fft2(&mut self.reflected, window, windows, Direction::Forward)?;
+        backend.residual(&mut self.reflected, modes, &block.frames, &model.detector, likelihood, model.floor, batch, &mut out.metrics)?;
         if probe {
             backend.probe_gradient(waves, &model.object[0], modes, batch, &mut self.work.waves)?;
             backend.fft2(&mut self.work.waves, window, windows, Direction::Forward)?;

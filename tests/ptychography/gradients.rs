@@ -1,0 +1,171 @@
+//! Gradients against finite differences of the misfit, in f64.
+
+use std::sync::Arc;
+
+use libtest_mimic::Failed;
+use num_complex::Complex64;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use ronchi::compute::cpu::Cpu;
+use ronchi::compute::{
+    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, Likelihood, Model, ModelShape, SampleType, Wanted,
+};
+use ronchi::ptycho::propagator;
+
+use crate::check;
+
+const WINDOW: [usize; 2] = [16, 18];
+const OBJECT: [usize; 2] = [24, 27];
+const PIXEL: [f64; 2] = [0.3, 0.25];
+const LAMBDA: f64 = 0.025;
+const PATTERNS: usize = 5;
+
+/// All that a misfit depends on.
+#[derive(Clone)]
+struct Point {
+    object: Vec<Complex64>,
+    probe_hat: Vec<Complex64>,
+    positions: Vec<[f64; 2]>,
+    /// Factors of the amplitude.
+    strengths: Vec<f64>,
+    thickness: f64,
+    tilt: [f64; 2],
+}
+
+struct Problem {
+    shape: ModelShape,
+    frames: Arc<HostFrames>,
+    likelihood: Likelihood,
+    valid: Option<Vec<bool>>,
+}
+
+impl Problem {
+    fn run(&self, point: &Point) -> (f64, Gradients<Cpu<f64>>) {
+        let engine = Cpu::<f64>::new();
+        let between = propagator(WINDOW, PIXEL, LAMBDA, point.thickness, point.tilt);
+        let model = Model {
+            shape: self.shape,
+            object: point.object.chunks(self.shape.object_pixels()).map(|s| engine.complexes(s).unwrap()).collect(),
+            probe_hat: engine.complexes(&point.probe_hat).unwrap(),
+            propagator: engine.complexes(&between).unwrap(),
+            detector: engine.detector(&DetectorLayout { shape: WINDOW, centre: [7, 9], valid: self.valid.clone() }).unwrap(),
+            floor: 0.0,
+        };
+        let ids: Vec<u32> = (0..PATTERNS as u32).collect();
+        let mut plan = BatchPlan::new(&ids, &point.positions, WINDOW, OBJECT);
+        plan.scale(|id| point.strengths[id as usize]);
+        let batch = engine.batch(plan).unwrap();
+        let block = DeviceBlock { ids, frames: engine.frames(self.frames.clone()).unwrap() };
+        let mut work = engine.work(&self.shape, PATTERNS).unwrap();
+        let mut out = Gradients::zeros(&engine, &self.shape, PATTERNS).unwrap();
+        let wanted = Wanted { probe: true, moments: true, propagator: true, ..Wanted::default() };
+        engine.gradients(&batch, &block, &model, self.likelihood, wanted, &mut work, &mut out).unwrap();
+        let metrics = engine.read_reals(&out.metrics).unwrap();
+        (metrics.iter().step_by(2).sum(), out)
+    }
+
+    fn misfit(&self, point: &Point) -> f64 {
+        self.run(point).0
+    }
+}
+
+/// dL along a change of the point by ±h, by central differences.
+fn difference(problem: &Problem, point: &Point, h: f64, change: impl Fn(&mut Point, f64)) -> f64 {
+    let at = |h: f64| {
+        let mut moved = point.clone();
+        change(&mut moved, h);
+        problem.misfit(&moved)
+    };
+    // Of fourth order: (8(L₊₁ − L₋₁) − (L₊₂ − L₋₂))/12h.
+    (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h)
+}
+
+pub(crate) fn all() -> Result<(), Failed> {
+    let seed = rand::random();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for likelihood in [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.2 }, Likelihood::Gaussian { variance: 3.0 }] {
+        for (modes, slices) in [(1, 1), (2, 3)] {
+            one(&mut rng, likelihood, modes, slices)
+                .map_err(|failed| Failed::from(format!("{likelihood:?}, {modes} modes, {slices} slices, seed {seed}: {failed:?}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize) -> Result<(), Failed> {
+    let shape = ModelShape { modes, slices, window: WINDOW, object: OBJECT };
+    let mut frames = HostFrames::zeros(SampleType::U8, WINDOW, PATTERNS);
+    for f in 0..PATTERNS {
+        frames.frame_bytes_mut(f).iter_mut().for_each(|count| *count = rng.random_range(1..9));
+    }
+    let valid = (0..shape.pixels()).map(|_| rng.random_range(0..8) > 0).collect();
+    let problem = Problem { shape, frames: Arc::new(frames), likelihood, valid: Some(valid) };
+    let mut complexes = |n: usize, size: f64| -> Vec<Complex64> {
+        (0..n).map(|_| Complex64::new(rng.random_range(-size..size), rng.random_range(-size..size))).collect()
+    };
+    let object = complexes(slices * shape.object_pixels(), 0.3).into_iter().map(|z| z + 1.0).collect();
+    let probe_hat = complexes(modes * shape.pixels(), 2.5);
+    let positions = (0..PATTERNS).map(|_| [rng.random_range(8.6..15.4), rng.random_range(9.6..17.4)]).collect();
+    let strengths = (0..PATTERNS).map(|_| rng.random_range(0.8..1.2)).collect();
+    let point = Point { object, probe_hat, positions, strengths, thickness: 9.0, tilt: [6.0, -4.0] };
+
+    let (_, out) = problem.run(&point);
+    let engine = Cpu::<f64>::new();
+    // Rounding of L (some hundred, to 1e-14) over steps of 1e-4, and what the fourth order leaves; an amplitude that passes near 0 bends L sharply.
+    let close = |name: &str, analytic: f64, numeric: f64, size: f64| {
+        check((analytic - numeric).abs() < 1e-5 * (size + numeric.abs()), || {
+            format!("{name}: {analytic} by the gradient, {numeric} by differences")
+        })
+    };
+    const H: f64 = 1e-4;
+    for (name, updates, values) in
+        [("object", out.object.iter().collect::<Vec<_>>(), &point.object), ("probe", vec![&out.probe], &point.probe_hat)]
+    {
+        let gradient: Vec<Complex64> = updates.iter().flat_map(|u| engine.read_complexes(&u.numerator).unwrap()).collect();
+        let size = (gradient.iter().map(Complex64::norm_sqr).sum::<f64>() / gradient.len() as f64).sqrt();
+        for _ in 0..12 {
+            let n = rng.random_range(0..values.len());
+            let turn = Complex64::cis(rng.random_range(0.0..6.3));
+            let change = |point: &mut Point, h: f64| {
+                let array = if name == "object" { &mut point.object } else { &mut point.probe_hat };
+                array[n] += turn * h;
+            };
+            // dL = 2 Re (∂L/∂x*)* dx, and the numerator is −∂L/∂x*.
+            close(name, -2.0 * (gradient[n].conj() * turn).re, difference(&problem, &point, H, change), size)?;
+        }
+    }
+    let moments = engine.read_reals(&out.moments).unwrap();
+    let size = (moments.iter().map(|m| m * m).sum::<f64>() / moments.len() as f64).sqrt();
+    for i in 0..PATTERNS {
+        // X is proportional to the strength.
+        let by_strength = difference(&problem, &point, H, |p, h| p.strengths[i] += h);
+        close("strength", -2.0 * moments[3 * i] / point.strengths[i], by_strength, size)?;
+        for axis in 0..2 {
+            let by_place = difference(&problem, &point, H, |p, h| p.positions[i][axis] += h);
+            close("position", -2.0 * moments[3 * i + 1 + axis], by_place, size)?;
+        }
+    }
+    if slices > 1 {
+        let numerator = engine.read_complexes(&out.propagator.numerator).unwrap();
+        let frequency =
+            |k: usize, n: usize, pixel: f64| (if k < n.div_ceil(2) { k as f64 } else { k as f64 - n as f64 }) / (n as f64 * pixel);
+        // L changes by −2 Re Σ (dφ̂)*Δφ̂ with dφ̂ = −i·slope·φ̂.
+        let analytic = |slope: &dyn Fn(f64, f64) -> f64| -> f64 {
+            let term = |(k, n): (usize, &Complex64)| {
+                let (y, x) = (frequency(k / WINDOW[1], WINDOW[0], PIXEL[0]), frequency(k % WINDOW[1], WINDOW[1], PIXEL[1]));
+                slope(y, x) * n.im
+            };
+            2.0 * numerator.iter().enumerate().map(term).sum::<f64>()
+        };
+        let slopes = point.tilt.map(|t| (t * 1e-3).tan());
+        let tau = std::f64::consts::TAU;
+        let by_thickness = analytic(&|y, x| 0.5 * tau * LAMBDA * (y * y + x * x) + tau * (y * slopes[0] + x * slopes[1]));
+        close("thickness", by_thickness, difference(&problem, &point, 1e-2, |p, h| p.thickness += h), by_thickness.abs())?;
+        for axis in 0..2 {
+            let by_slope = analytic(&|y, x| tau * point.thickness * [y, x][axis]);
+            let tilted = |p: &mut Point, h: f64| p.tilt[axis] = (slopes[axis] + h).atan() * 1e3;
+            close("tilt", by_slope, difference(&problem, &point, H, tilted), by_slope.abs())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! Truths that are planted in simulated patterns, and found again.
+
+use std::sync::Arc;
+
+use libtest_mimic::Failed;
+use num_complex::Complex64;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, Poisson};
+use ronchi::compute::cpu::Cpu;
+use ronchi::compute::{DetectorLayout, HostFrames, SampleType};
+use ronchi::optics::{Aberrations, ProbeOptics, object_pixel_A, wavelength_A};
+use ronchi::ptycho::{
+    Grouping, Hooks, ObjectFrame, Options, PositionRefinement, Refinement, Rule, State, add_modes, propagator, reconstruct,
+};
+use ronchi::run::{CancelToken, RngState, Run};
+use ronchi::stream::Memory;
+
+use crate::check;
+use crate::textbook::fft2;
+
+const WINDOW: [usize; 2] = [64, 64];
+const MRAD: f64 = 1.8;
+const VOLTAGE: f64 = 200.0;
+const SEMIANGLE: f64 = 22.0;
+
+/// A specimen with patterns of it, calculated in plain f64 with direct formulas.
+struct Planted {
+    /// The places where the probe stood, in Å.
+    positions_A: Vec<[f64; 2]>,
+    frames: Arc<HostFrames>,
+    probe: Vec<Complex64>,
+    pixel_A: f64,
+    seed: u64,
+}
+
+/// What is planted.
+struct Truth {
+    dose_e_per_A2: f64,
+    defocus_A: f64,
+    jitter_A: f64,
+    /// Row displacement per column: x ↦ x, y ↦ y + shear·x.
+    shear: f64,
+    slices: usize,
+    thickness_A: f64,
+    modes: usize,
+    mode_power: f64,
+    step_A: f64,
+    side: usize,
+}
+
+impl Default for Truth {
+    fn default() -> Self {
+        Self {
+            dose_e_per_A2: 1e5,
+            defocus_A: 120.0,
+            jitter_A: 0.0,
+            shear: 0.0,
+            slices: 1,
+            thickness_A: 0.0,
+            modes: 1,
+            mode_power: 0.0,
+            step_A: 0.7,
+            side: 16,
+        }
+    }
+}
+
+/// A probe of the tests' optics, Σ|P̂|² = `electrons`.
+fn probe(defocus_A: f64, electrons: f64) -> Vec<Complex64> {
+    let aberrations = Aberrations::defocus(defocus_A);
+    ProbeOptics { voltage_kV: VOLTAGE, convergence_mrad: SEMIANGLE, aberrations }.spectrum(WINDOW, [MRAD; 2], [0.0; 2], electrons)
+}
+
+/// The regular raster.
+fn raster(truth: &Truth) -> Vec<[f64; 2]> {
+    (0..truth.side * truth.side).map(|n| [n / truth.side, n % truth.side].map(|i| i as f64 * truth.step_A)).collect()
+}
+
+fn plant(seed: u64, truth: &Truth) -> Planted {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let pixel_A = object_pixel_A(wavelength_A(VOLTAGE), WINDOW[0], MRAD);
+    let jitter = Normal::new(0.0, truth.jitter_A / 2f64.sqrt()).unwrap();
+    let middle = truth.step_A * (truth.side - 1) as f64 / 2.0;
+    let positions_A: Vec<[f64; 2]> = raster(truth)
+        .into_iter()
+        .map(|[y, x]| [y + truth.shear * (x - middle) + jitter.sample(&mut rng), x + jitter.sample(&mut rng)])
+        .collect();
+    let frame = ObjectFrame::enclose(&positions_A, [pixel_A; 2], WINDOW).unwrap();
+    // Gaussian atoms at random, of some 0.4 rad each over all slices.
+    let [height, width] = frame.shape;
+    let mut object = vec![vec![0.0; height * width]; truth.slices];
+    for slice in &mut object {
+        for _ in 0..height * width / 100 {
+            let (y, x, peak) = (rng.random_range(0.0..height as f64), rng.random_range(0.0..width as f64), rng.random_range(0.3..0.8));
+            for row in (y as usize).saturating_sub(8)..(y as usize + 9).min(height) {
+                for col in (x as usize).saturating_sub(8)..(x as usize + 9).min(width) {
+                    let distance = (row as f64 - y).hypot(col as f64 - x) * pixel_A;
+                    slice[row * width + col] += peak * (-distance * distance / (2.0 * 0.35 * 0.35)).exp();
+                }
+            }
+        }
+    }
+    let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
+    let probe_hat = add_modes(probe(truth.defocus_A, electrons), WINDOW, truth.modes, truth.mode_power);
+    let between = propagator(WINDOW, [pixel_A; 2], wavelength_A(VOLTAGE), truth.thickness_A, [0.0; 2]);
+    let mut frames = HostFrames::zeros(SampleType::U32, WINDOW, positions_A.len());
+    let [ny, nx] = WINDOW;
+    for (f, position) in frame.positions_px.iter().enumerate() {
+        let whole = position.map(f64::round);
+        let mut intensity = vec![0.0; ny * nx];
+        for mode in probe_hat.chunks_exact(ny * nx) {
+            let shifted: Vec<Complex64> = mode.iter().enumerate().map(|(k, p)| p * ramp(k, position, &whole)).collect();
+            let mut wave = fft2(&shifted, WINDOW, true);
+            for (s, slice) in object.iter().enumerate() {
+                if s > 0 {
+                    let spectrum: Vec<Complex64> = fft2(&wave, WINDOW, false).iter().zip(&between).map(|(w, h)| w * h).collect();
+                    wave = fft2(&spectrum, WINDOW, true);
+                }
+                for (k, w) in wave.iter_mut().enumerate() {
+                    let (row, col) = (whole[0] as usize - ny / 2 + k / nx, whole[1] as usize - nx / 2 + k % nx);
+                    *w *= Complex64::cis(slice[row * width + col]);
+                }
+            }
+            intensity.iter_mut().zip(fft2(&wave, WINDOW, false)).for_each(|(i, w)| *i += w.norm_sqr());
+        }
+        let counts: &mut [u32] = bytemuck::cast_slice_mut(frames.frame_bytes_mut(f));
+        for (k, i) in intensity.iter().enumerate() {
+            // Reciprocal pixel k of FFT order lies N/2 further on the detector.
+            let pixel = (k / nx + ny / 2) % ny * nx + (k % nx + nx / 2) % nx;
+            counts[pixel] = if *i > 0.0 { Poisson::new(*i).unwrap().sample(&mut rng) as u32 } else { 0 };
+        }
+    }
+    Planted { positions_A, frames: Arc::new(frames), probe: probe_hat, pixel_A, seed }
+}
+
+fn ramp(k: usize, position: &[f64; 2], whole: &[f64; 2]) -> Complex64 {
+    let f = |k: usize, n: usize| if k < n / 2 { k as f64 } else { k as f64 - n as f64 } / n as f64;
+    let turns = f(k / WINDOW[1], WINDOW[0]) * (position[0] - whole[0]) + f(k % WINDOW[1], WINDOW[1]) * (position[1] - whole[1]);
+    Complex64::cis(-std::f64::consts::TAU * turns)
+}
+
+impl Planted {
+    /// Reconstructs from `start`, at first with positions of `places_A`.
+    fn reconstruct(
+        &self,
+        places_A: &[[f64; 2]],
+        options: &Options,
+        start: impl Fn(&ObjectFrame) -> State,
+        hooks: &mut dyn Hooks,
+    ) -> (State, ObjectFrame) {
+        let frame = ObjectFrame::enclose(places_A, [self.pixel_A; 2], WINDOW).unwrap().enlarged(8);
+        let backend = Arc::new(Cpu::<f32>::new());
+        let patterns = Memory::new(backend.clone(), self.frames.clone()).unwrap();
+        let detector = DetectorLayout { shape: WINDOW, centre: [WINDOW[0] / 2, WINDOW[1] / 2], valid: None };
+        let cancel = CancelToken::default();
+        let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(self.seed) };
+        let outcome = reconstruct(&run, &*backend, &patterns, &frame, &detector, options, start(&frame), hooks).unwrap();
+        (outcome.state, frame)
+    }
+}
+
+fn options(iterations: u32) -> Options {
+    Options {
+        rule: Rule::LsqMl { alpha: 0.25, friction: 0.0 },
+        grouping: Grouping::Sparse,
+        ..Options::epie(iterations, 16, wavelength_A(VOLTAGE))
+    }
+}
+
+/// The root mean square distance of positions from the truth in Å, after the best affine map of the plane onto it, or after the best shift only.
+fn distance_A(found: &[[f64; 2]], truth: &[[f64; 2]]) -> f64 {
+    let n = found.len() as f64;
+    let mean = |p: &[[f64; 2]]| [0, 1].map(|a| p.iter().map(|p| p[a]).sum::<f64>() / n);
+    let (f, t) = (mean(found), mean(truth));
+    let squares = found.iter().zip(truth).map(|(p, q)| (0..2).map(|a| (p[a] - f[a] - q[a] + t[a]).powi(2)).sum::<f64>());
+    (squares.sum::<f64>() / n).sqrt()
+}
+
+fn places_A(state: &State, frame: &ObjectFrame) -> Vec<[f64; 2]> {
+    state.positions_px.iter().map(|p| [0, 1].map(|a| (p[a] - frame.origin_px[a]) * frame.pixel_A[a])).collect()
+}
+
+/// A jitter of 0.3 Å rms is found to 0.05 Å.
+pub(crate) fn jitter() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { jitter_A: 0.3, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let refinement = Refinement {
+        positions: Some(PositionRefinement { from: 4, affine_from: 0, step: 1.0, momentum: 0.3, limit_A: 1.5 }),
+        ..Refinement::default()
+    };
+    let options = Options { refinement, ..options(50) };
+    let (state, frame) = planted.reconstruct(
+        &raster(&truth),
+        &options,
+        |frame| State::start(frame, 1, 0.0, planted.probe.clone(), RngState::new(seed)),
+        &mut (),
+    );
+    let (before, after) = (distance_A(&raster(&truth), &planted.positions_A), distance_A(&places_A(&state, &frame), &planted.positions_A));
+    println!("jitter: {before:.3} Å before, {after:.4} Å after (seed {seed})");
+    check(after < 0.05, || format!("positions are {after:.4} Å off, {before:.3} Å before (seed {seed})"))
+}
+
+/// A shear of the scan by 1 % is found to a tenth of it.
+pub(crate) fn shear() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { shear: 0.01, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let refinement = Refinement {
+        positions: Some(PositionRefinement { from: 0, affine_from: 4, step: 1.0, momentum: 0.5, limit_A: 1.5 }),
+        ..Refinement::default()
+    };
+    let options = Options { refinement, ..options(50) };
+    let (state, frame) = planted.reconstruct(
+        &raster(&truth),
+        &options,
+        |frame| State::start(frame, 1, 0.0, planted.probe.clone(), RngState::new(seed)),
+        &mut (),
+    );
+    let found = places_A(&state, &frame);
+    // From the corners: the last column's rows have moved by shear times its width.
+    let last = truth.side - 1;
+    let rows = |column: usize| (0..truth.side).map(|i| found[i * truth.side + column][0]).sum::<f64>() / truth.side as f64;
+    let shear = (rows(last) - rows(0)) / (last as f64 * truth.step_A);
+    println!("shear: {shear:.5} (seed {seed})");
+    check((shear - 0.01).abs() < 0.001, || format!("the shear is found as {shear:.5} (seed {seed})"))
+}
+
+/// The thickness of a slice is found to 10 %.
+pub(crate) fn thickness() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { slices: 2, thickness_A: 60.0, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let options = Options { refinement: Refinement { thickness_from: 6, ..Refinement::default() }, probe_from: 0, ..options(60) };
+    let (state, _) = planted.reconstruct(
+        &raster(&truth),
+        &options,
+        |frame| State::start(frame, 2, 42.0, planted.probe.clone(), RngState::new(seed)),
+        &mut (),
+    );
+    println!("thickness: {:.2} Å of 60, begun at 42 (seed {seed})", state.slice_thickness_A);
+    check((state.slice_thickness_A - 60.0).abs() < 6.0, || {
+        format!("the thickness is found as {:.2} Å of 60 (seed {seed})", state.slice_thickness_A)
+    })
+}
+
+/// The powers of two states of the probe are found to 2 %.
+pub(crate) fn two_states() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { modes: 2, mode_power: 0.25, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let start = |frame: &ObjectFrame| {
+        let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
+        State::start(frame, 1, 0.0, add_modes(probe(truth.defocus_A, electrons), WINDOW, 2, 0.05), RngState::new(seed))
+    };
+    let (state, _) = planted.reconstruct(&raster(&truth), &options(60), start, &mut ());
+    // What counts are the eigenvalues: the powers of the orthogonal modes that make the same patterns.
+    let n = WINDOW[0] * WINDOW[1];
+    let (a, b) = state.probe_hat.split_at(n);
+    let (aa, bb): (f64, f64) = (a.iter().map(Complex64::norm_sqr).sum(), b.iter().map(Complex64::norm_sqr).sum());
+    let ab: Complex64 = a.iter().zip(b).map(|(a, b)| a.conj() * b).sum();
+    let (half, root) = ((aa + bb) / 2.0, (((aa - bb) / 2.0).powi(2) + ab.norm_sqr()).sqrt());
+    let share = (half + root) / (2.0 * half);
+    println!("two states: {share:.4} of 0.8 in the first (seed {seed})");
+    check((share - 0.8).abs() < 0.02, || format!("the first state has {share:.4} of the electrons, 0.8 was planted (seed {seed})"))
+}
