@@ -56,7 +56,8 @@ fn compare(calculated: f32, counts: f32) -> vec2f {
         }
         case 1u: {
             let over = calculated + params.number;
-            let misfit = calculated - counts - counts * natural_log(over / (counts + params.number));
+            let under = counts + params.number;
+            let misfit = calculated - counts - under * natural_log(over / under);
             return vec2f((counts - calculated) / over, misfit);
         }
         default: {

@@ -9,7 +9,7 @@ use super::{Backend, DeviceBlock, Direction, Result};
 pub enum Likelihood {
     /// Σ(√C − √I)²: the projection of ePIE, √I ψ̂/√C − ψ̂.
     Amplitude,
-    /// Σ(C − I) − I ln((C + ε)/(I + ε)): counting noise; (I − C)/(C + ε) ψ̂. ε in electrons keeps a count where nothing was expected from outweighing all
+    /// Σ(C − I) − (I + ε) ln((C + ε)/(I + ε)): counting noise; (I − C)/(C + ε) ψ̂. ε in electrons keeps a count where nothing was expected from outweighing all
     /// others.
     Poisson { epsilon: f64 },
     /// Σ(C − I)²/2σ²: (I − C)/σ² ψ̂, σ² in electrons².
@@ -213,6 +213,7 @@ pub fn exit_waves_of_kernels<B: Backend>(backend: &B, batch: &B::Batch, model: &
 }
 
 /// [`Backend::gradients`] made of kernels.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
 pub fn gradients_of_kernels<B: Backend>(
     backend: &B,
     batch: &B::Batch,

@@ -164,7 +164,7 @@ impl Job {
         let below_one = |x: &f64| *x >= 0.0 && *x < 1.0;
         let wanted = "a number from 0, below 1";
         number(Some(&ptychography.friction), "ptychography.friction", below_one, wanted, "0 has no momentum.")?;
-        number(Some(&ptychography.positions_momentum), "ptychography.positions_momentum", below_one, wanted, "0 has no momentum.")?;
+        number(Some(&ptychography.refinement_momentum), "ptychography.refinement_momentum", below_one, wanted, "0 has no momentum.")?;
         number(Some(&ptychography.momentum_every), "ptychography.momentum_every", |&n| n >= 1, at_least_one, "20 is a good start.")?;
         let above_0 = |x: &f64| *x > 0.0 && x.is_finite();
         let epsilon = Some(&ptychography.poisson_epsilon);
@@ -194,7 +194,7 @@ impl Job {
             "0 is a flat sample.",
         )?;
         let moved = "a number above 0 and up to 2";
-        number(Some(&ptychography.positions_step), "ptychography.positions_step", step, moved, "0.5 is a good start.")?;
+        number(Some(&ptychography.refinement_step), "ptychography.refinement_step", step, moved, "1 is a good start.")?;
         let limit = Some(&ptychography.positions_limit_A);
         number(limit, "ptychography.positions_limit_A", above_0, "a number of Å above 0", "Take a few times the stage's jitter.")?;
         let share = |x: &f64| *x >= 0.0 && *x < 0.5;

@@ -99,6 +99,10 @@ pub enum Error {
         path.display()
     )]
     Diverged { path: PathBuf, iteration: u32, why: String },
+    #[error(
+        "{place}: [sweep] asks for {trials} trials, which this release checks but does not run. Take the section out, or run the trials one by one with --set."
+    )]
+    Sweep { place: Place, trials: usize },
     #[error("ptychography.constraints, {kind}: {why} Write it as a table such as {example}.")]
     Constraint { kind: String, why: String, example: &'static str },
     #[error("interrupted: nothing was written.")]

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use super::device::Device;
 use super::plan::{Plan, Tasks};
 use super::ptychography::{self, Ended, Inputs, Keeper};
-use super::schema::Job;
+use super::schema::{Job, Row};
 use super::timings::Stopwatch;
 use super::{Error, Place, calibrate, facts, images, measure, memory, pictures};
 use crate::compute::cpu::Cpu;
@@ -48,6 +48,9 @@ struct Work {
 impl Prepared {
     /// Checks everything that can be checked before the work.
     pub fn new(job: Job, tasks: Tasks, force: bool) -> Result<Self, Error> {
+        if let Some(sweep) = &job.sweep {
+            return Err(Error::Sweep { place: sweep.place.clone(), trials: sweep.trials().len() });
+        }
         let source = open(&job)?;
         let plan = Plan::new(job, source.info(), tasks)?;
         let Some(output) = plan.job.output.path.as_ref().map(|entry| entry.value.clone()) else {
@@ -204,12 +207,25 @@ fn tell_origins(plan: &Plan, run: &Run) {
     for (origin, values) in [
         ("from the data file", told(|place| matches!(place, Place::File(_)))),
         ("measured", told(|place| matches!(place, Place::Measured(_)))),
-        ("assumed", told(|place| matches!(place, Place::Default))),
+        ("assumed", assumed(plan)),
     ] {
         if !values.is_empty() {
             run.note(format!("{origin}: {}", values.join(", ")));
         }
     }
+}
+
+/// What was assumed that bears on what is seen: of ptychography's many keys the first ones.
+fn assumed(plan: &Plan) -> Vec<String> {
+    const TOLD: [&str; 4] = ["algorithm", "iterations", "batch", "start"];
+    let asked = |row: &Row| match row.section {
+        "optics" | "scan" | "detector" => true,
+        "images" => plan.images,
+        "ptychography" => plan.ptychography.is_some() && TOLD.contains(&row.key),
+        _ => false,
+    };
+    let rows = plan.job.rows().into_iter().filter(|row| row.place == Place::Default && asked(row));
+    rows.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect()
 }
 
 /// Are these one file, by whatever names?

@@ -335,12 +335,12 @@ sections! {
         positions_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines one affine map of all positions (scale, rotation, shear); 0 never does. Before `positions_from` it is all that moves.
         affine_from: u32, "a whole number from 0", Default "0";
-        /// Step of the positions' movement.
-        positions_step: f64, "a number above 0 and up to 2", Default "0.5";
-        /// The part of a position's last movement that is added to the next.
-        positions_momentum: f64, "a number from 0, below 1", Default "0";
         /// The farthest that a position may move from where it began, in Å.
         positions_limit_A: f64, "a number of Å above 0", Default "1";
+        /// Step of what is refined: positions, thickness, tilt.
+        refinement_step: f64, "a number above 0 and up to 2", Default "1";
+        /// The part of their last movement that is added to the next.
+        refinement_momentum: f64, "a number from 0, below 1", Default "0.9";
         /// The first iteration that refines the electrons of each pattern; 0 never does.
         intensities_from: u32, "a whole number from 0", Default "0";
         /// The part of the patterns that no update sees; the error over them is in the result, and tells when noise begins to be fitted.

@@ -41,7 +41,8 @@ impl Checkpoint {
     }
 
     fn write_to(&self, path: &Path) -> hdf5::Result<()> {
-        let file = hdf5::File::create(path)?;
+        // The claim holds the lock.
+        let file = hdf5::File::with_options().with_fapl(|p| p.file_locking(false)).create(path)?;
         hdf::write_attr(&file, VERSION, &Attr::Unsigned(self.version.into()))?;
         hdf::write_text(&file, JOB, &self.job_hash)?;
         hdf::write_text(&file, INPUT, &self.input_hash)?;

@@ -77,6 +77,9 @@ pub fn reconstruct<B: Backend>(
     let started = Instant::now();
     let remaining = u64::from(options.iterations.saturating_sub(state.iteration));
     run.emit(Event::StageStarted { stage: Stage::Reconstruct, total: remaining * ids.len() as u64, unit: "patterns" });
+    // As the stage began with it, also where it goes on from a checkpoint.
+    let brightest = state.probe_hat.iter().map(|p| p.norm()).fold(0.0, f64::max);
+    state.memory.entry(BRIGHTEST.to_owned()).or_insert_with(|| vec![brightest]);
     let mut engine = Engine::new(backend, patterns, frame, detector, options, &state)?;
     let mut done = 0;
     let mut ending = Ending::Finished;
@@ -202,6 +205,8 @@ enum Memory<B: Backend> {
 
 /// The name of the exit waves of a batch in the state's memory, before its number.
 const WAVES: &str = "exit_waves_";
+/// The name of the probe's brightest amplitude at the stage's start in the state's memory.
+const BRIGHTEST: &str = "brightest";
 /// The name of the count of batches in the state's memory.
 const STEPS: &str = "steps";
 
@@ -214,7 +219,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         options: &'a Options,
         state: &State,
     ) -> Result<Self> {
-        let brightest = state.probe_hat.iter().map(|p| p.norm()).fold(0.0, f64::max);
+        let brightest = state.memory.get(BRIGHTEST).and_then(|b| b.first()).copied().unwrap_or(0.0);
         let batch = options.batch.clamp(1, frame.positions_px.len().max(1));
         let shape = state.shape;
         let model = Model {

@@ -42,6 +42,7 @@ impl<B: Backend> Projections<B> {
     }
 
     /// One batch: its waves go on, and what they say of object and probe is added to the sums of `out`.
+    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
     pub(super) fn step(
         &mut self,
         backend: &B,

@@ -16,16 +16,12 @@ pub struct PositionRefinement {
     pub from: u32,
     /// The first iteration that moves them all by one affine map of the scan (scale, rotation, shear, drift along it); 0 is never.
     pub affine_from: u32,
-    /// Of the Gauss–Newton step.
-    pub step: f64,
-    /// Part of the last movement that is added to the next one.
-    pub momentum: f64,
     /// The farthest that a position may move from where it began, or from its place in the affine map, in Å.
     pub limit_A: f64,
 }
 
 /// What is refined; nothing by default. Each number is the first iteration, from 1, that refines; 0 is never.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Refinement {
     pub positions: Option<PositionRefinement>,
     /// The electrons of each pattern over those of the probe.
@@ -34,11 +30,21 @@ pub struct Refinement {
     pub thickness_from: u32,
     /// The sample's tilt.
     pub tilt_from: u32,
+    /// Of the Gauss–Newton step of positions, thickness and tilt.
+    pub step: f64,
+    /// Part of their last movement that is added to the next one: the object follows them slowly, so that steps alone do.
+    pub momentum: f64,
 }
 
 /// Does something begun at `from` go on in `iteration`?
 pub(super) fn due(from: u32, iteration: u32) -> bool {
     from > 0 && iteration >= from
+}
+
+impl Default for Refinement {
+    fn default() -> Self {
+        Self { positions: None, intensities_from: 0, thickness_from: 0, tilt_from: 0, step: 1.0, momentum: 0.9 }
+    }
 }
 
 impl Refinement {
@@ -53,8 +59,9 @@ impl Refinement {
     }
 }
 
-/// The name of the positions' movement in the state's memory.
+/// The names of the last movements in the state's memory.
 const MOVEMENT: &str = "position_movement";
+const WAY: &str = "way_movement";
 
 /// Moves positions and changes intensities by the moments of the patterns `ids`.
 ///
@@ -87,14 +94,14 @@ pub(super) fn positions_and_intensities(
     for &id in ids {
         let id = id as usize;
         for axis in 0..2 {
-            moved[id][axis] = rule.step * moments[MOMENTS * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
+            moved[id][axis] = refinement.step * moments[MOMENTS * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
         }
     }
     // One pixel at a time: what is linearised does not hold farther.
     moved.iter_mut().flatten().for_each(|m| *m = m.clamp(-1.0, 1.0));
     let last = state.memory.remove(MOVEMENT).unwrap_or_else(|| vec![0.0; 2 * moved.len()]);
     for (moved, last) in moved.iter_mut().zip(last.chunks_exact(2)) {
-        (0..2).for_each(|axis| moved[axis] += rule.momentum * last[axis]);
+        (0..2).for_each(|axis| moved[axis] += refinement.momentum * last[axis]);
     }
     let free = due(rule.from, iteration);
     if !free {
@@ -184,12 +191,16 @@ pub(super) fn way_between_slices(
             }
         }
     }
-    let [thicker, tilted_y, tilted_x] = solve(matrix, right, wanted);
+    let last = state.memory.remove(WAY).unwrap_or_else(|| vec![0.0; 3]);
     // A tenth at a time: the model is linear no farther.
-    state.slice_thickness_A = (thickness + thicker.clamp(-0.1 * thickness, 0.1 * thickness)).max(0.0);
-    for (axis, tilted) in [tilted_y, tilted_x].into_iter().enumerate() {
-        state.tilt_mrad[axis] = (slopes[axis] + tilted.clamp(-0.01, 0.01)).atan() * 1e3;
+    let most = [0.1 * thickness, 0.01, 0.01];
+    let solved = solve(matrix, right, wanted);
+    let moved = [0, 1, 2].map(|i| (refinement.step * solved[i] + refinement.momentum * last[i]).clamp(-most[i], most[i]));
+    state.slice_thickness_A = thickness + moved[0];
+    for axis in 0..2 {
+        state.tilt_mrad[axis] = (slopes[axis] + moved[1 + axis]).atan() * 1e3;
     }
+    state.memory.insert(WAY.to_owned(), moved.to_vec());
 }
 
 /// Solves the wanted part of a symmetric, positive system; 0 for what is not wanted or not determined.

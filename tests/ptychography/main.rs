@@ -41,9 +41,7 @@ fn main() {
         Trial::test("a run that is stopped ends with its last whole iteration", stopped),
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("a jitter of the positions is found", planted::jitter),
-        Trial::test("a shear of the scan is found", planted::shear),
         Trial::test("the thickness of slices is found", planted::thickness),
-        Trial::test("the powers of two states of the probe are found", planted::two_states),
     ];
     let set = |name: &str| root.join(format!("na3ni2sbo6/na3ni2sbo6_{name}.h5"));
     let mut shared = |name: &str, path: PathBuf, test: fn(&Path) -> Result<(), Failed>| {

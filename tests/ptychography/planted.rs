@@ -10,9 +10,7 @@ use rand_distr::{Distribution, Normal, Poisson};
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::{DetectorLayout, HostFrames, SampleType};
 use ronchi::optics::{Aberrations, ProbeOptics, object_pixel_A, wavelength_A};
-use ronchi::ptycho::{
-    Grouping, Hooks, ObjectFrame, Options, PositionRefinement, Refinement, Rule, State, add_modes, propagator, reconstruct,
-};
+use ronchi::ptycho::{Grouping, Hooks, ObjectFrame, Options, PositionRefinement, Refinement, Rule, State, propagator, reconstruct};
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::stream::Memory;
 
@@ -39,30 +37,15 @@ struct Truth {
     dose_e_per_A2: f64,
     defocus_A: f64,
     jitter_A: f64,
-    /// Row displacement per column: x ↦ x, y ↦ y + shear·x.
-    shear: f64,
     slices: usize,
     thickness_A: f64,
-    modes: usize,
-    mode_power: f64,
     step_A: f64,
     side: usize,
 }
 
 impl Default for Truth {
     fn default() -> Self {
-        Self {
-            dose_e_per_A2: 1e5,
-            defocus_A: 120.0,
-            jitter_A: 0.0,
-            shear: 0.0,
-            slices: 1,
-            thickness_A: 0.0,
-            modes: 1,
-            mode_power: 0.0,
-            step_A: 0.7,
-            side: 16,
-        }
+        Self { dose_e_per_A2: 1e5, defocus_A: 120.0, jitter_A: 0.0, slices: 1, thickness_A: 0.0, step_A: 0.7, side: 16 }
     }
 }
 
@@ -81,11 +64,8 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let pixel_A = object_pixel_A(wavelength_A(VOLTAGE), WINDOW[0], MRAD);
     let jitter = Normal::new(0.0, truth.jitter_A / 2f64.sqrt()).unwrap();
-    let middle = truth.step_A * (truth.side - 1) as f64 / 2.0;
-    let positions_A: Vec<[f64; 2]> = raster(truth)
-        .into_iter()
-        .map(|[y, x]| [y + truth.shear * (x - middle) + jitter.sample(&mut rng), x + jitter.sample(&mut rng)])
-        .collect();
+    let positions_A: Vec<[f64; 2]> =
+        raster(truth).into_iter().map(|[y, x]| [y + jitter.sample(&mut rng), x + jitter.sample(&mut rng)]).collect();
     let frame = ObjectFrame::enclose(&positions_A, [pixel_A; 2], WINDOW).unwrap();
     // Gaussian atoms at random, of some 0.4 rad each over all slices.
     let [height, width] = frame.shape;
@@ -102,7 +82,7 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
         }
     }
     let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
-    let probe_hat = add_modes(probe(truth.defocus_A, electrons), WINDOW, truth.modes, truth.mode_power);
+    let probe_hat = probe(truth.defocus_A, electrons);
     let between = propagator(WINDOW, [pixel_A; 2], wavelength_A(VOLTAGE), truth.thickness_A, [0.0; 2]);
     let mut frames = HostFrames::zeros(SampleType::U32, WINDOW, positions_A.len());
     let [ny, nx] = WINDOW;
@@ -161,14 +141,11 @@ impl Planted {
 }
 
 fn options(iterations: u32) -> Options {
-    Options {
-        rule: Rule::LsqMl { alpha: 0.25, friction: 0.0 },
-        grouping: Grouping::Sparse,
-        ..Options::epie(iterations, 16, wavelength_A(VOLTAGE))
-    }
+    let rule = Rule::LsqMl { alpha: 0.25, friction: 0.5 };
+    Options { rule, grouping: Grouping::Sparse, ..Options::epie(iterations, 64, wavelength_A(VOLTAGE)) }
 }
 
-/// The root mean square distance of positions from the truth in Å, after the best affine map of the plane onto it, or after the best shift only.
+/// The root mean square distance of positions from the truth in Å, but for a common shift.
 fn distance_A(found: &[[f64; 2]], truth: &[[f64; 2]]) -> f64 {
     let n = found.len() as f64;
     let mean = |p: &[[f64; 2]]| [0, 1].map(|a| p.iter().map(|p| p[a]).sum::<f64>() / n);
@@ -186,11 +163,8 @@ pub(crate) fn jitter() -> Result<(), Failed> {
     let seed = rand::random();
     let truth = Truth { jitter_A: 0.3, ..Truth::default() };
     let planted = plant(seed, &truth);
-    let refinement = Refinement {
-        positions: Some(PositionRefinement { from: 4, affine_from: 0, step: 1.0, momentum: 0.3, limit_A: 1.5 }),
-        ..Refinement::default()
-    };
-    let options = Options { refinement, ..options(50) };
+    let refinement = Refinement { positions: Some(PositionRefinement { from: 4, affine_from: 0, limit_A: 1.5 }), ..Refinement::default() };
+    let options = Options { refinement, ..options(100) };
     let (state, frame) = planted.reconstruct(
         &raster(&truth),
         &options,
@@ -198,33 +172,8 @@ pub(crate) fn jitter() -> Result<(), Failed> {
         &mut (),
     );
     let (before, after) = (distance_A(&raster(&truth), &planted.positions_A), distance_A(&places_A(&state, &frame), &planted.positions_A));
-    println!("jitter: {before:.3} Å before, {after:.4} Å after (seed {seed})");
+    eprintln!("jitter: {before:.3} Å before, {after:.4} Å after (seed {seed})");
     check(after < 0.05, || format!("positions are {after:.4} Å off, {before:.3} Å before (seed {seed})"))
-}
-
-/// A shear of the scan by 1 % is found to a tenth of it.
-pub(crate) fn shear() -> Result<(), Failed> {
-    let seed = rand::random();
-    let truth = Truth { shear: 0.01, ..Truth::default() };
-    let planted = plant(seed, &truth);
-    let refinement = Refinement {
-        positions: Some(PositionRefinement { from: 0, affine_from: 4, step: 1.0, momentum: 0.5, limit_A: 1.5 }),
-        ..Refinement::default()
-    };
-    let options = Options { refinement, ..options(50) };
-    let (state, frame) = planted.reconstruct(
-        &raster(&truth),
-        &options,
-        |frame| State::start(frame, 1, 0.0, planted.probe.clone(), RngState::new(seed)),
-        &mut (),
-    );
-    let found = places_A(&state, &frame);
-    // From the corners: the last column's rows have moved by shear times its width.
-    let last = truth.side - 1;
-    let rows = |column: usize| (0..truth.side).map(|i| found[i * truth.side + column][0]).sum::<f64>() / truth.side as f64;
-    let shear = (rows(last) - rows(0)) / (last as f64 * truth.step_A);
-    println!("shear: {shear:.5} (seed {seed})");
-    check((shear - 0.01).abs() < 0.001, || format!("the shear is found as {shear:.5} (seed {seed})"))
 }
 
 /// The thickness of a slice is found to 10 %.
@@ -232,36 +181,15 @@ pub(crate) fn thickness() -> Result<(), Failed> {
     let seed = rand::random();
     let truth = Truth { slices: 2, thickness_A: 60.0, ..Truth::default() };
     let planted = plant(seed, &truth);
-    let options = Options { refinement: Refinement { thickness_from: 6, ..Refinement::default() }, probe_from: 0, ..options(60) };
+    let options = Options { refinement: Refinement { thickness_from: 6, ..Refinement::default() }, probe_from: 0, ..options(160) };
     let (state, _) = planted.reconstruct(
         &raster(&truth),
         &options,
         |frame| State::start(frame, 2, 42.0, planted.probe.clone(), RngState::new(seed)),
         &mut (),
     );
-    println!("thickness: {:.2} Å of 60, begun at 42 (seed {seed})", state.slice_thickness_A);
+    eprintln!("thickness: {:.2} Å of 60, begun at 42 (seed {seed})", state.slice_thickness_A);
     check((state.slice_thickness_A - 60.0).abs() < 6.0, || {
         format!("the thickness is found as {:.2} Å of 60 (seed {seed})", state.slice_thickness_A)
     })
-}
-
-/// The powers of two states of the probe are found to 2 %.
-pub(crate) fn two_states() -> Result<(), Failed> {
-    let seed = rand::random();
-    let truth = Truth { modes: 2, mode_power: 0.25, ..Truth::default() };
-    let planted = plant(seed, &truth);
-    let start = |frame: &ObjectFrame| {
-        let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
-        State::start(frame, 1, 0.0, add_modes(probe(truth.defocus_A, electrons), WINDOW, 2, 0.05), RngState::new(seed))
-    };
-    let (state, _) = planted.reconstruct(&raster(&truth), &options(60), start, &mut ());
-    // What counts are the eigenvalues: the powers of the orthogonal modes that make the same patterns.
-    let n = WINDOW[0] * WINDOW[1];
-    let (a, b) = state.probe_hat.split_at(n);
-    let (aa, bb): (f64, f64) = (a.iter().map(Complex64::norm_sqr).sum(), b.iter().map(Complex64::norm_sqr).sum());
-    let ab: Complex64 = a.iter().zip(b).map(|(a, b)| a.conj() * b).sum();
-    let (half, root) = ((aa + bb) / 2.0, (((aa - bb) / 2.0).powi(2) + ab.norm_sqr()).sqrt());
-    let share = (half + root) / (2.0 * half);
-    println!("two states: {share:.4} of 0.8 in the first (seed {seed})");
-    check((share - 0.8).abs() < 0.02, || format!("the first state has {share:.4} of the electrons, 0.8 was planted (seed {seed})"))
 }

@@ -111,6 +111,8 @@ struct Shared<'a, R: Scalar> {
     frequencies: [Vec<R>; 2],
 }
 
+/// What a group of positions leaves behind beside its windows.
+type Group<R> = (Vec<Sums<R>>, Option<PropagatorSums<R>>);
 /// Φ̂*ΔΦ̂ and |Φ̂|² of a group of positions.
 type PropagatorSums<R> = (Planes<R>, Vec<R>);
 
@@ -131,9 +133,10 @@ pub(super) fn gradients<R: Scalar>(
     let frequencies = angular_frequencies(shape.window);
     let shared = Shared { fft, batch, block, model, comparison, wanted, frequencies };
     let CpuWork { products, powers, probes, arenas } = work;
+    let arenas: &Mutex<_> = arenas;
     let mut places = places(products, powers, probes, shape, count);
     let refine = wanted.propagator && shape.slices > 1 && !wanted.metrics_only;
-    let groups: Vec<(Vec<Sums<R>>, Option<PropagatorSums<R>>)> = places
+    let groups: Vec<Group<R>> = places
         .par_chunks_mut(if refine { GROUP } else { 1 })
         .enumerate()
         .map_init(

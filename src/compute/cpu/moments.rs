@@ -67,23 +67,25 @@ pub(super) fn moments_of_window<R: Scalar>(
 /// Σ (P̂·ramp_x)*Ĝ of a row, real and imaginary part, and the same times f_x.
 #[inline(always)]
 fn row_sums<R: Scalar>(p: Part<R>, g: Part<R>, ramp: Part<R>, along_x: &[R]) -> RowSums<R> {
-    const SIDE: usize = 8;
     let mut sums = [[R::zero(); SIDE]; 4];
-    let n = along_x.len();
-    for first in (0..n).step_by(SIDE) {
-        for lane in 0..SIDE.min(n - first) {
-            let x = first + lane;
-            let (xr, xi) = (p.re[x] * ramp.re[x] - p.im[x] * ramp.im[x], p.re[x] * ramp.im[x] + p.im[x] * ramp.re[x]);
-            let (re, im) = (xr * g.re[x] + xi * g.im[x], xr * g.im[x] - xi * g.re[x]);
+    let lanes = along_x.chunks(SIDE).zip(p.re.chunks(SIDE).zip(p.im.chunks(SIDE)));
+    let others = g.re.chunks(SIDE).zip(g.im.chunks(SIDE)).zip(ramp.re.chunks(SIDE).zip(ramp.im.chunks(SIDE)));
+    for ((along_x, (pr, pi)), ((gr, gi), (rr, ri))) in lanes.zip(others) {
+        for (lane, fx) in along_x.iter().enumerate() {
+            let (xr, xi) = (pr[lane] * rr[lane] - pi[lane] * ri[lane], pr[lane] * ri[lane] + pi[lane] * rr[lane]);
+            let (re, im) = (xr * gr[lane] + xi * gi[lane], xr * gi[lane] - xi * gr[lane]);
             sums[0][lane] += re;
             sums[1][lane] += im;
-            sums[2][lane] += along_x[x] * re;
-            sums[3][lane] += along_x[x] * im;
+            sums[2][lane] += *fx * re;
+            sums[3][lane] += *fx * im;
         }
     }
     let [re, im, re_x, im_x] = sums.map(|lanes| lanes.into_iter().sum());
     RowSums(re, im, [re_x, im_x])
 }
+
+/// Running sums side by side, so that they fill the lanes of a register.
+const SIDE: usize = 8;
 
 /// See [`row_sums`].
 struct RowSums<R>(R, R, [R; 2]);

@@ -32,6 +32,7 @@ pub(super) fn optimal_object_step<R: Scalar>(update: &mut Update<Cpu<R>>, own: R
 
 /// Sets the gain to the peak over the mean denominator.
 pub(super) fn optimal_probe_step<R: Scalar>(update: &mut Update<Cpu<R>>) {
-    let sum: R = update.denominator.iter().copied().sum();
+    // In stretches, so that single precision keeps its digits.
+    let sum: R = update.denominator.chunks(256).map(|part| part.iter().copied().sum::<R>()).sum();
     update.gain[0] = if sum > R::zero() { update.peak[0] * R::of(update.denominator.len() as f64) / sum } else { R::one() };
 }

@@ -115,7 +115,7 @@ fn amplitude<R: Scalar>(calculated: R, measured: R, scale: R) -> [R; 2] {
 #[inline(always)]
 fn poisson<R: Scalar>(calculated: R, measured: R, epsilon: R, scale: R) -> [R; 2] {
     let (over, under) = (calculated + epsilon, measured + epsilon);
-    [(measured - calculated) / over * scale, calculated - measured - measured * R::natural_log(over / under)]
+    [(measured - calculated) / over * scale, calculated - measured - under * R::natural_log(over / under)]
 }
 
 #[inline(always)]

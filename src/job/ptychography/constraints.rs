@@ -7,10 +7,26 @@ use crate::job::schema::Job;
 use crate::job::values::{ConstraintKind, ConstraintSpec, JobValue};
 use crate::ptycho::{Constraint, Scheduled, State, Vacuum};
 
-/// The constraints of a stage. Those of the probe that keep something keep it as it is in `state`.
-pub(super) fn scheduled(job: &Job, state: &State) -> Result<Vec<Scheduled>, Error> {
+/// The name of the probe's amplitude at the stage's start in the state's memory.
+const AMPLITUDE: &str = "stage_amplitude";
+
+/// Keeps what constraints have to know of the stage's start, so that a run that goes on from a checkpoint knows it, too.
+pub(super) fn remember(state: &mut State) {
+    let amplitude = total_amplitude(state);
+    state.memory.insert(AMPLITUDE.to_owned(), amplitude);
+}
+
+/// What constraints keep.
+struct Kept<'a> {
+    amplitude: &'a [f64],
+    electrons: f64,
+}
+
+/// The constraints of a stage that began with `state`, of frames with so many electrons.
+pub(super) fn scheduled(job: &Job, state: &State, electrons: f64) -> Result<Vec<Scheduled>, Error> {
     let Some(list) = &job.ptychography.constraints else { return Ok(Vec::new()) };
-    list.value.0.iter().map(|spec| one(spec, state)).collect()
+    let kept = Kept { amplitude: state.memory.get(AMPLITUDE).map_or(&[], Vec::as_slice), electrons };
+    list.value.0.iter().map(|spec| one(spec, &kept)).collect()
 }
 
 /// Refuses tables that lack what their kind needs, or have what it does not take.
@@ -19,8 +35,8 @@ pub(super) fn check(job: &Job) -> Result<(), Error> {
     list.value.0.iter().try_for_each(|spec| Fields::new(spec).constraint(None).map(drop))
 }
 
-fn one(spec: &ConstraintSpec, state: &State) -> Result<Scheduled, Error> {
-    let constraint = Fields::new(spec).constraint(Some(state))?;
+fn one(spec: &ConstraintSpec, kept: &Kept<'_>) -> Result<Scheduled, Error> {
+    let constraint = Fields::new(spec).constraint(Some(kept))?;
     Ok(Scheduled {
         constraint,
         start: spec.from.unwrap_or(1),
@@ -77,12 +93,11 @@ impl<'a> Fields<'a> {
         Ok(order as u32)
     }
 
-    fn constraint(&mut self, state: Option<&State>) -> Result<Constraint, Error> {
+    fn constraint(&mut self, kept: Option<&Kept<'_>>) -> Result<Constraint, Error> {
         let spec = self.spec;
         let above_0 = |x: f64| x > 0.0 && x.is_finite();
         let from_0 = |x: f64| x >= 0.0 && x.is_finite();
         let frequency = "a number of 1/Å above 0";
-        let electrons = || state.map_or(0.0, State::electrons);
         let constraint = match spec.kind {
             ConstraintKind::AmplitudeClamp => {
                 self.example = "{ kind = \"amplitude_clamp\", low = 0.9, high = 1.1 }";
@@ -149,8 +164,10 @@ impl<'a> Fields<'a> {
                 self.example = "{ kind = \"aperture_support\", factor = 1.05 }";
                 Constraint::ApertureSupport { factor: self.may("factor", spec.factor, 1.05, above_0, "a number above 0")? }
             }
-            ConstraintKind::ProbeIntensity => Constraint::ProbeIntensity { electrons: electrons() },
-            ConstraintKind::FourierAmplitude => Constraint::FourierAmplitude { amplitude: state.map_or(Vec::new(), total_amplitude) },
+            ConstraintKind::ProbeIntensity => Constraint::ProbeIntensity { electrons: kept.map_or(0.0, |kept| kept.electrons) },
+            ConstraintKind::FourierAmplitude => {
+                Constraint::FourierAmplitude { amplitude: kept.map_or(Vec::new(), |kept| kept.amplitude.to_vec()) }
+            }
             ConstraintKind::Centring => Constraint::Centring,
             ConstraintKind::OrthogonalModes => Constraint::OrthogonalModes,
         };

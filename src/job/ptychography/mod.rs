@@ -141,19 +141,24 @@ pub(super) fn run<B: Backend>(
             state
         }
     };
+    let (voltage_kV, convergence_mrad) = (needs.voltage_kV, needs.convergence_mrad);
+    let disk = ProbeOptics { voltage_kV, convergence_mrad, aberrations: Aberrations::default() };
     // The mean count of a pixel of the disk.
-    let brightest = state.probe_hat.iter().map(Complex64::norm_sqr).fold(0.0, f64::max);
+    let brightest = disk.spectrum(window, mrad_per_px, remainder, incident).iter().map(Complex64::norm_sqr).fold(0.0, f64::max);
     let mut ended = Ended::Whole;
     for (number, stage) in stages.iter().enumerate().skip(state.stage as usize) {
         if state.stage as usize != number {
             state = follow(state, number, stage);
+        }
+        if state.iteration == 0 {
+            constraints::remember(&mut state);
         }
         if !stage.name.is_empty() {
             run.note(format!("stage {} ({} of {})", stage.name, number + 1, stages.len()));
         }
         let options = settings::options(&stage.job, lambda, info.frames(), brightest.max(1.0));
         let aperture_inverse_A = needs.convergence_mrad * 1e-3 / lambda;
-        keeper.impose(constraints::scheduled(&stage.job, &state)?, &frame, aperture_inverse_A);
+        keeper.impose(constraints::scheduled(&stage.job, &state, incident)?, &frame, aperture_inverse_A);
         let outcome = ptycho::reconstruct(run, &**backend, stream, &frame, &layout, &options, state, keeper)?;
         state = outcome.state;
         match outcome.ending {
@@ -199,9 +204,11 @@ fn start(job: &Job, frame: &ObjectFrame, probe_hat: Vec<Complex64>, run: &Run) -
 /// The state that a stage begins with, after the one before.
 fn follow(state: State, number: usize, stage: &Stage) -> State {
     let keys = &stage.job.ptychography;
+    // One slice has no distance to the next; what was refined stays where the stage goes on refining it.
+    let told = state.shape.slices == 1 || keys.thickness_from.value == 0;
     let mut state = state.next_stage(number as u32, keys.slices.value, keys.probe_modes.value, keys.mode_power.value);
     if let Some(thickness) = &keys.slice_thickness_A
-        && keys.thickness_from.value == 0
+        && told
     {
         state.slice_thickness_A = thickness.value;
     }

@@ -4,7 +4,7 @@ use rand::seq::index;
 
 use crate::compute::Likelihood;
 use crate::job::schema::{Job, Ptychography};
-use crate::job::values::{Algorithm, GroupingKind, LikelihoodKind};
+use crate::job::values::{Algorithm, GroupingKind, JobValue, LikelihoodKind};
 use crate::job::{Error, Refusal};
 use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
 use crate::run::RngState;
@@ -50,16 +50,12 @@ pub(super) fn options(job: &Job, wavelength_A: f64, frames: usize, variance: f64
 fn refinement(keys: &Ptychography) -> Refinement {
     let (from, affine_from) = (keys.positions_from.value, keys.affine_from.value);
     Refinement {
-        positions: (from > 0 || affine_from > 0).then_some(PositionRefinement {
-            from,
-            affine_from,
-            step: keys.positions_step.value,
-            momentum: keys.positions_momentum.value,
-            limit_A: keys.positions_limit_A.value,
-        }),
+        positions: (from > 0 || affine_from > 0).then_some(PositionRefinement { from, affine_from, limit_A: keys.positions_limit_A.value }),
         intensities_from: keys.intensities_from.value,
         thickness_from: keys.thickness_from.value,
         tilt_from: keys.tilt_from.value,
+        step: keys.refinement_step.value,
+        momentum: keys.refinement_momentum.value,
     }
 }
 
@@ -93,7 +89,18 @@ pub(super) fn check(stage: &Stage) -> Result<(), Error> {
         let why = format!("there are {slices} slices and nobody says how far they lie from each other");
         return Err(Error::Missing { key: "ptychography.slice_thickness_A", why, example: "10" });
     }
-    if matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar) && slices > 1 {
+    let projects = matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar);
+    if projects && keys.likelihood.value != LikelihoodKind::Amplitude {
+        let refusal = Refusal {
+            place: keys.likelihood.place.clone(),
+            key: "ptychography.likelihood".to_owned(),
+            found: keys.likelihood.value.toml().to_string(),
+            expected: "\"amplitude\" with the difference map and RAAR, which project waves to the measured amplitudes".to_owned(),
+            remedy: "Take another algorithm for other likelihoods, such as \"lsq_ml\" or \"adam\".".to_owned(),
+        };
+        return Err(refusal.into());
+    }
+    if projects && slices > 1 {
         let refusal = Refusal {
             place: keys.slices.place.clone(),
             key: "ptychography.slices".to_owned(),

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
+#[path = "../cli_support/mod.rs"]
 mod cli_support;
+mod reconstruct;
 
 use std::fs;
 use std::path::Path;
@@ -340,7 +342,7 @@ fn an_interrupted_run_keeps_its_whole_iterations_and_says_so() {
     assert_eq!(child.0.wait().unwrap().code(), Some(130), "{rest}");
     let kept = rest.split("error: interrupted after iteration ").nth(1).unwrap_or_else(|| panic!("{rest}"));
     let finished: usize = kept.split(' ').next().unwrap().parse().unwrap();
-    assert!(finished >= 1 && kept.contains("of 1000000: job.emd holds what was finished until then."), "{rest}");
+    assert!(finished >= 1 && kept.contains("of 1000000: job.emd holds what was finished until then, and a checkpoint beside it"), "{rest}");
     let results = ronchi::output::Results::open(&place.path("job.emd")).unwrap();
     assert_eq!(results.array("ptychography/error").unwrap().shape, [finished]);
     assert!(place.listing().iter().all(|path| !path.to_string_lossy().contains("unfinished")), "{:?}", place.listing());

@@ -1,0 +1,166 @@
+//! The promises of reconstructions: stages, checkpoints, everything that is refined, and what is refused.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use ronchi::output::Results;
+
+use crate::cli_support::Place;
+
+/// A job of two stages with slices, modes, momentum, held-out patterns, constraints and positions that move.
+const LONG: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[scan]\nrotation_deg = 0\n[ptychography]\nbatch = 7\nvalidation = 0.1\nstages = [\n  \
+    { name = \"thin\", algorithm = \"mpie\", momentum_every = 3, iterations = 40, positions_from = 5 },\n  \
+    { name = \"thick\", algorithm = \"adam\", slices = 2, slice_thickness_A = 5, probe_modes = 2, iterations = 60, thickness_from = 20, \
+    constraints = [{ kind = \"kz_filter\", beta = 0.5, every = 3 }, { kind = \"orthogonal_modes\" }] },\n]\n\
+    [output]\npng = false\ncheckpoint_every = 3\n";
+
+#[test]
+fn a_reconstruction_that_is_killed_goes_on_as_if_it_had_not_been() {
+    let place = Place::new();
+    place.scan();
+    place.write("job.toml", LONG);
+    place.done(&["reconstruct", "job.toml", "-o", "whole.emd"]);
+    assert!(!place.path("whole.emd.checkpoint").exists(), "a finished run leaves its checkpoint");
+    let mut rng = rand::rng();
+    let (mut killed, mut resumed) = (0, 0);
+    for attempt in 0..10 {
+        let name = format!("part{attempt}.emd");
+        // Until it ends by itself it is killed a while after its start, each time later.
+        for patience in 1.. {
+            let mut child = place.command(&["reconstruct", "job.toml", "-o", &name]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+            let wait = Duration::from_millis(rng.random_range(20..200) * patience);
+            let begun = Instant::now();
+            while begun.elapsed() < wait && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+            }
+            let output = child.wait_with_output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            resumed += u32::from(told.contains("going on from"));
+            if output.status.success() {
+                break;
+            }
+            assert!(output.status.code().is_none(), "it ended with an error: {told}");
+            killed += 1;
+        }
+        let compared = place.run(&["compare", "--exact", "whole.emd", &name]);
+        assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
+    }
+    println!("killed {killed} times, went on {resumed} times");
+    assert!(killed >= 10 && resumed >= 5, "killed {killed} times, went on {resumed} times");
+}
+
+#[test]
+fn a_checkpoint_of_another_job_or_of_other_data_is_refused() {
+    let place = Place::new();
+    place.scan();
+    place.write("job.toml", LONG);
+    let mut child = place.command(&["reconstruct", "job.toml", "-o", "a.emd"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let checkpoint = place.path("a.emd.checkpoint");
+    while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    if !checkpoint.exists() {
+        // It was faster than the look: nothing is left to refuse.
+        return;
+    }
+    let kept = std::fs::read(&checkpoint).unwrap();
+    let other = place.run(&["reconstruct", "job.toml", "-o", "a.emd", "--set", "ptychography.seed=5"]);
+    assert_eq!(other.code, 2, "{}", other.stderr);
+    assert!(other.stderr.contains("belongs to another job"), "{}", other.stderr);
+    let mut data = std::fs::read(place.path("scan.h5")).unwrap();
+    *data.last_mut().unwrap() ^= 1;
+    std::fs::write(place.path("scan.h5"), data).unwrap();
+    let changed = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
+    assert_eq!(changed.code, 2, "{}", changed.stderr);
+    assert!(changed.stderr.contains("the file has changed since"), "{}", changed.stderr);
+    std::fs::write(&checkpoint, &kept[..kept.len() / 2]).unwrap();
+    let cut = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
+    assert_eq!(cut.code, 1, "{}", cut.stderr);
+    place.done(&["reconstruct", "job.toml", "-o", "a.emd", "--force"]);
+    assert!(!checkpoint.exists());
+}
+
+#[test]
+fn every_rule_and_what_it_refines_is_in_the_result() {
+    let place = Place::new();
+    place.scan();
+    place.write(
+        "job.toml",
+        "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[scan]\nrotation_deg = 0\n[ptychography]\niterations = 3\nbatch = 8\n",
+    );
+    for algorithm in ["epie", "rpie", "mpie", "lsq_ml", "adam", "difference_map", "raar"] {
+        let projects = ["difference_map", "raar"].contains(&algorithm);
+        for likelihood in ["amplitude", "poisson", "gaussian"].into_iter().take(if projects { 1 } else { 3 }) {
+            let name = format!("{algorithm}_{likelihood}.emd");
+            let (rule, misfit) = (format!("ptychography.algorithm={algorithm}"), format!("ptychography.likelihood={likelihood}"));
+            place.done(&["reconstruct", "job.toml", "-o", &name, "--set", &rule, "--set", &misfit, "--set", "output.png=false"]);
+            let errors = Results::open(&place.path(&name)).unwrap().array("ptychography/error").unwrap();
+            let errors = errors.data.reals().unwrap();
+            assert!(errors.len() == 3 && errors.iter().all(|e| e.is_finite()) && errors[2] < errors[0], "{name}: {errors:?}");
+        }
+    }
+    let sets = [
+        "probe_modes=2",
+        "slices=3",
+        "slice_thickness_A=4",
+        "positions_from=1",
+        "thickness_from=1",
+        "tilt_from=1",
+        "intensities_from=1",
+        "validation=0.1",
+    ];
+    let sets: Vec<String> = sets.iter().map(|set| format!("ptychography.{set}")).collect();
+    let mut arguments = vec!["reconstruct", "job.toml", "-o", "all.emd"];
+    sets.iter().for_each(|set| arguments.extend(["--set", set.as_str()]));
+    place.done(&arguments);
+    let results = Results::open(&place.path("all.emd")).unwrap();
+    let shape = |name: &str| results.array(&format!("ptychography/{name}")).unwrap().shape;
+    assert_eq!(shape("object")[0], 3);
+    assert_eq!(shape("slices")[0], 3);
+    assert_eq!(shape("probe"), [2, 32, 32]);
+    assert_eq!(shape("mode_power"), [3, 2]);
+    assert_eq!(shape("pattern_error"), [8, 8]);
+    assert_eq!(shape("intensity"), [64]);
+    for name in ["error", "validation_error", "shift_rms", "slice_thickness"] {
+        assert_eq!(shape(name), [3], "{name}");
+    }
+    let table = std::fs::read_to_string(place.path("all_images/convergence.csv")).unwrap();
+    assert!(table.starts_with("iteration,error,validation_error,mode_power_0,mode_power_1,") && table.lines().count() == 4, "{table}");
+}
+
+#[test]
+fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
+    let place = Place::new();
+    place.scan();
+    place.write("job.toml", "[data]\npath = \"scan.h5\"\n[scan]\nrotation_deg = 0\n[ptychography]\n");
+    for (set, expected) in [
+        ("ptychography.slices=3", "ptychography.slice_thickness_A is not known: there are 3 slices"),
+        ("ptychography.constraints=[{ kind = \"low_pass\" }]", "low_pass: cutoff_inverse_A is missing"),
+        ("ptychography.constraints=[{ kind = \"pure_phase\", beta = 1 }]", "beta is no number of this kind"),
+        ("ptychography.constraints=[{ kind = \"pure_fase\" }]", "ptychography.constraints"),
+        ("ptychography.stages=[{ name = \"x\", iteration = 3 }]", "stage x"),
+        ("ptychography.stages=[{ seed = 3 }]", "seed stands for the whole reconstruction"),
+        ("ptychography.probe_modes=0", "ptychography.probe_modes is 0, expected a whole number from 1 to 64"),
+        ("ptychography.validation=0.7", "ptychography.validation is 0.7"),
+    ] {
+        let refused = place.run(&["reconstruct", "job.toml", "-o", "x.emd", "--set", set]);
+        assert_eq!(refused.code, 2, "{set}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{set}: {}", refused.stderr);
+    }
+    let thick = ["--set", "ptychography.algorithm=raar", "--set", "ptychography.slices=2", "--set", "ptychography.slice_thickness_A=5"];
+    let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &thick].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("1 with the difference map and RAAR"), "{}", refused.stderr);
+    let unfit = ["--set", "ptychography.algorithm=raar", "--set", "ptychography.likelihood=poisson"];
+    let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &unfit].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("which project waves to the measured amplitudes"), "{}", refused.stderr);
+    let wide = ["--set", "ptychography.probe_modes=64", "--set", "ptychography.slices=256", "--set", "ptychography.slice_thickness_A=1"];
+    let limit = ["--set", "compute.memory_limit_GiB=0.0625"];
+    let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &wide, &limit].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("an object of 256 slices, 64 modes of the probe"), "{}", refused.stderr);
+    assert!(!place.path("x.emd").exists());
+}
