@@ -103,6 +103,20 @@ pub enum Error {
         "{place}: [sweep] asks for {trials} trials, which this release checks but does not run. Take the section out, or run the trials one by one with --set."
     )]
     Sweep { place: Place, trials: usize },
+    #[error(
+        "ptychography needs at least {fewest} patterns that overlap, and the scan has {found} patterns. Check data.scan_shape and data.crop_scan."
+    )]
+    TooFewPatterns { found: usize, fewest: usize },
+    #[error(
+        "neighbouring probes do not overlap: the scan's step is {step_A:.2} Å, the probe {diameter_A:.2} Å wide. Check scan.step_A (in Å), optics.defocus_A and \
+         optics.convergence_mrad."
+    )]
+    NoOverlap { step_A: f64, diameter_A: f64 },
+    #[error(
+        "the probe is wider than its window of {window_A:.1} Å: {percent:.0} % of it lie at the rim (it is at least {diameter_A:.1} Å wide). Check optics.defocus_A and \
+         detector.mrad_per_px; the window is the wavelength over the angle of a detector pixel."
+    )]
+    WideProbe { percent: f64, diameter_A: f64, window_A: f64 },
     #[error("ptychography.constraints, {kind}: {why} Write it as a table such as {example}.")]
     Constraint { kind: String, why: String, example: &'static str },
     #[error("interrupted: nothing was written.")]

@@ -1,6 +1,7 @@
 //! The ptychography of a job.
 
 mod constraints;
+mod geometry;
 mod keeper;
 mod settings;
 
@@ -129,6 +130,7 @@ pub(super) fn run<B: Backend>(
                     ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
                 }
             };
+            geometry::check(&stages, &frame, &transformed(&probe_hat, window, Direction::Inverse)?, run)?;
             let mut state = start(&stages[0].job, &frame, probe_hat, run);
             if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
                 && let Some(image) = made.images.first()
