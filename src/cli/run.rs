@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Common;
 use super::session::{self, Session};
+use super::{Common, Usage};
 use crate::job::Tasks;
 
 /// Run whole jobs, one after the other: images, and ptychography where a job has that section
@@ -19,6 +19,12 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
     let mut jobs = Vec::new();
     for path in &args.jobs {
         let job = session::read_job(path, &common.sets, None, common)?;
+        if let (Some(sweep), Some(output)) = (&job.sweep, &job.output.path) {
+            if args.jobs.len() > 1 {
+                return Err(Usage(format!("{} has a [sweep]: run it by itself.", path.display())).into());
+            }
+            return Session::new(common)?.sweep(&job, sweep, &output.value);
+        }
         let tasks = Tasks { images: true, ptychography: job.ptychography.section.is_some() };
         jobs.push((job, tasks));
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::progress::Progress;
 use super::words::{self, Words};
 use super::{Common, Usage, exit_code, interrupt};
-use crate::job::{self, Calibrated, Entry, Job, Place, Prepared, Tasks};
+use crate::job::{self, Calibrated, Entry, Job, Place, Prepared, Scored, Sweep, Tasks, Trials};
 use crate::run::{CancelToken, Event};
 
 /// Reads a job file, or makes a job of a data file.
@@ -91,6 +91,45 @@ impl Session {
         Ok(ExitCode::from(code))
     }
 }
+
+impl Session {
+    /// Runs the trials of a job's sweep, writes their table and the best job file, and prints the best ones.
+    pub(super) fn sweep(&self, job: &Job, sweep: &Sweep, output: &Path) -> anyhow::Result<ExitCode> {
+        let trials = Trials::new(job, sweep, output, self.force)?;
+        trials.begin()?;
+        let count = trials.trials.len();
+        let mut scored = Vec::new();
+        for (n, trial) in trials.trials.iter().enumerate() {
+            let values: Vec<String> = trial.values.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            self.draw(Event::Note { text: format!("trial {} of {count}: {}", n + 1, values.join(", ")) });
+            let tasks = Tasks { images: false, ptychography: true };
+            let prepared = Prepared::new(trial.job.clone(), tasks, self.force)?;
+            let result = pool(&trial.job)?.install(|| prepared.run(&|event| self.draw(event), &self.cancel));
+            self.progress.clear();
+            match result.and_then(|()| trial.score()) {
+                Ok(score) => scored.push(Scored { number: n + 1, score }),
+                Err(error) if self.cancel.is_cancelled() => return Err(error.into()),
+                Err(error) => words::say(&format!("error: trial {} has no score: {error}", n + 1)),
+            }
+        }
+        let best = trials.finish(job, &scored, self.force)?;
+        scored.sort_by(|a, b| a.score.total_cmp(&b.score));
+        for Scored { number, score } in scored.iter().take(BEST) {
+            let values: Vec<String> = trials.trials[number - 1].values.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            words::say(&format!("trial {number}: validation error {score:.5}  {}", values.join(", ")));
+        }
+        match best {
+            Some(_) => {
+                words::say(&format!("all trials are in {}, the best one's job is best.toml there", trials.folder.display()));
+                Ok(ExitCode::SUCCESS)
+            }
+            None => Ok(ExitCode::from(1)),
+        }
+    }
+}
+
+/// The trials that are printed after a sweep.
+const BEST: usize = 10;
 
 /// The threads that a job asks for, or as many as there are processors.
 fn pool(job: &Job) -> anyhow::Result<rayon::ThreadPool> {

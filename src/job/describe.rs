@@ -2,6 +2,7 @@
 
 use super::plan::fill_in;
 use super::schema::{Job, KeyDoc, Row, SECTIONS, Shown};
+use super::sweep::SWEEP;
 use super::{Error, Place};
 use crate::data::CubeInfo;
 
@@ -14,7 +15,7 @@ pub fn page() -> String {
          filled in from the data. Unknown keys are refused with the nearest known key. Every key can be typed as well, as\n\
          `--set section.key=value`, and what is typed outranks the file. A result carries its job with all values resolved.\n",
     );
-    for section in SECTIONS {
+    for section in SECTIONS.iter().chain([&SWEEP]) {
         page.push_str(&format!(
             "\n## [{}]\n\n{}\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
             section.name,

@@ -99,10 +99,10 @@ pub enum Error {
         path.display()
     )]
     Diverged { path: PathBuf, iteration: u32, why: String },
-    #[error(
-        "{place}: [sweep] asks for {trials} trials, which this release checks but does not run. Take the section out, or run the trials one by one with --set."
-    )]
-    Sweep { place: Place, trials: usize },
+    #[error("{place}: [sweep] makes several runs of one job, which `ronchi run` does. Use that, or take the section out.")]
+    Sweep { place: Place },
+    #[error("{place}: sweep.score = \"frc\" is not known to this release. Take \"validation\".")]
+    SweepScore { place: Place },
     #[error(
         "ptychography needs at least {fewest} patterns that overlap, and the scan has {found} patterns. Check data.scan_shape and data.crop_scan."
     )]

@@ -23,6 +23,7 @@ mod schema;
 mod source;
 mod sweep;
 mod timings;
+mod trials;
 mod values;
 
 pub use calibrate::{BadPixels, Calibrated, DescanFound, Found, HalfTurn, calibrate};
@@ -33,6 +34,7 @@ pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
 pub use sweep::{Axis, SWEEP, Search, Sweep, Values};
+pub use trials::{Scored, Trial, Trials};
 pub use values::{
     AberrationSource, Algorithm, Annulus, Coefficients, ConstraintKind, ConstraintList, ConstraintSpec, DescanOrder, DetectorList,
     DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind, Pair, PixelList, Reference, Score, SearchMode, StageList, Start,

@@ -49,7 +49,7 @@ impl Prepared {
     /// Checks everything that can be checked before the work.
     pub fn new(job: Job, tasks: Tasks, force: bool) -> Result<Self, Error> {
         if let Some(sweep) = &job.sweep {
-            return Err(Error::Sweep { place: sweep.place.clone(), trials: sweep.trials().len() });
+            return Err(Error::Sweep { place: sweep.place.clone() });
         }
         let source = open(&job)?;
         let plan = Plan::new(job, source.info(), tasks)?;
