@@ -67,10 +67,13 @@ impl State {
         let (object, probe_hat) = (complex(list("object")?), complex(list("probe_hat")?));
         let positions_px: Vec<[f64; 2]> = list("positions_px")?.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
         let intensities = list("intensities")?.clone();
+        let (stage, iteration) = (whole(stage)? as u32, whole(iteration)? as u32);
+        let history = records(list("history")?)?;
         let fits = object.len() == slices * shape.object_pixels()
             && probe_hat.len() == modes * shape.pixels()
             && positions_px.len() == intensities.len()
-            && rng.len() == 8;
+            && rng.len() == 8
+            && history.len() >= iteration as usize;
         if !fits {
             return None;
         }
@@ -79,8 +82,8 @@ impl State {
         };
         let best = prefixed(BEST);
         Some(Self {
-            stage: whole(stage)? as u32,
-            iteration: whole(iteration)? as u32,
+            stage,
+            iteration,
             rng: RngState { seed: join(&rng[..4])? as u64, counter: join(&rng[4..])? },
             object,
             probe_hat,
@@ -89,7 +92,7 @@ impl State {
             tilt_mrad: [tilt_y, tilt_x],
             positions_px,
             intensities,
-            history: records(list("history")?)?,
+            history,
             pattern_errors: list("pattern_errors")?.clone(),
             best: if best.is_empty() { None } else { Some(Box::new(Self::unpack(&best)?)) },
             memory: prefixed(MEMORY),
@@ -151,7 +154,7 @@ mod tests {
         let mut numbers = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
         State {
             stage: 2,
-            iteration: 17,
+            iteration: records as u32,
             rng: RngState { seed: u64::MAX - 5, counter: u128::MAX / 3 },
             object,
             probe_hat,

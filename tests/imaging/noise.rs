@@ -85,7 +85,9 @@ fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
                 / DRAWS as f64;
             let ratio = (reported / spread).sqrt();
             // 480 pixels × 50 draws fix a spread to 0.5 %; integrals, whose pixels are not independent, to about 2 %.
-            assert!((ratio - 1.0).abs() < 0.05, "{} ({integration:?}): reported over seen {ratio:.3}", first.name);
+            // Those of lengths and azimuths are to first order: at four standard errors their squares are off by 1/16.
+            let bound = if polar { 0.1 } else { 0.05 };
+            assert!((ratio - 1.0).abs() < bound, "{} ({integration:?}): reported over seen {ratio:.3}", first.name);
         }
     }
 }

@@ -108,7 +108,8 @@ fn spacing_A(frame: &ObjectFrame) -> f64 {
         let (low, high) = places.iter().map(|p| p[a]).fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p), h.max(p)));
         high - low
     };
-    let share = (side(0) * side(1) / places.len() as f64).sqrt();
+    // So many steps lie between n² places of a square raster along a side: n − 1.
+    let share = (side(0) * side(1)).sqrt() / ((places.len() as f64).sqrt() - 1.0);
     if share > 0.0 { median.min(share) } else { median }
 }
 
