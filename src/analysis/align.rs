@@ -6,8 +6,8 @@ use num_complex::Complex64;
 
 use super::Result;
 use super::frc::{Window, check, spectrum};
-use crate::compute::cpu::Cpu;
-use crate::compute::{Backend, Direction};
+use crate::compute::Direction;
+use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// Rounds of Newton's method at most, and the step in pixels at which it ends.
@@ -79,7 +79,7 @@ pub fn displaced<T: Copy + Into<Complex64>>(image: &[T], shape: [usize; 2], by_p
         (0..n).map(of).collect::<Vec<_>>()
     });
     spectrum.iter_mut().enumerate().for_each(|(at, v)| *v *= ramp_y[at / shape[1]] * ramp_x[at % shape[1]]);
-    transformed(&spectrum, shape, Direction::Inverse)
+    Ok(transformed(&spectrum, shape, Direction::Inverse)?)
 }
 
 /// Object `b` (y, x) with the constant phase and the linear ramp that bring it nearest to object `a`: those for which |Σ w²·a·b*| is largest, w being the window.
@@ -103,14 +103,6 @@ pub fn without_ramp(a: &[Complex64], b: &[Complex64], shape: [usize; 2], window:
     let [ramp_y, ramp_x] = [0, 1].map(|a| series.places[a].iter().map(|p| Complex64::cis(-TAU * p * turns[a])).collect::<Vec<_>>());
     let constant = Complex64::cis(constant);
     Ok(b.iter().enumerate().map(|(at, b)| b * constant * ramp_y[at / shape[1]] * ramp_x[at % shape[1]]).collect())
-}
-
-/// A unitary transform in f64, on the host.
-pub(super) fn transformed(values: &[Complex64], shape: [usize; 2], direction: Direction) -> Result<Vec<Complex64>> {
-    let host = Cpu::<f64>::new();
-    let mut array = host.complexes(values)?;
-    host.fft2(&mut array, shape, 1, direction)?;
-    Ok(host.read_complexes(&array)?)
 }
 
 /// The place of the largest value of a map in FFT order, up to `reach` from its origin along either axis, and between its pixels by a parabola

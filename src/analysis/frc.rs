@@ -4,9 +4,10 @@ use std::f64::consts::{PI, TAU};
 
 use num_complex::Complex64;
 
-use super::align::{transformed, without_ramp};
+use super::align::without_ramp;
 use super::{Error, Result};
 use crate::compute::Direction;
+use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// Fourier samples further apart than so many pixels are independent, whatever the window: they share less than 0.1 %.
@@ -230,7 +231,7 @@ pub(super) fn spectrum(image: &[Complex64], shape: [usize; 2], window: Window) -
     let total = wy.iter().sum::<f64>() * wx.iter().sum::<f64>();
     let mean = image.iter().enumerate().map(|(at, v)| v * weight(at)).sum::<Complex64>() / total;
     let faded: Vec<Complex64> = image.iter().enumerate().map(|(at, v)| (v - mean) * weight(at)).collect();
-    transformed(&faded, shape, Direction::Forward)
+    Ok(transformed(&faded, shape, Direction::Forward)?)
 }
 
 /// Refuses what is no number.

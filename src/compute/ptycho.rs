@@ -102,11 +102,12 @@ pub struct AdamMoments<B: Backend> {
 /// The numbers of a step of Adam.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
-    pub step: f64,
     pub b1: f64,
     pub b2: f64,
-    /// c₁ = 1 − b₁ᵗ and c₂ = 1 − b₂ᵗ in step t.
-    pub corrections: [f64; 2],
+    /// The step over 1 − b₁ᵗ in step t.
+    pub length: f64,
+    /// 1/(1 − b₂ᵗ).
+    pub correction: f64,
     pub epsilon: f64,
 }
 
@@ -114,7 +115,7 @@ impl AdamStep {
     /// Step `t`, counted from 1, with the usual b₁ = 0.9 and b₂ = 0.999.
     pub fn new(step: f64, t: u64) -> Self {
         let (b1, b2, t) = (0.9f64, 0.999f64, t as f64);
-        Self { step, b1, b2, corrections: [1.0 - b1.powf(t), 1.0 - b2.powf(t)], epsilon: 1e-8 }
+        Self { b1, b2, length: step / (1.0 - b1.powf(t)), correction: 1.0 / (1.0 - b2.powf(t)), epsilon: 1e-8 }
     }
 }
 

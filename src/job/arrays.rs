@@ -181,6 +181,7 @@ fn convergence(state: &State) -> Vec<Array> {
         arrays.push(Array {
             shape: vec![state.intensities.len()],
             data: ArrayData::F64(state.intensities.clone()),
+            axes: vec![Axis::index("position")],
             ..array("intensity", &[], "", &|_| Vec::new())
         });
     }

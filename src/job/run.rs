@@ -192,40 +192,28 @@ fn write(
     Ok(result.finish()?)
 }
 
-/// Says what the job did not: from the file, measured, assumed.
+/// Says what the job did not: from the file, measured, assumed. Of what was assumed for ptychography, which has many keys, only what bears most on what is seen.
 fn tell_origins(plan: &Plan, run: &Run) {
-    let told = |kind: fn(&Place) -> bool| -> Vec<String> {
-        let asked = |section| match section {
-            "optics" | "scan" | "detector" => true,
-            "images" => plan.images,
-            "ptychography" => plan.ptychography.is_some(),
-            _ => false,
-        };
-        let rows = plan.job.rows().into_iter().filter(|row| asked(row.section) && kind(&row.place));
-        rows.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect()
-    };
-    for (origin, values) in [
-        ("from the data file", told(|place| matches!(place, Place::File(_)))),
-        ("measured", told(|place| matches!(place, Place::Measured(_)))),
-        ("assumed", assumed(plan)),
-    ] {
-        if !values.is_empty() {
-            run.note(format!("{origin}: {}", values.join(", ")));
-        }
-    }
-}
-
-/// What was assumed that bears on what is seen: of ptychography's many keys the first ones.
-fn assumed(plan: &Plan) -> Vec<String> {
     const TOLD: [&str; 4] = ["algorithm", "iterations", "batch", "start"];
     let asked = |row: &Row| match row.section {
         "optics" | "scan" | "detector" => true,
         "images" => plan.images,
-        "ptychography" => plan.ptychography.is_some() && TOLD.contains(&row.key),
+        "ptychography" => plan.ptychography.is_some() && (row.place != Place::Default || TOLD.contains(&row.key)),
         _ => false,
     };
-    let rows = plan.job.rows().into_iter().filter(|row| row.place == Place::Default && asked(row));
-    rows.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect()
+    let rows: Vec<Row> = plan.job.rows().into_iter().filter(asked).collect();
+    let origins: [(&str, fn(&Place) -> bool); 3] = [
+        ("from the data file", |place| matches!(place, Place::File(_))),
+        ("measured", |place| matches!(place, Place::Measured(_))),
+        ("assumed", |place| *place == Place::Default),
+    ];
+    for (origin, is_it) in origins {
+        let of_it = rows.iter().filter(|row| is_it(&row.place));
+        let values: Vec<String> = of_it.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect();
+        if !values.is_empty() {
+            run.note(format!("{origin}: {}", values.join(", ")));
+        }
+    }
 }
 
 /// Are these one file, by whatever names?

@@ -117,8 +117,7 @@ macro_rules! sections {
                 }
 
                 /// Takes over what another job says of this section beyond defaults.
-                #[allow(dead_code, reason = "only some sections are changed by another job")]
-                pub(super) fn take_from(&mut self, other: &Self) {
+                fn take_from(&mut self, other: &Self) {
                     $( slot!($kind from self.$key, other.$key); )*
                 }
 
@@ -157,6 +156,11 @@ macro_rules! sections {
                     $( stringify!($section) => self.$section.assign(key, value, reader), )*
                     _ => Ok(false),
                 }
+            }
+
+            /// Takes over what another job says beyond defaults.
+            pub(super) fn take_from(&mut self, other: &Self) {
+                $( self.$section.take_from(&other.$section); )*
             }
 
             /// All values that are known, in the order of [`SECTIONS`].

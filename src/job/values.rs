@@ -216,6 +216,30 @@ pub struct ConstraintSpec {
 #[serde(transparent)]
 pub struct ConstraintList(pub Vec<ConstraintSpec>);
 
+impl ConstraintSpec {
+    /// What the table says, by key; without its kind.
+    pub(super) fn said(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let whole = [("from", self.from), ("every", self.every), ("until", self.until), ("order", self.order), ("steps", self.steps)];
+        let numbers = [
+            ("strength", self.strength),
+            ("low", self.low),
+            ("high", self.high),
+            ("ratio", self.ratio),
+            ("cutoff_inverse_A", self.cutoff_inverse_A),
+            ("phase_rad", self.phase_rad),
+            ("amplitude", self.amplitude),
+            ("threshold_rad", self.threshold_rad),
+            ("beta", self.beta),
+            ("radius_A", self.radius_A),
+            ("edge_A", self.edge_A),
+            ("factor", self.factor),
+            ("vacuum_share", self.vacuum_share),
+        ];
+        let whole = whole.into_iter().filter_map(|(key, x)| Some((key, x?.toml())));
+        whole.chain(numbers.into_iter().filter_map(|(key, x)| Some((key, x?.toml()))))
+    }
+}
+
 impl JobValue for ConstraintList {
     const FIELDS: &'static [&'static str] = &[
         "kind",
@@ -240,28 +264,11 @@ impl JobValue for ConstraintList {
     ];
 
     fn toml(&self) -> Value {
-        let spec = |spec: &ConstraintSpec| {
-            let whole = [("from", spec.from), ("every", spec.every), ("until", spec.until), ("order", spec.order), ("steps", spec.steps)];
-            let numbers = [
-                ("strength", spec.strength),
-                ("low", spec.low),
-                ("high", spec.high),
-                ("ratio", spec.ratio),
-                ("cutoff_inverse_A", spec.cutoff_inverse_A),
-                ("phase_rad", spec.phase_rad),
-                ("amplitude", spec.amplitude),
-                ("threshold_rad", spec.threshold_rad),
-                ("beta", spec.beta),
-                ("radius_A", spec.radius_A),
-                ("edge_A", spec.edge_A),
-                ("factor", spec.factor),
-                ("vacuum_share", spec.vacuum_share),
-            ];
-            let whole = whole.into_iter().filter_map(|(key, x)| Some((key.to_owned(), x?.toml())));
-            let numbers = numbers.into_iter().filter_map(|(key, x)| Some((key.to_owned(), x?.toml())));
-            Value::Table(std::iter::once(("kind".to_owned(), spec.kind.toml())).chain(whole).chain(numbers).collect())
+        let table = |spec: &ConstraintSpec| {
+            let said = spec.said().map(|(key, value)| (key.to_owned(), value));
+            Value::Table(std::iter::once(("kind".to_owned(), spec.kind.toml())).chain(said).collect())
         };
-        Value::Array(self.0.iter().map(spec).collect())
+        Value::Array(self.0.iter().map(table).collect())
     }
 }
 

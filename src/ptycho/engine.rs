@@ -399,7 +399,6 @@ impl<'a, B: Backend> Engine<'a, B> {
             shift_rms_A: (sum / state.positions_px.len().max(1) as f64).sqrt(),
             slice_thickness_A: state.slice_thickness_A,
             tilt_mrad: state.tilt_mrad,
-            aberrations_A: Vec::new(),
         }
     }
 

@@ -12,14 +12,14 @@ use crate::run::RngState;
 pub type Lists = BTreeMap<String, Vec<f64>>;
 
 /// The version of what [`State::pack`] makes.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// Before the names of what the rules remember.
 const MEMORY: &str = "memory.";
 /// Before the names of the best state.
 const BEST: &str = "best.";
-/// Numbers of a record before the powers and the aberrations.
-const RECORD: usize = 8;
+/// Numbers of a record before the powers.
+const RECORD: usize = 7;
 
 impl State {
     /// All of the state, each number as it is: whole numbers of up to 32 bits are kept by f64.
@@ -39,10 +39,9 @@ impl State {
         put("pattern_errors", self.pattern_errors.clone());
         let mut history = Vec::new();
         for record in &self.history {
-            let head = [record.powers.len() as f64, record.aberrations_A.len() as f64, record.error, record.validation.unwrap_or(f64::NAN)];
-            history.extend(head);
+            history.extend([record.powers.len() as f64, record.error, record.validation.unwrap_or(f64::NAN)]);
             history.extend([record.shift_rms_A, record.slice_thickness_A, record.tilt_mrad[0], record.tilt_mrad[1]]);
-            history.extend(record.powers.iter().chain(&record.aberrations_A));
+            history.extend(&record.powers);
         }
         put("history", history);
         for (name, values) in &self.memory {
@@ -105,15 +104,13 @@ fn records(mut values: &[f64]) -> Option<Vec<Record>> {
     while !values.is_empty() {
         let (head, rest) = values.split_at_checked(RECORD)?;
         let (powers, rest) = rest.split_at_checked(head[0] as usize)?;
-        let (aberrations, rest) = rest.split_at_checked(head[1] as usize)?;
         history.push(Record {
-            error: head[2],
-            validation: (!head[3].is_nan()).then_some(head[3]),
-            shift_rms_A: head[4],
-            slice_thickness_A: head[5],
-            tilt_mrad: [head[6], head[7]],
+            error: head[1],
+            validation: (!head[2].is_nan()).then_some(head[2]),
+            shift_rms_A: head[3],
+            slice_thickness_A: head[4],
+            tilt_mrad: [head[5], head[6]],
             powers: powers.to_vec(),
-            aberrations_A: aberrations.to_vec(),
         });
         values = rest;
     }
@@ -164,13 +161,7 @@ mod tests {
             positions_px: vec![[1.5, 2.25]; 7],
             intensities: numbers(7),
             history: (0..records)
-                .map(|n| Record {
-                    error: n as f64,
-                    validation: (n % 2 == 0).then_some(0.25),
-                    powers: numbers(modes),
-                    aberrations_A: numbers(n),
-                    ..Record::default()
-                })
+                .map(|n| Record { error: n as f64, validation: (n % 2 == 0).then_some(0.25), powers: numbers(modes), ..Record::default() })
                 .collect(),
             pattern_errors: numbers(7),
             best: None,

@@ -3,7 +3,7 @@
 use num_complex::Complex64;
 
 use super::{Result, Rule};
-use crate::compute::cpu::Cpu;
+use crate::compute::cpu::transformed;
 use crate::compute::{
     Backend, DeviceBlock, Direction, Gradients, KernelWork, Likelihood, Model, ModelShape, Update, exit_waves_of_kernels,
 };
@@ -99,18 +99,12 @@ pub(super) fn agreed_object<B: Backend>(backend: &B, update: &Update<B>, object:
 /// The probe that all waves agree on best: Σ O*Ψ / Σ|O|², in real space.
 pub(super) fn agreed_probe<B: Backend>(backend: &B, update: &Update<B>, window: [usize; 2], probe_hat: &mut [Complex64]) -> Result<()> {
     let (numerator, denominator) = (backend.read_complexes(&update.numerator)?, backend.read_reals(&update.denominator)?);
-    let (host, modes) = (Cpu::<f64>::new(), probe_hat.len() / (window[0] * window[1]));
-    let turned = |values: &[Complex64], direction| -> Result<Vec<Complex64>> {
-        let mut array = host.complexes(values)?;
-        host.fft2(&mut array, window, modes, direction)?;
-        Ok(host.read_complexes(&array)?)
-    };
-    let (sums, mut probe) = (turned(&numerator, Direction::Inverse)?, turned(probe_hat, Direction::Inverse)?);
+    let (sums, mut probe) = (transformed(&numerator, window, Direction::Inverse)?, transformed(probe_hat, window, Direction::Inverse)?);
     let pixels = window[0] * window[1];
     for (sums, mode) in sums.chunks_exact(pixels).zip(probe.chunks_exact_mut(pixels)) {
         divide(sums, &denominator, mode);
     }
-    probe_hat.copy_from_slice(&turned(&probe, Direction::Forward)?);
+    probe_hat.copy_from_slice(&transformed(&probe, window, Direction::Forward)?);
     Ok(())
 }
 

@@ -22,8 +22,6 @@ pub struct Record {
     pub slice_thickness_A: f64,
     /// (y, x) in mrad.
     pub tilt_mrad: [f64; 2],
-    /// Coefficients that are refined, as the job says them; empty where none are.
-    pub aberrations_A: Vec<f64>,
 }
 
 /// Everything that a reconstruction has come to.

@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::crystal::{Column, Placed, columns};
 use super::{Error, Result};
-use crate::compute::{Backend, BatchPlan, Direction, HostFrames, SampleType, cpu::Cpu};
+use crate::compute::cpu::transformed;
+use crate::compute::{Backend, BatchPlan, Direction, HostFrames, SampleType};
 use crate::optics::{Aberrations, ProbeOptics, ScanGrid, fft_index, interaction_constant, object_pixel_A, wavelength_A};
 use crate::run::{Event, Run, Stage};
 
@@ -192,10 +193,7 @@ fn projected_phase(placed: &[Placed], shape: [usize; 2], pixel: f64, origin: [f6
             }
         });
     }
-    let host = Cpu::<f64>::new();
-    let mut array = host.complexes(&spectrum)?;
-    host.fft2(&mut array, shape, 1, Direction::Inverse)?;
-    Ok(host.read_complexes(&array)?.iter().map(|v| v.re).collect())
+    Ok(transformed(&spectrum, shape, Direction::Inverse)?.iter().map(|v| v.re).collect())
 }
 
 /// Draws the counts of each frame of a batch from its wave's intensity, the zero angle at pixel (n/2, n/2).

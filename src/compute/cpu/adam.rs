@@ -51,8 +51,7 @@ pub(super) fn adam_probe<R: Scalar>(
 }
 
 fn adam<R: Scalar>(x: PartMut<R>, numerator: Part<R>, first: PartMut<R>, second: &mut [R], peak: R, step: &AdamStep) {
-    let [b1, b2, length, epsilon] = [step.b1, step.b2, step.step / step.corrections[0], step.epsilon].map(R::of);
-    let correction = R::of(1.0 / step.corrections[1]);
+    let [b1, b2, length, correction, epsilon] = [step.b1, step.b2, step.length, step.correction, step.epsilon].map(R::of);
     let numbers = x.re.iter_mut().zip(x.im).zip(first.re.iter_mut().zip(first.im)).zip(second);
     for ((((re, im), (m_re, m_im)), v), (n_re, n_im)) in numbers.zip(numerator.re.iter().zip(numerator.im)) {
         let (g_re, g_im) = (*n_re / peak, *n_im / peak);

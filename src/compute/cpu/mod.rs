@@ -15,6 +15,7 @@ mod fft2;
 mod fill_margins;
 mod fused;
 mod gather_pixels;
+mod host;
 mod lanes;
 mod moments;
 mod momentum;
@@ -53,6 +54,7 @@ use super::{
 pub use bright_field::CpuBrightField;
 use fft2::Fft2;
 pub use fused::CpuWork;
+pub use host::transformed;
 pub use lanes::Scalar;
 use planes::Part;
 pub use planes::Planes;

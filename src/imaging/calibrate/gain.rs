@@ -98,24 +98,24 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
 
 /// The line noise = gain·mean (+ offset) through the classes, and the gain's standard error, which holds the contrast.
 fn line(classes: &[Class], contrast: f64, offset: bool) -> Option<(f64, f64, f64)> {
-    let mut sums = [0.0; 6];
+    let mut sums = [0.0; 7];
     for class in classes {
         let variance = class.error.powi(2) + (contrast * class.square).powi(2);
         if variance > 0.0 {
             let (m, v) = (class.mean, class.noise);
-            sums.iter_mut().zip([1.0, m, m * m, v, m * v, m * class.square]).for_each(|(s, t)| *s += t / variance);
+            sums.iter_mut().zip([1.0, m, m * m, v, m * v, class.square, m * class.square]).for_each(|(s, t)| *s += t / variance);
         }
     }
-    let [one, m, mm, v, mv, cube] = sums;
-    // Contrast only ever adds: what it may add on the whole is half of the most, give or take.
-    let hidden = 0.5 * contrast * cube / mm;
+    let [one, m, mm, v, mv, square, cube] = sums;
+    // Contrast only ever adds: what it may add on the whole is half of the gain that it would have by itself, give or take.
+    let hidden = |gain: f64| 0.5 * contrast * gain;
     if !offset {
-        return (mm > 0.0).then(|| (mv / mm, 0.0, (1.0 / mm.sqrt()).hypot(hidden)));
+        return (mm > 0.0).then(|| (mv / mm, 0.0, (1.0 / mm.sqrt()).hypot(hidden(cube / mm))));
     }
     let determinant = one * mm - m * m;
     (determinant > 1e-12 * one * mm).then(|| {
         let (gain, offset) = ((one * mv - m * v) / determinant, (mm * v - m * mv) / determinant);
-        (gain, offset, (one / determinant).sqrt().hypot(hidden))
+        (gain, offset, (one / determinant).sqrt().hypot(hidden((one * cube - m * square) / determinant)))
     })
 }
 

@@ -178,23 +178,9 @@ impl<'a> Fields<'a> {
     /// Refuses numbers that the kind does not take, and a strength or a schedule that cannot be.
     fn check_rest(&self) -> Result<(), Error> {
         let spec = self.spec;
-        let given = [
-            ("low", spec.low.is_some()),
-            ("high", spec.high.is_some()),
-            ("ratio", spec.ratio.is_some()),
-            ("cutoff_inverse_A", spec.cutoff_inverse_A.is_some()),
-            ("order", spec.order.is_some()),
-            ("phase_rad", spec.phase_rad.is_some()),
-            ("amplitude", spec.amplitude.is_some()),
-            ("steps", spec.steps.is_some()),
-            ("threshold_rad", spec.threshold_rad.is_some()),
-            ("beta", spec.beta.is_some()),
-            ("radius_A", spec.radius_A.is_some()),
-            ("edge_A", spec.edge_A.is_some()),
-            ("factor", spec.factor.is_some()),
-            ("vacuum_share", spec.vacuum_share.is_some()),
-        ];
-        if let Some((key, _)) = given.into_iter().find(|(key, given)| *given && !self.taken.contains(key)) {
+        const OF_ALL: [&str; 4] = ["from", "every", "until", "strength"];
+        let mut keys = spec.said().map(|(key, _)| key);
+        if let Some(key) = keys.find(|key| !OF_ALL.contains(key) && !self.taken.contains(key)) {
             return Err(self.refuse(format!("{key} is no number of this kind.")));
         }
         if let Some(strength) = spec.strength.filter(|s| !(0.0..=1.0).contains(s)) {

@@ -127,7 +127,7 @@ mod tests {
     fn said(side: usize, step_A: f64, defocus_A: f64, sets: &[&str]) -> (String, usize) {
         let optics = ProbeOptics { voltage_kV: 300.0, convergence_mrad: 20.0, aberrations: Aberrations::defocus(defocus_A) };
         let spectrum = optics.spectrum(WINDOW, [1.6; 2], [0.0; 2], 100.0);
-        let probe = super::super::transformed(&spectrum, WINDOW, crate::compute::Direction::Inverse).unwrap();
+        let probe = crate::compute::cpu::transformed(&spectrum, WINDOW, crate::compute::Direction::Inverse).unwrap();
         let pixel = crate::optics::object_pixel_A(crate::optics::wavelength_A(300.0), 64, 1.6);
         let places: Vec<[f64; 2]> = (0..side * side).map(|n| [(n / side) as f64 * step_A, (n % side) as f64 * step_A]).collect();
         let frame = ObjectFrame::enclose(&places, [pixel; 2], WINDOW).unwrap();

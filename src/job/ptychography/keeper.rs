@@ -85,10 +85,13 @@ impl Keeper {
         self.written
     }
 
-    /// Removes the checkpoint: the result is there.
+    /// Removes the checkpoint that this run wrote or went on from: the result is there. One of another run stays.
     pub(in crate::job) fn remove(&self) -> Result<(), Error> {
+        if !self.written {
+            return Ok(());
+        }
         match std::fs::remove_file(&self.path) {
-            Err(e) if self.written && e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::Files { path: self.path.clone(), done: "removed", why: e.to_string() })
             }
             _ => Ok(()),

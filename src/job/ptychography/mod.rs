@@ -15,7 +15,7 @@ use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
 use super::{Error, arrays, direct, images, memory};
-use crate::compute::cpu::Cpu;
+use crate::compute::cpu::transformed;
 use crate::compute::{Backend, DetectorLayout, Direction};
 use crate::data::CubeInfo;
 use crate::imaging;
@@ -184,10 +184,7 @@ pub(super) fn run<B: Backend>(
     {
         return Err(crate::compute::Error::Interrupted.into());
     }
-    let mut probe = Vec::with_capacity(state.probe_hat.len());
-    for mode in state.probe_hat.chunks_exact(state.shape.pixels()) {
-        probe.extend(transformed(mode, window, Direction::Inverse)?);
-    }
+    let probe = transformed(&state.probe_hat, window, Direction::Inverse)?;
     let cropped = matches!(needs.scan, Scan::Raster(_));
     let arrays = arrays::reconstruction(&state, &frame, &grid, cropped, &probe);
     Ok(Reconstructed { arrays, ended })
@@ -259,12 +256,4 @@ fn spectrum(probe: Vec<Complex64>, window: [usize; 2], electrons: f64) -> Result
     let scale = if power > 0.0 { (electrons / power).sqrt() } else { 0.0 };
     spectrum.iter_mut().for_each(|p| *p *= scale);
     Ok(spectrum)
-}
-
-/// A unitary transform in f64, on the host.
-fn transformed(values: &[Complex64], shape: [usize; 2], direction: Direction) -> Result<Vec<Complex64>, Error> {
-    let host = Cpu::<f64>::new();
-    let mut array = host.complexes(values)?;
-    host.fft2(&mut array, shape, 1, direction)?;
-    Ok(host.read_complexes(&array)?)
 }

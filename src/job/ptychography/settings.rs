@@ -132,7 +132,7 @@ fn stage(job: &Job, number: usize, table: &toml::Table) -> Result<Stage, Error> 
         table.iter().filter(|(key, _)| *key != "name").map(|(key, value)| format!("ptychography.{key}={value}")).collect();
     let changed = Job::from_text("", "", &sets).map_err(|e| refuse(e.to_string()))?;
     let mut stage = job.clone();
-    stage.ptychography.take_from(&changed.ptychography);
+    stage.take_from(&changed);
     stage.ptychography.stages = None;
     Ok(Stage { name, job: stage })
 }

@@ -4,16 +4,13 @@ use num_complex::Complex64;
 use rayon::prelude::*;
 
 use super::super::Result;
-use crate::compute::cpu::Cpu;
-use crate::compute::{Backend, Direction, shift_ramp};
+use crate::compute::cpu::transformed;
+use crate::compute::{Direction, shift_ramp};
 use crate::optics::fft_index;
 
 /// Unitary transforms, in place, of all windows (y, x) of `shape` in `values`.
 pub(super) fn transform(values: &mut [Complex64], shape: [usize; 2], direction: Direction) -> Result<()> {
-    let host = Cpu::<f64>::new();
-    let mut array = host.complexes(values)?;
-    host.fft2(&mut array, shape, values.len() / (shape[0] * shape[1]), direction)?;
-    values.copy_from_slice(&host.read_complexes(&array)?);
+    values.copy_from_slice(&transformed(values, shape, direction)?);
     Ok(())
 }
 

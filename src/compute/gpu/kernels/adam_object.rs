@@ -23,10 +23,10 @@ pub(in crate::compute::gpu) fn adam_object(
     let (numerator, peak) = (update.numerator.0.whole(device)?, update.peak.0.whole(device)?);
     let (first, second) = (moments.first.0.whole(device)?, moments.second.0.whole(device)?);
     let params = Params {
-        length: (step.step / step.corrections[0]) as f32,
+        length: step.length as f32,
         b1: step.b1 as f32,
         b2: step.b2 as f32,
-        correction: (1.0 / step.corrections[1]) as f32,
+        correction: step.correction as f32,
         epsilon: step.epsilon as f32,
         tiles: batch.tiles as u32,
         origins: batch.origins(),
