@@ -83,7 +83,7 @@ fn iterations<B: Backend>(criterion: &mut Criterion, name: &str, backend: &Arc<B
         *count = (i * 7919 % 3) as u16;
     }
     let patterns = Memory::new(backend.clone(), Arc::new(stack)).unwrap();
-    let detector = DetectorLayout { shape: window, centre: [64, 64], valid: None };
+    let detector = DetectorLayout { shape: window, centre: [64, 64], valid: None, ..DetectorLayout::default() };
     let cancel = CancelToken::default();
     let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(0) };
     let mut group = criterion.benchmark_group(format!("epie_iteration/{name}"));

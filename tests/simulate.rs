@@ -151,7 +151,7 @@ fn ptychography_finds_the_simulated_columns_where_the_truth_has_them() {
     let made = simulated(seed, &spec).unwrap();
     let truth = &made.truth;
     let frame = ObjectFrame::enclose(&truth.positions_A, [truth.pixel_A; 2], [64; 2]).unwrap();
-    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None };
+    let detector = DetectorLayout { shape: [64; 2], centre: made.centre_px.map(|c| c as usize), valid: None, ..DetectorLayout::default() };
     let state = State::start(&frame, 1, 0.0, truth.probe_hat.clone(), RngState::new(seed));
     let options = Options { probe_from: 0, ..Options::epie(8, 8, 0.02) };
     let cancel = CancelToken::default();

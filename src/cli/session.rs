@@ -97,6 +97,7 @@ impl Session {
     pub(super) fn sweep(&self, job: &Job, sweep: &Sweep, output: &Path) -> anyhow::Result<ExitCode> {
         let trials = Trials::new(job, sweep, output, self.force)?;
         trials.begin()?;
+        self.draw(Event::Note { text: trials.note() });
         let count = trials.trials.len();
         let mut scored = Vec::new();
         for (n, trial) in trials.trials.iter().enumerate() {
@@ -116,7 +117,7 @@ impl Session {
         scored.sort_by(|a, b| a.score.total_cmp(&b.score));
         for Scored { number, score } in scored.iter().take(BEST) {
             let values: Vec<String> = trials.trials[number - 1].values.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-            words::say(&format!("trial {number}: validation error {score:.5}  {}", values.join(", ")));
+            words::say(&format!("trial {number}: {} {score:.5}  {}", trials.score_name(), values.join(", ")));
         }
         match best {
             Some(_) => {

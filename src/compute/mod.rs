@@ -25,7 +25,7 @@ pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 pub use ptycho::{
-    AdamMoments, AdamStep, DetectorLayout, Gradients, KernelWork, Likelihood, MOMENTS, Model, ModelShape, Update, Wanted,
+    AdamMoments, AdamStep, DetectorLayout, Gradients, KernelWork, Likelihood, MOMENTS, Model, ModelShape, Spread, Update, Wanted,
     exit_waves_of_kernels, gradients_of_kernels,
 };
 pub use words::Words;

@@ -17,15 +17,59 @@ pub enum Likelihood {
 }
 
 /// How the pixels of a frame lie in reciprocal space, and which of them count.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DetectorLayout {
+    /// (y, x) of a frame.
     pub shape: [usize; 2],
     /// The detector pixel (y, x) of the zero angle, rounded: reciprocal pixel (ky, kx) in FFT order is
-    /// detector pixel ((ky + y) mod ny, (kx + x) mod nx).
+    /// detector pixel ((ky + y) mod ny, (kx + x) mod nx). With up-sampling all of these are parts of detector pixels.
     pub centre: [usize; 2],
     /// One a pixel in detector order, true where it counts; `None` where all do. A pixel that does not count
     /// leaves the wave as it is.
     pub valid: Option<Vec<bool>>,
+    pub spread: Spread,
+}
+
+/// What becomes of the calculated intensity before it is counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// So many reciprocal pixels a side make a pixel of the detector: windows are so many times larger than frames (Batey et al., Phys. Rev. A 89 (2014) 043812).
+    pub upsample: usize,
+    /// The standard deviation of the detector's Gaussian point spread, in its pixels.
+    pub blur_px: f64,
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self { upsample: 1, blur_px: 0.0 }
+    }
+}
+
+/// A Gaussian is cut off at so many standard deviations.
+const CUT: f64 = 4.0;
+
+impl Spread {
+    /// Is every reciprocal pixel a pixel of the detector, and nothing spread?
+    pub fn is_none(&self) -> bool {
+        self.upsample == 1 && self.blur_px == 0.0
+    }
+
+    /// What of a reciprocal pixel's intensity comes to itself and to those 1, 2, … further along an axis; over both directions they add up to 1.
+    pub fn weights(&self) -> Vec<f64> {
+        let sigma = self.blur_px * self.upsample as f64;
+        let mut weights: Vec<f64> =
+            (0..=(CUT * sigma).ceil() as usize).map(|k| if k == 0 { 1.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() }).collect();
+        let total = 2.0 * weights.iter().sum::<f64>() - 1.0;
+        weights.iter_mut().for_each(|w| *w /= total);
+        weights
+    }
+}
+
+impl DetectorLayout {
+    /// (y, x) of the windows that frames are compared with.
+    pub fn window(&self) -> [usize; 2] {
+        self.shape.map(|n| n * self.spread.upsample)
+    }
 }
 
 /// The sizes of a wave model.

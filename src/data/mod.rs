@@ -7,11 +7,13 @@ use crate::compute::{HostFrames, SampleType};
 mod error;
 mod h5;
 mod raw;
+mod resized;
 mod sample;
 mod thinned;
 mod view;
 
 pub use error::Error;
+pub use resized::{MOST_BINNED, Resized};
 pub use thinned::{Half, Thinned, Unstructured};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -8,6 +8,8 @@ use crate::output::{Array, ArrayData, Attr, Axis, Frame};
 use crate::ptycho::{self, ObjectFrame, Record, State};
 
 const LENGTH: &str = "Å";
+const ITERATION: &str = "iteration";
+const FREQUENCY: &str = "spatial_frequency";
 
 /// A virtual image, along the scan, and its standard error if there is one; `step_A` (y, x) where it is known.
 pub(super) fn image(image: &Image, images: &Images, step_A: Option<[f64; 2]>) -> Vec<Array> {
@@ -69,9 +71,8 @@ fn pattern(images: &Images, name: &str, values: &[f64], counts: &str) -> Array {
     }
 }
 
-/// All that a reconstruction writes. `grid` turns the object's axes into the scan's; with `cropped` there is a field of the scan to
-/// crop the phase to. The last array is the one to look at.
-pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid, cropped: bool, probe: &[Complex64]) -> Vec<Array> {
+/// All that a reconstruction writes, but for its phase along the scan. `grid` turns the object's axes into the scan's; with `raster` the patterns lie along it.
+pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid, raster: bool, probe: &[Complex64]) -> Vec<Array> {
     let pixel = frame.pixel_A;
     let plane = |name: &str, data: ArrayData, units: &str| {
         let first = frame.first_pixel_A();
@@ -113,24 +114,42 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
         data: real(&state.pattern_errors),
         axes: vec![Axis::new("y", LENGTH, 0.0, grid.step_A[0]), Axis::new("x", LENGTH, 0.0, grid.step_A[1])],
         units: String::new(),
-        frame: if cropped { Frame::Scan } else { Frame::None },
-        to_scan: cropped.then_some([[grid.step_A[0], 0.0, 0.0], [0.0, grid.step_A[1], 0.0]]),
+        frame: if raster { Frame::Scan } else { Frame::None },
+        to_scan: raster.then_some([[grid.step_A[0], 0.0, 0.0], [0.0, grid.step_A[1], 0.0]]),
         extra: Vec::new(),
     });
-    if cropped {
-        let scan = ptycho::phase_in_scan_frame(&phase, frame, grid);
-        arrays.push(Array {
-            path: "ptychography/phase_scan".to_owned(),
-            shape: scan.shape.to_vec(),
-            data: real(&scan.phase),
-            axes: vec![Axis::new("y", LENGTH, 0.0, scan.pixel_A[0]), Axis::new("x", LENGTH, 0.0, scan.pixel_A[1])],
-            units: "rad".to_owned(),
-            frame: Frame::Scan,
-            to_scan: Some([[scan.pixel_A[0], 0.0, 0.0], [0.0, scan.pixel_A[1], 0.0]]),
-            extra: Vec::new(),
-        });
-    }
     arrays
+}
+
+/// An image of the object's phase, or another one on its grid, along the scan and cropped to its field.
+pub(super) fn phase_in_scan(path: &str, phase: &[f64], frame: &ObjectFrame, grid: &ScanGrid) -> Array {
+    let scan = ptycho::phase_in_scan_frame(phase, frame, grid);
+    Array {
+        path: path.to_owned(),
+        shape: scan.shape.to_vec(),
+        data: real(&scan.phase),
+        axes: vec![Axis::new("y", LENGTH, 0.0, scan.pixel_A[0]), Axis::new("x", LENGTH, 0.0, scan.pixel_A[1])],
+        units: "rad".to_owned(),
+        frame: Frame::Scan,
+        to_scan: Some([[scan.pixel_A[0], 0.0, 0.0], [0.0, scan.pixel_A[1], 0.0]]),
+        extra: Vec::new(),
+    }
+}
+
+/// The correlation of two halves, ring by ring: a curve of this name over the spatial frequency.
+pub(super) fn curve(name: &str, frequency_inverse_A: &[f64], values: &[f64], extra: Vec<(String, Attr)>) -> Array {
+    let first = frequency_inverse_A.first().copied().unwrap_or(0.0);
+    let step = frequency_inverse_A.get(1).map_or(first, |second| second - first);
+    Array {
+        path: format!("ptychography/{name}"),
+        shape: vec![values.len()],
+        data: ArrayData::F64(values.to_vec()),
+        axes: vec![Axis::new(FREQUENCY, "1/Å", first, step)],
+        units: String::new(),
+        frame: Frame::None,
+        to_scan: None,
+        extra,
+    }
 }
 
 /// What the iterations came to: the error, and what else changed.
@@ -141,7 +160,7 @@ fn convergence(state: &State) -> Vec<Array> {
     }
     let array = |name: &str, columns: &[&str], units: &str, of: &dyn Fn(&Record) -> Vec<f64>| {
         let mut shape = vec![history.len()];
-        let mut axes = vec![Axis::new("iteration", "", 1.0, 1.0)];
+        let mut axes = vec![Axis::new(ITERATION, "", 1.0, 1.0)];
         if let [column] = columns {
             axes.push(Axis::index(column));
             shape.push(of(&history[0]).len());
@@ -177,6 +196,12 @@ fn convergence(state: &State) -> Vec<Array> {
     if history.iter().any(|r| r.tilt_mrad != first.tilt_mrad) {
         arrays.push(array("tilt", &["component"], "mrad", &|r| r.tilt_mrad.to_vec()));
     }
+    for (n, (name, ..)) in ptycho::LENS_TERMS.iter().enumerate() {
+        let change = |r: &Record| r.lens_A.get(n).copied().unwrap_or(0.0);
+        if history.iter().any(|r| change(r) != 0.0) {
+            arrays.push(array(&format!("{name}_change"), &[], LENGTH, &|r| vec![change(r)]));
+        }
+    }
     if state.intensities.iter().any(|&i| i != 1.0) {
         arrays.push(Array {
             shape: vec![state.intensities.len()],
@@ -190,27 +215,36 @@ fn convergence(state: &State) -> Vec<Array> {
 
 /// The convergence of a reconstruction as CSV, a line an iteration.
 pub(super) fn convergence_csv(arrays: &[Array]) -> Option<String> {
-    let columns: Vec<(String, Vec<f64>)> = arrays
-        .iter()
-        .filter(|array| array.axes.first().is_some_and(|axis| axis.name == "iteration"))
-        .flat_map(|array| {
-            let name = array.path.rsplit('/').next().unwrap_or_default();
-            let ArrayData::F64(values) = &array.data else { return Vec::new() };
-            let width = array.shape.get(1).copied().unwrap_or(1);
-            let unit = if array.units.is_empty() { String::new() } else { format!(" ({})", array.units) };
-            let column = |n: usize| {
-                let number = if array.shape.len() > 1 { format!("_{n}") } else { String::new() };
-                (format!("{name}{number}{unit}"), values.iter().skip(n).step_by(width).copied().collect())
-            };
-            (0..width).map(column).collect()
-        })
-        .collect();
+    csv(arrays, ITERATION)
+}
+
+/// The correlation of halves as CSV, a line a spatial frequency.
+pub(super) fn frc_csv(arrays: &[Array]) -> Option<String> {
+    csv(arrays, FREQUENCY)
+}
+
+/// All arrays whose first axis has this name, as the columns of a table.
+fn csv(arrays: &[Array], along: &str) -> Option<String> {
+    let of_it: Vec<&Array> = arrays.iter().filter(|array| array.axes.first().is_some_and(|axis| axis.name == along)).collect();
+    let axis = of_it.first()?.axes.first()?;
+    let in_unit = |name: &str, unit: &str| if unit.is_empty() { name.to_owned() } else { format!("{name} ({unit})") };
+    let mut columns = Vec::new();
+    for array in &of_it {
+        let name = array.path.rsplit('/').next().unwrap_or_default();
+        let ArrayData::F64(values) = &array.data else { continue };
+        let width = array.shape.get(1).copied().unwrap_or(1);
+        for n in 0..width {
+            let number = if array.shape.len() > 1 { format!("_{n}") } else { String::new() };
+            let column: Vec<f64> = values.iter().skip(n).step_by(width).copied().collect();
+            columns.push((in_unit(&format!("{name}{number}"), &array.units), column));
+        }
+    }
     let rows = columns.first()?.1.len();
     let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    let mut text = format!("iteration,{}\n", names.join(","));
+    let mut text = format!("{},{}\n", in_unit(&axis.name, &axis.units), names.join(","));
     for row in 0..rows {
         let values: Vec<String> = columns.iter().map(|(_, values)| values.get(row).map_or(String::new(), |x| format!("{x}"))).collect();
-        text.push_str(&format!("{},{}\n", row + 1, values.join(",")));
+        text.push_str(&format!("{},{}\n", axis.origin + row as f64 * axis.step, values.join(",")));
     }
     Some(text)
 }

@@ -62,6 +62,16 @@ impl Job {
             require(centre, "detector.centre_px", |c| c.iter().all(|x| x.is_finite()), |c| format!("{c:?}"), "finite numbers", remedy)?;
         }
 
+        let from_0 = |x: &f64| *x >= 0.0 && x.is_finite();
+        let (source, blur) = (Some(&self.optics.source_size_A), Some(&self.detector.blur_px));
+        number(source, "optics.source_size_A", from_0, "a number of Å from 0", "0 is a source without extent.")?;
+        number(
+            blur,
+            "detector.blur_px",
+            |&x| (0.0..=16.0).contains(&x),
+            "a number of pixels from 0 to 16",
+            "0 is a detector without blur.",
+        )?;
         self.check_images()?;
         self.check_ptychography()?;
         number(
@@ -198,6 +208,19 @@ impl Job {
         let limit = Some(&ptychography.positions_limit_A);
         number(limit, "ptychography.positions_limit_A", above_0, "a number of Å above 0", "Take a few times the stage's jitter.")?;
         let share = |x: &f64| *x >= 0.0 && *x < 0.5;
+        let (part, remedy) = (|x: &f64| (0.0..1.0).contains(x), "0.01 is a good start.");
+        number(Some(&ptychography.frozen_below), "ptychography.frozen_below", part, "a number from 0, below 1", remedy)?;
+        let of = |most: usize| move |n: &usize| (1..=most).contains(n);
+        number(Some(&ptychography.bin), "ptychography.bin", of(16), "a whole number from 1 to 16", "2 is a good start.")?;
+        number(Some(&ptychography.upsample), "ptychography.upsample", of(8), "a whole number from 1 to 8", "2 is a good start.")?;
+        let pad = Some(&ptychography.pad_px);
+        number(
+            pad,
+            "ptychography.pad_px",
+            |&n| n <= 4096,
+            "a whole number from 0 to 4096",
+            "A quarter of the frame's side is a good start.",
+        )?;
         number(Some(&ptychography.validation), "ptychography.validation", share, "a number from 0, below 0.5", "0.05 is a good start.")
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::values::Reference;
-use crate::{compute, data, imaging, output, ptycho, simulate};
+use crate::{analysis, compute, data, imaging, output, ptycho, simulate};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +101,6 @@ pub enum Error {
     Diverged { path: PathBuf, iteration: u32, why: String },
     #[error("{place}: [sweep] makes several runs of one job, which `ronchi run` does. Use that, or take the section out.")]
     Sweep { place: Place },
-    #[error("{place}: sweep.score = \"frc\" is not known to this release. Take \"validation\".")]
-    SweepScore { place: Place },
     #[error(
         "ptychography needs at least {fewest} patterns that overlap, and the scan has {found} patterns. Check data.scan_shape and data.crop_scan."
     )]
@@ -136,6 +134,8 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] data::Error),
     #[error(transparent)]
+    Analysis(#[from] analysis::Error),
+    #[error(transparent)]
     Imaging(#[from] imaging::Error),
     #[error(transparent)]
     Ptycho(#[from] ptycho::Error),
@@ -157,6 +157,7 @@ impl Error {
             Self::Files { .. } | Self::Diverged { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),
+            Self::Analysis(e) => e.exit_code(),
             Self::Imaging(e) => e.exit_code(),
             Self::Ptycho(e) => e.exit_code(),
             Self::Output(e) => e.exit_code(),

@@ -1,7 +1,9 @@
 //! How much memory a job may take, and whether it suffices.
 
+use super::plan::Plan;
 use super::ptychography::Stage;
 use super::schema::Job;
+use super::values::HalvesKind;
 use super::{Algorithm, Error, Place, Refusal, facts};
 use crate::data::CubeInfo;
 use crate::ptycho::ObjectFrame;
@@ -18,6 +20,14 @@ pub(super) fn limit_bytes(job: &Job) -> u64 {
         Some(entry) => (entry.value * GIB) as u64,
         None => facts::free_memory_bytes().unwrap_or(UNKNOWN_FREE) / 2,
     }
+}
+
+/// What of the limit frames may take: half of it where a reconstruction makes others of them.
+pub(super) fn frames_bytes(plan: &Plan) -> u64 {
+    let keys = &plan.job.ptychography;
+    let resized = keys.bin.value > 1 || keys.pad_px.value > 0 || keys.stages.is_some();
+    let others = plan.ptychography.is_some() && (resized || keys.halves.value != HalvesKind::None);
+    limit_bytes(&plan.job) / if others { 2 } else { 1 }
 }
 
 /// Refuses a limit that does not hold the blocks of a stream.

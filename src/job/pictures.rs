@@ -64,6 +64,8 @@ struct Gallery<'a> {
     fields: Vec<Field>,
     /// The convergence of a reconstruction, as CSV.
     convergence: Option<String>,
+    /// The correlation of two halves, as CSV.
+    frc: Option<String>,
 }
 
 /// A vector field along the scan, with what was done to it.
@@ -87,13 +89,15 @@ impl<'a> Gallery<'a> {
             .filter(|&name| named(name.to_owned()).is_none())
             .filter_map(|name| Some(Field::of(name, named(format!("{name}_y"))?, named(format!("{name}_x"))?, job)))
             .collect();
-        Self { images, stacks, fields, convergence: arrays::convergence_csv(arrays) }
+        Self { images, stacks, fields, convergence: arrays::convergence_csv(arrays), frc: arrays::frc_csv(arrays) }
     }
 
     fn fill(&self, output: &Output, folder: &Path, title: &str, force: bool) -> Result<(), Error> {
         let place = |name: &str, ending: &str| folder.join(format!("{name}.{ending}"));
-        if let Some(table) = &self.convergence {
-            Claim::new(&place("convergence", "csv"), force)?.write(table.as_bytes())?;
+        for (name, table) in [("convergence", &self.convergence), ("frc", &self.frc)] {
+            if let Some(table) = table {
+                Claim::new(&place(name, "csv"), force)?.write(table.as_bytes())?;
+            }
         }
         if output.tiff.value {
             self.images.par_iter().try_for_each(|array| write_tiff(&place(array.name(), "tiff"), force, array).map(drop))?;

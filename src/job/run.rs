@@ -120,7 +120,7 @@ impl Work {
         }
         let samples = stream::survey(&*source, run)?;
         let valid = measure::valid(&plan.job, info.frame_shape, &samples.bad);
-        let options = StreamOptions { memory_limit_bytes: memory::limit_bytes(&plan.job), ..StreamOptions::default() };
+        let options = StreamOptions { memory_limit_bytes: memory::frames_bytes(&plan), ..StreamOptions::default() };
         let stream = Stream::new(source, backend.clone(), options);
         let mut measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         calibrate::fill_in_rotation(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
@@ -202,13 +202,14 @@ fn tell_origins(plan: &Plan, run: &Run) {
         _ => false,
     };
     let rows: Vec<Row> = plan.job.rows().into_iter().filter(asked).collect();
-    let origins: [(&str, fn(&Place) -> bool); 3] = [
-        ("from the data file", |place| matches!(place, Place::File(_))),
-        ("measured", |place| matches!(place, Place::Measured(_))),
-        ("assumed", |place| *place == Place::Default),
-    ];
-    for (origin, is_it) in origins {
-        let of_it = rows.iter().filter(|row| is_it(&row.place));
+    let origin_of = |place: &Place| match place {
+        Place::File(_) => "from the data file",
+        Place::Measured(_) => "measured",
+        Place::Default => "assumed",
+        Place::Line { .. } | Place::Typed => "said",
+    };
+    for origin in ["from the data file", "measured", "assumed"] {
+        let of_it = rows.iter().filter(|row| origin_of(&row.place) == origin);
         let values: Vec<String> = of_it.map(|row| format!("{}.{} = {}", row.section, row.key, row.value)).collect();
         if !values.is_empty() {
             run.note(format!("{origin}: {}", values.join(", ")));

@@ -9,8 +9,8 @@ use super::error::{Error, Place};
 use super::source::{self, Reader};
 use super::sweep::Sweep;
 use super::values::{
-    AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, IntegrationRule, JobValue,
-    LikelihoodKind, Pair, PixelList, Reference, StageList, Start,
+    AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, HalvesKind, IntegrationRule,
+    JobValue, LikelihoodKind, Pair, PixelList, Reference, StageList, Start,
 };
 
 /// A value with the place where it was written.
@@ -223,6 +223,9 @@ sections! {
         /// Further aberration coefficients in Krivanek's notation: magnitudes C12_A, C21_A, C23_A, C30_A, … in Å, azimuths
         /// phi12_deg, phi21_deg, … in degrees. C10 is `defocus_A`.
         aberrations: Coefficients, "a table of coefficients such as { C12_A = 20, phi12_deg = 45, C30_A = 1e4 }", Default "{}";
+        /// Full width at half maximum of the electron source's image on the specimen in Å (Gaussian), which blurs the probe: the modes of ptychography's probe begin as those of the blurred
+        /// probe.
+        source_size_A: f64, "a number of Å from 0", Default "0";
     }
 
     /// The scan.
@@ -248,6 +251,8 @@ sections! {
         /// The detector pixel [y, x] of the zero angle, counted from 0 at the middle of the first pixel, after cropping. By default measured: the centre of
         /// the bright-field disk.
         centre_px: [f64; 2], "two numbers [y, x] in pixels", Example "[63.5, 63.5]";
+        /// The standard deviation of the detector's point spread in its pixels (Gaussian), which ptychography blurs calculated patterns by; 0 is none.
+        blur_px: f64, "a number from 0", Default "0";
     }
 
     /// Virtual detectors.
@@ -335,13 +340,17 @@ sections! {
         tilt_mrad: [f64; 2], "two numbers [y, x] in mrad", Default "[0, 0]";
         /// The first iteration that refines the tilt; 0 never does.
         tilt_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines the probe's defocus; 0 never does. While the lens is refined the probe stays the one of a lens: nothing but its coefficients changes.
+        defocus_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines C12, C21, C23 and C30 of the lens; 0 never does.
+        aberrations_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines the scan's positions one by one; 0 never does.
         positions_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines one affine map of all positions (scale, rotation, shear); 0 never does. Before `positions_from` it is all that moves.
         affine_from: u32, "a whole number from 0", Default "0";
         /// The farthest that a position may move from where it began, in Å.
         positions_limit_A: f64, "a number of Å above 0", Default "1";
-        /// Step of what is refined: positions, thickness, tilt.
+        /// Step of what is refined: positions, thickness, tilt, lens.
         refinement_step: f64, "a number above 0 and up to 2", Default "1";
         /// The part of their last movement that is added to the next.
         refinement_momentum: f64, "a number from 0, below 1", Default "0.9";
@@ -364,6 +373,21 @@ sections! {
         /// before; what it does not say is as in this section.
         stages: StageList, "a list of tables such as [{ name = \"rough\", iterations = 5 }, { name = \"thick\", slices = 6 }]",
             Example "[{ name = \"rough\", iterations = 5 }, { name = \"thick\", slices = 6 }]";
+        /// Also reconstruct two halves of the electrons (each count divided by chance), and tell up to which spatial frequency they agree: "frc" (their Fourier ring correlation and the
+        /// resolution that follows from it), "noise_floor" (the same of two halves without any structure as well: what of the correlation is the method's own), or "none". It takes two or
+        /// four more reconstructions. Halves begin with a flat object where `start` is not made of their own electrons.
+        halves: HalvesKind, "\"none\", \"frc\" or \"noise_floor\"", Default "\"none\"";
+        /// Detector pixels of which n × n are added up to one before the reconstruction: faster, with a smaller window around the probe. For a first, rough stage.
+        bin: usize, "a whole number from 1 to 16", Default "1";
+        /// Pixels added around every frame, which count for nothing: the object's pixels become finer, and waves may be scattered beyond the detector's edge.
+        pad_px: usize, "a whole number from 0", Default "0";
+        /// Reciprocal pixels a side that make up a detector pixel: the window around the probe becomes so many times wider, for probes that are wider than the detector's pixel allows
+        /// (up-sampling).
+        upsample: usize, "a whole number from 1 to 8", Default "1";
+        /// The part of the object that stays as it began: an image of the scan's shape (PNG, TIFF or `file.h5:/dataset`), where it is above half of its largest value.
+        frozen: PathBuf, "a path in double quotes", Example "\"vacuum.png\"";
+        /// Object pixels that receive less than this part of the largest exposure stay as they began; 0 freezes none.
+        frozen_below: f64, "a number from 0, below 1", Default "0";
         /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics].
         start: Start, "\"flat\", \"ssb\" or \"parallax\"", Default "\"flat\"";
         /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written

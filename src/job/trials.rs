@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::error::{Error, Place};
+use super::ptychography::RESOLUTION;
 use super::schema::{Entry, Job};
 use super::sweep::Sweep;
-use super::values::Score;
-use crate::output::{Claim, Results};
+use super::values::{HalvesKind, Score};
+use crate::output::{Attr, Claim, Results};
 
 /// The part of the patterns that is held out where the job does not say.
 const VALIDATION: f64 = 0.05;
@@ -20,6 +21,7 @@ pub struct Trial {
     pub job: Job,
     /// Where its result goes.
     pub output: PathBuf,
+    score: Score,
 }
 
 /// The trials of a job that has a sweep.
@@ -27,6 +29,7 @@ pub struct Trials {
     /// Of the results, the table and the best job file: `scan_sweep` beside `scan.emd`.
     pub folder: PathBuf,
     pub trials: Vec<Trial>,
+    score: Score,
 }
 
 /// A trial with its score; the smaller, the better.
@@ -43,28 +46,48 @@ impl Trials {
     /// # Errors
     /// If a trial is no job, the score needs what is not there, or the folder is there already (unless `force`).
     pub fn new(job: &Job, sweep: &Sweep, output: &Path, force: bool) -> Result<Self, Error> {
-        if sweep.score == Score::Frc {
-            return Err(Error::SweepScore { place: sweep.place.clone() });
-        }
         let stem = output.file_stem().unwrap_or_default().to_string_lossy();
         let folder = output.with_file_name(format!("{stem}_sweep"));
         if folder.symlink_metadata().is_ok() && !(force && folder.is_dir()) {
             return Err(crate::output::Error::Exists { path: folder.display().to_string() }.into());
         }
-        let values = sweep.trials();
+        let (values, score) = (sweep.trials(), sweep.score);
         let digits = values.len().to_string().len().max(3);
         let trial = |(number, values): (usize, Vec<(String, Value)>)| {
             let output = folder.join(format!("trial_{:0digits$}.emd", number + 1));
             let mut trial = job.with(&values, &format!("trial {}", number + 1))?;
             trial.output.path = Some(Entry { value: output.clone(), place: Place::Default });
             trial.output.png.value = false;
-            if trial.ptychography.validation.value == 0.0 {
-                trial.ptychography.validation.value = VALIDATION;
+            let keys = &mut trial.ptychography;
+            match score {
+                Score::Validation if keys.validation.value == 0.0 => keys.validation.value = VALIDATION,
+                Score::Frc if keys.halves.value == HalvesKind::None => keys.halves.value = HalvesKind::Frc,
+                _ => {}
             }
-            Ok(Trial { values, job: trial, output })
+            Ok(Trial { values, job: trial, output, score })
         };
         let trials = values.into_iter().enumerate().map(trial).collect::<Result<_, Error>>()?;
-        Ok(Self { folder, trials })
+        Ok(Self { folder, trials, score })
+    }
+
+    /// What trials are told apart by, with its unit; the smaller, the better.
+    pub fn score_name(&self) -> &'static str {
+        match self.score {
+            Score::Validation => "validation_error",
+            Score::Frc => "resolution (Å)",
+        }
+    }
+
+    /// What is done to each trial beyond the job for its score, to be told.
+    pub fn note(&self) -> String {
+        match self.score {
+            Score::Validation => {
+                format!(
+                    "trials are scored by the error of patterns that no update sees: {VALIDATION} of them where ptychography.validation is 0"
+                )
+            }
+            Score::Frc => "trials are scored by the resolution of two halves of the electrons (ptychography.halves)".to_owned(),
+        }
     }
 
     /// Makes the folder.
@@ -82,7 +105,7 @@ impl Trials {
     pub fn finish(&self, job: &Job, scored: &[Scored], force: bool) -> Result<Option<usize>, Error> {
         let Some(first) = self.trials.first() else { return Ok(None) };
         let keys: Vec<&str> = first.values.iter().map(|(key, _)| key.as_str()).collect();
-        let mut table = format!("trial,validation_error,{}\n", keys.join(","));
+        let mut table = format!("trial,{},{}\n", self.score_name(), keys.join(","));
         for (number, trial) in self.trials.iter().enumerate() {
             let score = scored.iter().find(|s| s.number == number + 1).map_or(String::new(), |s| s.score.to_string());
             let values: Vec<String> = trial.values.iter().map(|(_, value)| quoted(&value.to_string())).collect();
@@ -101,14 +124,24 @@ impl Trials {
 }
 
 impl Trial {
-    /// The least error over the held-out patterns.
+    /// The least error over the held-out patterns, or the resolution of two halves in Å.
     ///
     /// # Errors
     /// If the result cannot be read.
     pub fn score(&self) -> Result<f64, Error> {
-        let array = Results::open(&self.output)?.array("ptychography/validation_error")?;
-        let errors = array.data.reals().unwrap_or_default();
-        Ok(errors.iter().copied().filter(|e| e.is_finite()).fold(f64::INFINITY, f64::min))
+        let result = Results::open(&self.output)?;
+        match self.score {
+            Score::Validation => {
+                let array = result.array("ptychography/validation_error")?;
+                let errors = array.data.reals().unwrap_or_default();
+                Ok(errors.iter().copied().filter(|e| e.is_finite()).fold(f64::INFINITY, f64::min))
+            }
+            Score::Frc => {
+                let array = result.array("ptychography/frc")?;
+                let resolution = array.extra.iter().find(|(name, _)| name == RESOLUTION);
+                Ok(resolution.map_or(f64::INFINITY, |(_, value)| if let Attr::Number(x) = value { *x } else { f64::INFINITY }))
+            }
+        }
     }
 }
 
@@ -134,7 +167,9 @@ impl Job {
                 *path = absolute;
             }
         };
-        for entry in [&mut self.data.path, &mut self.output.path, &mut self.images.field].into_iter().flatten() {
+        for entry in
+            [&mut self.data.path, &mut self.output.path, &mut self.images.field, &mut self.ptychography.frozen].into_iter().flatten()
+        {
             whole(&mut entry.value);
         }
         for entry in [&mut self.scan.positions, &mut self.ptychography.probe].into_iter().flatten() {

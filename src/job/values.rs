@@ -159,6 +159,18 @@ words! {
 }
 
 words! {
+    /// What is learned of a reconstruction from halves of the electrons.
+    HalvesKind {
+        /// Nothing.
+        None = "none",
+        /// Their Fourier ring correlation.
+        Frc = "frc",
+        /// And that of halves without structure.
+        NoiseFloor = "noise_floor",
+    }
+}
+
+words! {
     /// What is known of object and probe beforehand.
     ConstraintKind {
         AmplitudeClamp = "amplitude_clamp",

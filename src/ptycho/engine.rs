@@ -10,8 +10,10 @@ use super::options::{Options, Rule};
 use super::pack::{complex, parts};
 use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
-use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, refine};
-use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, Patterns, Update, Wanted};
+use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine};
+use crate::compute::{
+    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, ModelShape, Patterns, Update, Wanted,
+};
 use crate::run::{Event, Run, Stage};
 
 /// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
@@ -279,7 +281,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         let (options, slices) = (self.options, self.model.shape.slices);
         let batch = self.batch(ids, state)?;
         let block = self.patterns.batch(ids)?;
-        let probe = options.probe_in(iteration);
+        let probe = options.probe_in(iteration) || lens::is_due(&options.refinement, iteration);
         if let Memory::Waves { of: Some(projections), .. } = &mut self.memory {
             return projections.step(self.backend, number, &batch, &block, &self.model, options.likelihood, probe, &mut self.gradients);
         }
@@ -384,6 +386,10 @@ impl<'a, B: Backend> Engine<'a, B> {
             refine::way_between_slices(refinement, iteration, pixel_A, wavelength_A, &numerator, &denominator, &mut state);
             self.model.propagator = self.backend.complexes(&way(&state, self.frame, self.options))?;
         }
+        if lens::is_due(refinement, iteration) {
+            lens::refine(refinement, iteration, self.frame, self.options.wavelength_A, &before.probe_hat, &mut state);
+            self.write(&state)?;
+        }
         state.history.push(self.record(misfit / counts, &state));
         Ok(state)
     }
@@ -399,6 +405,7 @@ impl<'a, B: Backend> Engine<'a, B> {
             shift_rms_A: (sum / state.positions_px.len().max(1) as f64).sqrt(),
             slice_thickness_A: state.slice_thickness_A,
             tilt_mrad: state.tilt_mrad,
+            lens_A: state.lens_A.clone(),
         }
     }
 
@@ -432,6 +439,13 @@ impl<'a, B: Backend> Engine<'a, B> {
         }
         self.model.probe_hat = self.backend.complexes(&state.probe_hat)?;
         self.model.propagator = self.backend.complexes(&way(state, self.frame, self.options))?;
+        // What was imposed is no movement to go on by.
+        if let Memory::Momentum { previous, .. } = &mut self.memory {
+            let arrays = self.model.object.iter().chain(std::iter::once(&self.model.probe_hat));
+            for ((previous, now), len) in previous.iter_mut().zip(arrays).zip(lengths(&self.model.shape)) {
+                self.backend.copy(now, previous, len)?;
+            }
+        }
         Ok(())
     }
 
@@ -450,13 +464,18 @@ fn way(state: &State, frame: &ObjectFrame, options: &Options) -> Vec<Complex64> 
     propagator(state.shape.window, frame.pixel_A, options.wavelength_A, state.slice_thickness_A, state.tilt_mrad)
 }
 
+/// The lengths of the slices and of the probe.
+fn lengths(shape: &ModelShape) -> impl Iterator<Item = usize> + use<> {
+    let (slices, object, probe) = (shape.slices, shape.object_pixels(), shape.modes * shape.pixels());
+    (0..slices).map(move |_| object).chain(std::iter::once(probe))
+}
+
 impl<B: Backend> Memory<B> {
     fn new(backend: &B, rule: Rule, state: &State) -> Result<Self> {
         let shape = state.shape;
-        let lengths = || (0..shape.slices).map(|_| shape.object_pixels()).chain(std::iter::once(shape.modes * shape.pixels()));
         let kept = |name: String| state.memory.get(&name);
         let arrays = |name: &str| -> Result<Vec<B::Complexes>> {
-            lengths()
+            lengths(&shape)
                 .enumerate()
                 .map(|(n, len)| match kept(format!("{name}_{n}")) {
                     Some(values) if values.len() == 2 * len => Ok(backend.complexes(&complex(values))?),
@@ -480,7 +499,7 @@ impl<B: Backend> Memory<B> {
             Rule::Adam => {
                 let mut moments = arrays("first")?
                     .into_iter()
-                    .zip(lengths())
+                    .zip(lengths(&shape))
                     .enumerate()
                     .map(|(n, (first, len))| {
                         let second = match kept(format!("second_{n}")) {

@@ -62,11 +62,20 @@ fn emptiest_phase(phase: &[f64], shape: [usize; 2], positions_px: &[[f64; 2]]) -
 }
 
 /// The rows and the columns of the object that the scan spans.
-pub(super) fn scanned_field(shape: [usize; 2], positions_px: &[[f64; 2]]) -> [Range<usize>; 2] {
+pub fn scanned_field(shape: [usize; 2], positions_px: &[[f64; 2]]) -> [Range<usize>; 2] {
     [0, 1].map(|a| {
         let (low, high) = positions_px.iter().fold((f64::MAX, 0.0_f64), |(l, h), p| (l.min(p[a]), h.max(p[a])));
         low.round().max(0.0) as usize..(high.round() as usize + 1).min(shape[a])
     })
+}
+
+/// The product of the slices, (y, x).
+pub fn projected(state: &State) -> Vec<Complex64> {
+    let mut product = vec![Complex64::from(1.0); state.shape.object_pixels()];
+    for slice in state.object.chunks_exact(product.len()) {
+        product.iter_mut().zip(slice).for_each(|(p, o)| *p *= o);
+    }
+    product
 }
 
 /// The object's amplitude, (y, x): the product of those of its slices.

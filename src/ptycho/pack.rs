@@ -18,8 +18,8 @@ pub const STATE_VERSION: u32 = 2;
 const MEMORY: &str = "memory.";
 /// Before the names of the best state.
 const BEST: &str = "best.";
-/// Numbers of a record before the powers.
-const RECORD: usize = 7;
+/// Numbers of a record before the powers and the lens.
+const RECORD: usize = 8;
 
 impl State {
     /// All of the state, each number as it is: whole numbers of up to 32 bits are kept by f64.
@@ -34,14 +34,16 @@ impl State {
         put("object", parts(&self.object));
         put("probe_hat", parts(&self.probe_hat));
         put("geometry", vec![self.slice_thickness_A, self.tilt_mrad[0], self.tilt_mrad[1]]);
+        put("lens_A", self.lens_A.clone());
         put("positions_px", self.positions_px.iter().flatten().copied().collect());
         put("intensities", self.intensities.clone());
         put("pattern_errors", self.pattern_errors.clone());
         let mut history = Vec::new();
         for record in &self.history {
-            history.extend([record.powers.len() as f64, record.error, record.validation.unwrap_or(f64::NAN)]);
+            let lengths = [record.powers.len() as f64, record.lens_A.len() as f64];
+            history.extend(lengths.into_iter().chain([record.error, record.validation.unwrap_or(f64::NAN)]));
             history.extend([record.shift_rms_A, record.slice_thickness_A, record.tilt_mrad[0], record.tilt_mrad[1]]);
-            history.extend(&record.powers);
+            history.extend(record.powers.iter().chain(&record.lens_A));
         }
         put("history", history);
         for (name, values) in &self.memory {
@@ -89,6 +91,7 @@ impl State {
             shape,
             slice_thickness_A,
             tilt_mrad: [tilt_y, tilt_x],
+            lens_A: list("lens_A")?.clone(),
             positions_px,
             intensities,
             history,
@@ -104,13 +107,15 @@ fn records(mut values: &[f64]) -> Option<Vec<Record>> {
     while !values.is_empty() {
         let (head, rest) = values.split_at_checked(RECORD)?;
         let (powers, rest) = rest.split_at_checked(head[0] as usize)?;
+        let (lens, rest) = rest.split_at_checked(head[1] as usize)?;
         history.push(Record {
-            error: head[1],
-            validation: (!head[2].is_nan()).then_some(head[2]),
-            shift_rms_A: head[3],
-            slice_thickness_A: head[4],
-            tilt_mrad: [head[5], head[6]],
+            error: head[2],
+            validation: (!head[3].is_nan()).then_some(head[3]),
+            shift_rms_A: head[4],
+            slice_thickness_A: head[5],
+            tilt_mrad: [head[6], head[7]],
             powers: powers.to_vec(),
+            lens_A: lens.to_vec(),
         });
         values = rest;
     }
@@ -158,6 +163,7 @@ mod tests {
             shape,
             slice_thickness_A: 10.3,
             tilt_mrad: [0.1, -0.2],
+            lens_A: numbers(records),
             positions_px: vec![[1.5, 2.25]; 7],
             intensities: numbers(7),
             history: (0..records)
@@ -182,7 +188,7 @@ mod tests {
         #[test]
         fn lists_that_were_cut_are_refused(seed: u64, which in 0usize..9) {
             let mut lists = random(seed, 2, 2, 2).pack();
-            let name = lists.keys().filter(|n| !["pattern_errors", "memory.velocity_0"].contains(&n.as_str())).nth(which).cloned();
+            let name = lists.keys().filter(|n| !["pattern_errors", "memory.velocity_0", "lens_A"].contains(&n.as_str())).nth(which).cloned();
             if let Some(name) = name {
                 let list = lists.get_mut(&name).unwrap();
                 list.truncate(list.len() / 2);

@@ -30,6 +30,10 @@ pub struct Refinement {
     pub thickness_from: u32,
     /// The sample's tilt.
     pub tilt_from: u32,
+    /// The probe's defocus; while the lens is refined, the probe changes in nothing else.
+    pub defocus_from: u32,
+    /// Its further aberrations, see [`super::LENS_TERMS`].
+    pub aberrations_from: u32,
     /// Of the Gauss–Newton step of positions, thickness and tilt.
     pub step: f64,
     /// Part of their last movement that is added to the next one: the object follows them slowly, so that steps alone do.
@@ -43,7 +47,16 @@ pub(super) fn due(from: u32, iteration: u32) -> bool {
 
 impl Default for Refinement {
     fn default() -> Self {
-        Self { positions: None, intensities_from: 0, thickness_from: 0, tilt_from: 0, step: 1.0, momentum: 0.9 }
+        Self {
+            positions: None,
+            intensities_from: 0,
+            thickness_from: 0,
+            tilt_from: 0,
+            defocus_from: 0,
+            aberrations_from: 0,
+            step: 1.0,
+            momentum: 0.9,
+        }
     }
 }
 

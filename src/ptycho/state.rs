@@ -22,6 +22,8 @@ pub struct Record {
     pub slice_thickness_A: f64,
     /// (y, x) in mrad.
     pub tilt_mrad: [f64; 2],
+    /// As [`State::lens_A`].
+    pub lens_A: Vec<f64>,
 }
 
 /// Everything that a reconstruction has come to.
@@ -42,6 +44,8 @@ pub struct State {
     pub slice_thickness_A: f64,
     /// Of the sample's normal, (y, x) in mrad: what a wave passes is shifted by its tangent a slice's thickness.
     pub tilt_mrad: [f64; 2],
+    /// What the refinement of the lens added to its coefficients in Å, see [`super::LENS_TERMS`]; empty where it was not refined.
+    pub lens_A: Vec<f64>,
     /// Where each window's pixel N/2 sits, (row, col) in object pixels.
     pub positions_px: Vec<[f64; 2]>,
     /// The electrons of each pattern over those of the probe.
@@ -75,6 +79,7 @@ impl State {
             shape,
             slice_thickness_A,
             tilt_mrad: [0.0; 2],
+            lens_A: Vec::new(),
             positions_px: frame.positions_px.clone(),
             intensities: vec![1.0; frame.positions_px.len()],
             history: Vec::new(),
@@ -94,26 +99,34 @@ impl State {
         &self.history[self.history.len().saturating_sub(self.iteration as usize)..]
     }
 
-    /// The state as the next stage begins with it: with other numbers of slices and modes, and nothing remembered of the rule.
+    /// The state as the next stage begins with it: with other windows and other numbers of slices and modes, and nothing remembered of the rule.
     ///
     /// The slices' phases and the logarithms of their amplitudes are divided evenly among the new slices, over the same thickness; modes beyond those there were are
-    /// made by [`super::add_modes`], those that are left out give their electrons to the others.
-    #[must_use]
-    pub fn next_stage(mut self, stage: u32, slices: usize, modes: usize, new_mode_power: f64) -> Self {
-        if slices != self.shape.slices {
-            self.object = resliced(&self.object, self.shape.object_pixels(), slices);
-            self.slice_thickness_A *= self.shape.slices as f64 / slices as f64;
-            self.shape.slices = slices;
+    /// made by [`super::add_modes`], those that are left out give their electrons to the others. A probe in a larger window is 0 beyond the smaller one, about pixel N/2.
+    ///
+    /// # Errors
+    /// If there is no room for transforms.
+    pub fn next_stage(mut self, begin: &Begin) -> super::Result<Self> {
+        if begin.slices != self.shape.slices {
+            self.object = resliced(&self.object, self.shape.object_pixels(), begin.slices);
+            self.slice_thickness_A *= self.shape.slices as f64 / begin.slices as f64;
+            self.shape.slices = begin.slices;
         }
-        if modes != self.shape.modes {
-            let electrons = self.electrons();
-            self.probe_hat.truncate(modes * self.shape.pixels());
-            let scale = (electrons / self.electrons()).sqrt();
+        let electrons = self.electrons();
+        if begin.window != self.shape.window {
+            self.probe_hat = super::rewindowed(&self.probe_hat, self.shape.window, begin.window)?;
+            self.shape.window = begin.window;
+        }
+        self.probe_hat.truncate(begin.modes * self.shape.pixels());
+        let scale = (electrons / self.electrons()).sqrt();
+        if scale != 1.0 {
             self.probe_hat.iter_mut().for_each(|p| *p *= scale);
-            self.probe_hat = super::add_modes(self.probe_hat, self.shape.window, modes, new_mode_power);
-            self.shape.modes = modes;
         }
-        Self { stage, iteration: 0, best: None, memory: BTreeMap::new(), ..self }
+        if begin.modes != self.shape.modes {
+            self.probe_hat = super::add_modes(self.probe_hat, self.shape.window, begin.modes, begin.mode_power);
+            self.shape.modes = begin.modes;
+        }
+        Ok(Self { stage: begin.stage, iteration: 0, best: None, memory: BTreeMap::new(), ..self })
     }
 
     /// The electrons of a frame: Σ|P̂|².
@@ -126,6 +139,19 @@ impl State {
         let total = self.electrons();
         self.probe_hat.chunks_exact(self.shape.pixels()).map(|mode| mode.iter().map(Complex64::norm_sqr).sum::<f64>() / total).collect()
     }
+}
+
+/// What a stage begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begin {
+    /// Counted from 0.
+    pub stage: u32,
+    /// (y, x) of probe and frames.
+    pub window: [usize; 2],
+    pub slices: usize,
+    pub modes: usize,
+    /// The electrons of each new mode, as a part of the first one's.
+    pub mode_power: f64,
 }
 
 /// The product of the slices, divided evenly among `slices` slices.

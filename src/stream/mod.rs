@@ -78,6 +78,10 @@ impl<B: Backend> Stream<B> {
         self.reader.info()
     }
 
+    pub fn options(&self) -> &StreamOptions {
+        &self.options
+    }
+
     /// The bytes of the whole cube as it lies in memory.
     pub fn total_bytes(&self) -> u64 {
         self.info().frames() as u64 * self.info().frame_bytes() as u64

@@ -105,7 +105,9 @@ fn gains() -> Result<(), Failed> {
             let microscope = Microscope { gain, electrons: 2000.0, ..Microscope::random(&mut rng) };
             let found = microscope.calibrated(dtype, &microscope.counts(&mut rng));
             let told = found.counts_per_electron.ok_or("no gain")?;
-            ensure((told.value - gain).abs() < (4.0 * told.se).max(0.01 * gain) && told.se < 0.05 * gain, || format!("{gain}: {told:?}"))?;
+            // With a readout noise to be told from the gain, contrast hides more of it.
+            let bound = if dtype == SampleType::F32 { 0.1 } else { 0.05 };
+            ensure((told.value - gain).abs() < (4.0 * told.se).max(0.01 * gain) && told.se < bound * gain, || format!("{gain}: {told:?}"))?;
             // Errors in degrees are those of electrons, not of counts.
             let rotation = found.rotation?;
             ensure(rotation.angle_deg.se > 0.2 && rotation.angle_deg.se < 4.0, || format!("{gain}: {rotation:?}"))?;

@@ -147,6 +147,13 @@ fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
         ("ptychography.stages=[{ seed = 3 }]", "seed stands for the whole reconstruction"),
         ("ptychography.probe_modes=0", "ptychography.probe_modes is 0, expected a whole number from 1 to 64"),
         ("ptychography.validation=0.7", "ptychography.validation is 0.7"),
+        ("ptychography.bin=3", "a divisor of the frame's sides, 32 and 32 pixels"),
+        ("ptychography.bin=17", "ptychography.bin is 17, expected a whole number from 1 to 16"),
+        ("ptychography.upsample=0", "ptychography.upsample is 0, expected a whole number from 1 to 8"),
+        ("ptychography.frozen_below=1", "ptychography.frozen_below is 1, expected"),
+        ("ptychography.halves=yes", "ptychography.halves"),
+        ("optics.source_size_A=-1", "optics.source_size_A is -1, expected"),
+        ("detector.blur_px=-1", "detector.blur_px is -1, expected"),
     ] {
         let refused = place.run(&["reconstruct", "job.toml", "-o", "x.emd", "--set", set]);
         assert_eq!(refused.code, 2, "{set}: {}", refused.stderr);
@@ -188,4 +195,96 @@ fn a_sweep_finds_the_focus_and_leaves_its_job_file() {
     place.done(&["reconstruct", "job_sweep/best.toml", "-o", "best.emd"]);
     let object = |name: &str| Results::open(&place.path(name)).unwrap().array("ptychography/object").unwrap().data;
     assert!(object("best.emd") == object("job_sweep/trial_004.emd"));
+}
+
+/// A job with a rough stage, padded frames, a blurred probe and detector, a frozen edge and two halves.
+const HALVES: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\nsource_size_A = 0.4\n[scan]\nrotation_deg = 0\n[detector]\nblur_px = 0.5\n\
+    [ptychography]\nbatch = 8\npad_px = 4\nprobe_modes = 3\nfrozen = \"edge.h5:/cube\"\nhalves = \"noise_floor\"\nstages = [\n  \
+    { name = \"rough\", bin = 2, iterations = 4 },\n  { name = \"fine\", iterations = 6 },\n  { name = \"wide\", upsample = 2, iterations = 3 },\n]\n\
+    [output]\ncheckpoint_every = 1\n";
+
+#[test]
+fn halves_tell_up_to_where_they_agree_and_what_is_frozen_stays() {
+    let place = Place::new();
+    place.scan();
+    let edge: Vec<u8> = (0..64).map(|p| u8::from(p % 8 == 0)).collect();
+    place.dataset("edge.h5", &[8, 8], &edge);
+    place.write("job.toml", HALVES);
+    let told = place.done(&["reconstruct", "job.toml", "-o", "whole.emd"]).stderr;
+    for words in
+        ["stage rough (1 of 3)", "stage wide (3 of 3)", "half 2 of 2", "half without structure 2 of 2", "two halves of the electrons agree"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let results = Results::open(&place.path("whole.emd")).unwrap();
+    let array = |name: &str| results.array(&format!("ptychography/{name}")).unwrap();
+    assert_eq!(array("probe").shape, [3, 80, 80], "frames of 32 + 2·4 pixels, twice up-sampled");
+    assert_eq!(array("error").shape, [13]);
+    let rings = array("frc").shape[0];
+    assert!(array("frc_half_bit").shape == [rings] && array("frc_noise_floor").shape == [rings] && rings > 5);
+    assert_eq!(array("phase_half_1").shape, array("phase_scan").shape);
+    let correlation = array("frc").data.reals().unwrap();
+    assert!(correlation.iter().all(|c| (-1.0..=1.0).contains(c)));
+    let table = std::fs::read_to_string(place.path("whole_images/frc.csv")).unwrap();
+    assert!(
+        table.starts_with("spatial_frequency (1/Å),frc,frc_half_bit,frc_noise_floor\n") && table.lines().count() == rings + 1,
+        "{table}"
+    );
+    // The scan's first column, a pixel of 0.14 Å each: what is nearest to it is frozen.
+    let (object, amplitude) = (array("object"), array("amplitude").data.reals().unwrap());
+    let [y, x] = [0, 1].map(|a| (-object.axes[a].origin / object.axes[a].step).round() as usize);
+    let along = |row: usize, col: usize| amplitude[row * object.shape[1] + col];
+    assert!((y..y + 30).all(|row| along(row, x) == 1.0), "the first column of the scan stays empty");
+    assert!((y..y + 30).any(|row| along(row, x + 20) != 1.0), "the rest does not");
+
+    // Killed at any time, also within a half, it goes on.
+    let (mut killed, mut rng) = (0, rand::rng());
+    for patience in 1.. {
+        let mut child = place.command(&["reconstruct", "job.toml", "-o", "part.emd"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        let wait = Duration::from_millis(rng.random_range(50..150) * patience);
+        while begun.elapsed() < wait && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let done = child.try_wait().unwrap();
+        if done.is_none() {
+            child.kill().unwrap();
+            killed += 1;
+        }
+        if child.wait().unwrap().success() {
+            break;
+        }
+    }
+    let compared = place.run(&["compare", "--exact", "whole.emd", "part.emd"]);
+    assert_eq!(compared.code, 0, "killed {killed} times: {}{}", compared.stdout, compared.stderr);
+    let left: Vec<_> = place.listing().into_iter().filter(|p| p.to_string_lossy().contains("checkpoint")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_sweep_is_scored_by_the_resolution_of_halves() {
+    let place = Place::new();
+    place.scan();
+    place.write(
+        "job.toml",
+        "[data]\npath = \"scan.h5\"\n[scan]\nrotation_deg = 0\n[ptychography]\nbatch = 8\niterations = 6\nprobe_from = 0\n\
+         [sweep]\nscore = \"frc\"\n\"optics.defocus_A\" = [-100, 100]\n",
+    );
+    let told = place.done(&["run", "job.toml"]).stderr;
+    assert!(told.contains("scored by the resolution of two halves"), "{told}");
+    let table = std::fs::read_to_string(place.path("job_sweep/trials.csv")).unwrap();
+    let scores: Vec<f64> = table.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
+    assert!(table.starts_with("trial,resolution (Å),optics.defocus_A\n") && scores.len() == 2, "{table}");
+    let frc = Results::open(&place.path("job_sweep/trial_002.emd")).unwrap().array("ptychography/frc").unwrap();
+    let told = frc.extra.iter().find(|(name, _)| name == "resolution_half_bit_A").unwrap();
+    assert_eq!(told.1, ronchi::output::Attr::Number(scores[1]));
+}
+
+#[test]
+fn another_job_on_the_same_result_leaves_the_checkpoint_of_a_reconstruction() {
+    let place = Place::new();
+    place.scan();
+    std::fs::write(place.path("x.emd.checkpoint"), "a night").unwrap();
+    place.done(&["image", "scan.h5", "-o", "x.emd", "--set", "scan.rotation_deg=0"]);
+    assert!(place.path("x.emd.checkpoint").exists());
 }

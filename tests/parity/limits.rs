@@ -38,7 +38,7 @@ fn run(gpu: &Gpu, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let waves = complexes(&mut rng, len * pixels);
     let (mut waves, probes) = (gpu.complexes(&waves).unwrap(), gpu.complexes(&waves).unwrap());
     let stack = gpu.frames(Arc::new(frames(&mut rng, SampleType::F32, window, 150, 4))).unwrap();
-    let detector = gpu.detector(&DetectorLayout { shape: window, centre: [3, 4], valid: None }).unwrap();
+    let detector = gpu.detector(&DetectorLayout { shape: window, centre: [3, 4], valid: None, ..DetectorLayout::default() }).unwrap();
     let mut metrics = gpu.real_zeros(4 * len).unwrap();
     gpu.residual(&mut waves, 1, &stack, &detector, Likelihood::Amplitude, 0.0, &batch, &mut metrics).unwrap();
     let object = object_shape[0] * object_shape[1];

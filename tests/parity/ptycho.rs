@@ -1,6 +1,6 @@
 use rand::RngExt;
 use ronchi::compute::gpu::Gpu;
-use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Likelihood, TILE, Update};
+use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Likelihood, Spread, TILE, Update};
 use std::sync::Arc;
 
 use crate::Promise;
@@ -12,6 +12,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("propagate agrees with f64, there and back", propagate),
     ("probe_gradient agrees with f64", probe_gradient),
     ("residual agrees with f64 for every likelihood and type of frame, odd widths, masks and zero waves", residual),
+    ("residual agrees with f64 where pixels are parts of the detector's and blurred", residual_spread),
     ("object_gradient agrees with f64, goes on from what is there, and leaves untouched tiles alone", object_gradient),
     ("probe_sum agrees with f64", probe_sum),
     ("object_power agrees with f64", object_power),
@@ -124,7 +125,8 @@ fn residual(gpu: &Gpu, seed: u64) {
                 }
             }
             let valid = masked.then(|| (0..pixels).map(|_| rng.random_range(0..10) > 0).collect());
-            let layout = DetectorLayout { shape, centre: [rng.random_range(0..60), rng.random_range(0..63)], valid };
+            let layout =
+                DetectorLayout { shape, centre: [rng.random_range(0..60), rng.random_range(0..63)], valid, ..DetectorLayout::default() };
             let run = engines!(gpu, |engine| {
                 let mut out = engine.complexes(&waves).unwrap();
                 let mut metrics = engine.real_zeros(4 * BATCH).unwrap();
@@ -143,6 +145,39 @@ fn residual(gpu: &Gpu, seed: u64) {
             let zeros = run.oracle[2 * waves.len()..].iter().filter(|m| **m == 0.0).count();
             assert_eq!(zeros, 2 * BATCH, "half of the patterns are in the batch");
         }
+    }
+}
+
+fn residual_spread(gpu: &Gpu, seed: u64) {
+    let mut rng = random(seed);
+    let likelihoods = [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.2 }, Likelihood::Gaussian { variance: 3.0 }];
+    let spreads = [(1, 1.3), (2, 0.0), (3, 0.4)].map(|(upsample, blur_px)| Spread { upsample, blur_px });
+    for (likelihood, spread) in likelihoods.into_iter().flat_map(|l| spreads.map(|s| (l, s))) {
+        let (modes, dtype) = (rng.random_range(1..4), DTYPES[rng.random_range(0..4)]);
+        let shape = [20, 17];
+        let window = shape.map(|n| n * spread.upsample);
+        let (pixels, frame_pixels) = (window[0] * window[1], shape[0] * shape[1]);
+        let plan = plan(&mut rng, BATCH, window, OBJECT);
+        let stack = Arc::new(frames(&mut rng, dtype, shape, BATCH, 3));
+        let waves = complexes(&mut rng, BATCH * modes * pixels);
+        let valid = (0..frame_pixels).map(|_| rng.random_range(0..10) > 0).collect();
+        let centre = window.map(|n| rng.random_range(0..n));
+        let layout = DetectorLayout { shape, centre, valid: Some(valid), spread };
+        let run = engines!(gpu, |engine| {
+            let mut out = engine.complexes(&waves).unwrap();
+            let mut metrics = engine.real_zeros(4 * BATCH).unwrap();
+            let (frames, detector) = (engine.frames(stack.clone()).unwrap(), engine.detector(&layout).unwrap());
+            let batch = engine.batch(plan.clone()).unwrap();
+            // No floor: sums round across it.
+            engine.residual(&mut out, modes, &frames, &detector, likelihood, 0.0, &batch, &mut metrics).unwrap();
+            let mut all = read(engine, &out).unwrap();
+            all.extend(engine.read_reals(&metrics).unwrap());
+            all
+        });
+        let n = 2 * waves.len();
+        // The sums of a point spread of up to eleven pixels along each axis, twice.
+        each(&run, |v| v[..n].to_vec()).agree_within(3e-6);
+        each(&run, |v| v[n..].to_vec()).agree_within(3e-6);
     }
 }
 

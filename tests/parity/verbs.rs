@@ -46,7 +46,7 @@ fn input(seed: u64, modes: usize, slices: usize, batches: usize, batch: usize) -
         probe_hat: complexes(&mut rng, modes * shape.pixels()),
         propagator: if slices > 1 { phases.iter().map(|z| z / z.norm()).collect() } else { vec![Complex64::new(1.0, 0.0)] },
         frames: Arc::new(frames(&mut rng, SampleType::U16, WINDOW, batch, 5)),
-        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid },
+        layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid, ..DetectorLayout::default() },
         likelihood: likelihoods[rng.random_range(0..3)],
     }
 }

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::{
-    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, Likelihood, Model, ModelShape, SampleType, Wanted,
+    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, Likelihood, Model, ModelShape, SampleType, Spread, Wanted,
 };
 use ronchi::ptycho::propagator;
 
@@ -37,6 +37,7 @@ struct Problem {
     frames: Arc<HostFrames>,
     likelihood: Likelihood,
     valid: Option<Vec<bool>>,
+    spread: Spread,
 }
 
 impl Problem {
@@ -48,7 +49,7 @@ impl Problem {
             object: point.object.chunks(self.shape.object_pixels()).map(|s| engine.complexes(s).unwrap()).collect(),
             probe_hat: engine.complexes(&point.probe_hat).unwrap(),
             propagator: engine.complexes(&between).unwrap(),
-            detector: engine.detector(&DetectorLayout { shape: WINDOW, centre: [7, 9], valid: self.valid.clone() }).unwrap(),
+            detector: engine.detector(&self.detector()).unwrap(),
             floor: 0.0,
         };
         let ids: Vec<u32> = (0..PATTERNS as u32).collect();
@@ -62,6 +63,11 @@ impl Problem {
         engine.gradients(&batch, &block, &model, self.likelihood, wanted, &mut work, &mut out).unwrap();
         let metrics = engine.read_reals(&out.metrics).unwrap();
         (metrics.iter().step_by(2).sum(), out)
+    }
+
+    fn detector(&self) -> DetectorLayout {
+        let shape = WINDOW.map(|n| n / self.spread.upsample);
+        DetectorLayout { shape, centre: [7, 9], valid: self.valid.clone(), spread: self.spread }
     }
 
     fn misfit(&self, point: &Point) -> f64 {
@@ -84,22 +90,26 @@ pub(crate) fn all() -> Result<(), Failed> {
     let seed = rand::random();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for likelihood in [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.2 }, Likelihood::Gaussian { variance: 3.0 }] {
-        for (modes, slices) in [(1, 1), (2, 3)] {
-            one(&mut rng, likelihood, modes, slices)
-                .map_err(|failed| Failed::from(format!("{likelihood:?}, {modes} modes, {slices} slices, seed {seed}: {failed:?}")))?;
+        let (plain, blurred) = (Spread::default(), Spread { upsample: 1, blur_px: 0.9 });
+        let wide = Spread { upsample: 2, blur_px: 0.6 };
+        for (modes, slices, spread) in [(1, 1, plain), (2, 3, plain), (1, 1, blurred), (2, 2, wide)] {
+            one(&mut rng, likelihood, modes, slices, spread).map_err(|failed| {
+                Failed::from(format!("{likelihood:?}, {modes} modes, {slices} slices, {spread:?}, seed {seed}: {failed:?}"))
+            })?;
         }
     }
     Ok(())
 }
 
-fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize) -> Result<(), Failed> {
+fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize, spread: Spread) -> Result<(), Failed> {
     let shape = ModelShape { modes, slices, window: WINDOW, object: OBJECT };
-    let mut frames = HostFrames::zeros(SampleType::U8, WINDOW, PATTERNS);
+    let frame = WINDOW.map(|n| n / spread.upsample);
+    let mut frames = HostFrames::zeros(SampleType::U8, frame, PATTERNS);
     for f in 0..PATTERNS {
         frames.frame_bytes_mut(f).iter_mut().for_each(|count| *count = rng.random_range(1..9));
     }
-    let valid = (0..shape.pixels()).map(|_| rng.random_range(0..8) > 0).collect();
-    let problem = Problem { shape, frames: Arc::new(frames), likelihood, valid: Some(valid) };
+    let valid = (0..frame[0] * frame[1]).map(|_| rng.random_range(0..8) > 0).collect();
+    let problem = Problem { shape, frames: Arc::new(frames), likelihood, valid: Some(valid), spread };
     let mut complexes = |n: usize, size: f64| -> Vec<Complex64> {
         (0..n).map(|_| Complex64::new(rng.random_range(-size..size), rng.random_range(-size..size))).collect()
     };

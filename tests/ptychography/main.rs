@@ -42,6 +42,8 @@ fn main() {
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("most of a jitter of the positions is found", planted::jitter),
         Trial::test("the thickness of slices is found", planted::thickness),
+        Trial::test("a wrong defocus is put right", planted::defocus),
+        Trial::test("added-up pixels are explained by an up-sampled window", planted::upsampled),
     ];
     let set = |name: &str| root.join(format!("na3ni2sbo6/na3ni2sbo6_{name}.h5"));
     let mut shared = |name: &str, path: PathBuf, test: fn(&Path) -> Result<(), Failed>| {
@@ -94,7 +96,12 @@ fn small(seed: u64) -> Small {
     let mut random = |n: usize| (0..n).map(|_| Complex64::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect();
     let mut start = State::start(&frame, 1, 0.0, random(window[0] * window[1]), RngState::new(seed));
     start.object = random(frame.shape[0] * frame.shape[1]);
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [11, 13], valid: None }, start }
+    Small {
+        frame,
+        frames: Arc::new(frames),
+        detector: DetectorLayout { shape: window, centre: [11, 13], valid: None, ..DetectorLayout::default() },
+        start,
+    }
 }
 
 fn reconstruct<B: Backend>(backend: B, small: &Small, options: &Options, cancel: &CancelToken) -> Outcome {
@@ -212,7 +219,7 @@ impl Real {
         let wavelength = wavelength_A(geometry.voltage_kV);
         let pixel = [0, 1].map(|a| object_pixel_A(wavelength, shape[a], geometry.mrad_per_px));
         let frame = ObjectFrame::enclose(&geometry.scan.positions_A(), pixel, shape).unwrap();
-        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None };
+        let detector = DetectorLayout { shape, centre: geometry.centre, valid: None, ..DetectorLayout::default() };
         let backend = Arc::new(backend);
         let patterns = Memory::new(backend.clone(), self.frames.clone()).unwrap();
         let electrons = mean_counts(&self.frames);
@@ -374,7 +381,12 @@ fn crop() -> Small {
         }
     }
     let start = State::start(&frame, 1, 0.0, probe, RngState::new(3));
-    Small { frame, frames: Arc::new(frames), detector: DetectorLayout { shape: window, centre: [24, 24], valid: None }, start }
+    Small {
+        frame,
+        frames: Arc::new(frames),
+        detector: DetectorLayout { shape: window, centre: [24, 24], valid: None, ..DetectorLayout::default() },
+        start,
+    }
 }
 
 /// ‖a − b‖/‖b‖.

@@ -42,7 +42,7 @@ struct Arena<R: Scalar> {
     incident: Planes<R>,
     /// (mode, y, x).
     waves: Planes<R>,
-    /// A window where there are several modes.
+    /// Of the comparison.
     intensity: Aligned<R>,
     /// A window where the propagator is refined.
     spectrum: Planes<R>,
@@ -61,13 +61,13 @@ impl<R: Scalar> CpuWork<R> {
 }
 
 impl<R: Scalar> Arena<R> {
-    fn new(fft: &Fft2<R>, shape: &ModelShape) -> Self {
+    fn new(fft: &Fft2<R>, shape: &ModelShape, spread: bool) -> Self {
         let n = shape.pixels();
         Self {
             scratch: fft.scratch(),
             incident: Planes::zeros(shape.slices * shape.modes * n),
             waves: Planes::zeros(shape.modes * n),
-            intensity: Aligned::zeros(if shape.modes > 1 { n } else { 0 }),
+            intensity: Aligned::zeros(Comparison::<R>::work_len(spread, shape.modes, n)),
             spectrum: Planes::zeros(if shape.slices > 1 { n } else { 0 }),
         }
     }
@@ -131,6 +131,7 @@ pub(super) fn gradients<R: Scalar>(
     let (shape, n, count) = (&model.shape, batch.window_len(), batch.plan.len());
     let comparison = Comparison::new(&model.detector, likelihood, model.floor);
     let frequencies = angular_frequencies(shape.window);
+    let spread = !comparison.weights.is_empty();
     let shared = Shared { fft, batch, block, model, comparison, wanted, frequencies };
     let CpuWork { products, powers, probes, arenas } = work;
     let arenas: &Mutex<_> = arenas;
@@ -142,7 +143,7 @@ pub(super) fn gradients<R: Scalar>(
         .map_init(
             || {
                 let kept = arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                Lent { pool: arenas, arena: Some(kept.unwrap_or_else(|| Arena::new(fft, shape))) }
+                Lent { pool: arenas, arena: Some(kept.unwrap_or_else(|| Arena::new(fft, shape, spread))) }
             },
             |lent, (group, places)| {
                 let mut propagator = refine.then(|| (Planes::zeros(n), vec![R::zero(); n]));

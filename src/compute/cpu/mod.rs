@@ -34,6 +34,7 @@ mod response_sum;
 mod responses;
 mod shift_probe;
 mod side_bands;
+mod spread;
 mod square_parts;
 mod tilt_sum;
 mod update_object;

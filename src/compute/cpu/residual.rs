@@ -5,16 +5,19 @@ use rayon::prelude::*;
 use super::lanes::Scalar;
 use super::pixel::{Pixel, row, with_pixel};
 use super::planes::{PartMut, Planes};
+use super::spread::spread_rows;
 use super::{CpuBatch, CpuFrames};
 use crate::compute::{DetectorLayout, Likelihood};
 
 /// What waves are compared by, in the engine's numbers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Comparison<'a, R> {
     pub(super) detector: &'a DetectorLayout,
     rule: Rule<R>,
     /// The square of the floor.
-    faintest: R,
+    pub(super) faintest: R,
+    /// See [`crate::compute::Spread::weights`]; empty where nothing is spread.
+    pub(super) weights: Vec<R>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +34,17 @@ impl<'a, R: Scalar> Comparison<'a, R> {
             Likelihood::Poisson { epsilon } => Rule::Poisson { epsilon: R::of(epsilon) },
             Likelihood::Gaussian { variance } => Rule::Gaussian { inverse_variance: R::of(1.0 / variance) },
         };
-        Self { detector, rule, faintest: R::of(floor * floor) }
+        let weights = if detector.spread.is_none() { Vec::new() } else { detector.spread.weights().into_iter().map(R::of).collect() };
+        Self { detector, rule, faintest: R::of(floor * floor), weights }
+    }
+
+    /// The work memory that a pattern with so many modes in windows of `n` pixels needs.
+    pub(super) fn work_len(spread: bool, modes: usize, n: usize) -> usize {
+        match (spread, modes) {
+            (true, _) => 2 * n,
+            (false, 1) => 0,
+            (false, _) => n,
+        }
     }
 }
 
@@ -49,7 +62,7 @@ pub(super) fn residual<R: Scalar>(
         .windows_mut(n * modes, batch.plan.len())
         .enumerate()
         .map_init(
-            || vec![R::zero(); if modes > 1 { n } else { 0 }],
+            || vec![R::zero(); Comparison::<R>::work_len(!comparison.weights.is_empty(), modes, n)],
             |intensity, (b, waves)| residual_windows(waves, frames, b, comparison, R::one(), intensity),
         )
         .collect();
@@ -63,8 +76,8 @@ pub(super) fn store<R: Scalar>(sums: &[[R; 2]], batch: &CpuBatch<R>, metrics: &m
     }
 }
 
-/// The windows of one position, its modes one after the other; the new waves are `scale` times them. `intensity` is work memory of a window where there
-/// are several modes.
+/// The windows of one position, its modes one after the other; the new waves are `scale` times them. `intensity` is work memory, see
+/// [`Comparison::work_len`].
 #[inline(always)]
 pub(super) fn residual_windows<R: Scalar>(
     waves: PartMut<R>,
@@ -137,6 +150,9 @@ fn rows<R: Scalar>(
     intensity: &mut [R],
     rule: impl Fn(R, R) -> [R; 2] + Copy,
 ) -> [R; 2] {
+    if !comparison.weights.is_empty() {
+        return spread_rows(waves, frames, b, comparison, intensity, rule);
+    }
     let (detector, frame) = (comparison.detector, frames.frame(b));
     let ([ny, nx], [cy, cx]) = (detector.shape, detector.centre);
     let n = ny * nx;
@@ -175,7 +191,7 @@ fn rows<R: Scalar>(
 
 /// Counts in the engine's numbers, negative ones as 0.
 #[inline(always)]
-fn read_counts<R: Scalar, P: Pixel>(from: &[P], to: &mut [R]) {
+pub(super) fn read_counts<R: Scalar, P: Pixel>(from: &[P], to: &mut [R]) {
     for (to, from) in to.iter_mut().zip(from) {
         let count = from.real::<R>();
         *to = if count > R::zero() { count } else { R::zero() };
@@ -229,7 +245,7 @@ fn pixel<R: Scalar>(re: &mut R, im: &mut R, measured: R, faintest: R, rule: impl
 
 /// Σ_m |ψ̂_m|²
 #[inline(always)]
-fn sum_powers<R: Scalar>(waves: &PartMut<R>, n: usize, intensity: &mut [R]) {
+pub(super) fn sum_powers<R: Scalar>(waves: &PartMut<R>, n: usize, intensity: &mut [R]) {
     for (mode, (re, im)) in waves.re.chunks_exact(n).zip(waves.im.chunks_exact(n)).enumerate() {
         if mode == 0 {
             intensity.iter_mut().zip(re.iter().zip(im)).for_each(|(sum, (re, im))| *sum = *re * *re + *im * *im);
@@ -282,7 +298,7 @@ fn factors<R: Scalar>(
 
 /// Each mode times the factors.
 #[inline(always)]
-fn multiply<R: Scalar>(waves: &mut PartMut<R>, n: usize, factors: &[R]) {
+pub(super) fn multiply<R: Scalar>(waves: &mut PartMut<R>, n: usize, factors: &[R]) {
     for part in waves.re.chunks_exact_mut(n).chain(waves.im.chunks_exact_mut(n)) {
         part.iter_mut().zip(factors).for_each(|(x, factor)| *x *= *factor);
     }

@@ -6,7 +6,7 @@ use num_complex::{Complex32, Complex64};
 
 use super::device::Device;
 use super::memory::Array;
-use crate::compute::{BatchPlan, BrightField, DetectorLayout, DetectorSet, HostFrames, Result, SampleType};
+use crate::compute::{BatchPlan, BrightField, DetectorLayout, DetectorSet, HostFrames, Result, SampleType, Spread};
 
 /// A device array of complex numbers (8 bytes each).
 pub struct GpuComplexes(pub(super) Array);
@@ -47,6 +47,9 @@ pub struct GpuDetector {
     pub(super) centre: [usize; 2],
     /// One bit a pixel, set where it counts.
     pub(super) valid: Array,
+    pub(super) spread: Spread,
+    /// See [`Spread::weights`].
+    pub(super) weights: Array,
 }
 
 /// A detector set in device memory.
@@ -238,7 +241,9 @@ impl GpuDetector {
             valid[p / 32] |= u32::from(counts) << (p % 32);
         }
         let valid = Array::of(device, "the detector's mask", &valid, 1)?;
-        Ok(Self { shape: layout.shape, centre: layout.centre, valid })
+        let weights: Vec<f32> = layout.spread.weights().into_iter().map(|w| w as f32).collect();
+        let weights = Array::of(device, "the detector's point spread", &weights, 1)?;
+        Ok(Self { shape: layout.shape, centre: layout.centre, valid, spread: layout.spread, weights })
     }
 }
 

@@ -50,13 +50,14 @@ macro_rules! params {
 }
 pub(super) use params;
 
-const LIBRARY: [(&str, &str); 12] = [
+const LIBRARY: [(&str, &str); 13] = [
     ("adam", include_str!("../../../shaders/lib/adam.wgsl")),
     ("aperture", include_str!("../../../shaders/lib/aperture.wgsl")),
     ("butterflies", include_str!("../../../shaders/lib/butterflies.wgsl")),
     ("complex", include_str!("../../../shaders/lib/complex.wgsl")),
     ("frames", include_str!("../../../shaders/lib/frames.wgsl")),
     ("grid", include_str!("../../../shaders/lib/grid.wgsl")),
+    ("likelihood", include_str!("../../../shaders/lib/likelihood.wgsl")),
     ("maximum", include_str!("../../../shaders/lib/maximum.wgsl")),
     ("spectra", include_str!("../../../shaders/lib/spectra.wgsl")),
     ("sum", include_str!("../../../shaders/lib/sum.wgsl")),
@@ -66,7 +67,7 @@ const LIBRARY: [(&str, &str); 12] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 33] {
+pub fn kernels() -> [&'static Kernel; 34] {
     super::kernels::ALL
 }
 

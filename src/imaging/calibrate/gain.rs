@@ -9,6 +9,8 @@ use crate::imaging::pass::stop_if_cancelled;
 
 /// Pairs of neighbouring frames that are looked at.
 const PAIRS: usize = 256;
+/// A gain that is not known to this part of it is not told.
+const WORTH_TELLING: f64 = 0.1;
 /// Pixels of alike brightness are taken together.
 const CLASSES: usize = 24;
 
@@ -93,7 +95,7 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
     }
     let (gain, se) = fit?;
     let se = se.max(1e-4 * gain);
-    (gain.is_finite() && gain > 0.0 && se < 0.05 * gain).then_some(Estimate { value: gain, se })
+    (gain.is_finite() && gain > 0.0 && se < WORTH_TELLING * gain).then_some(Estimate { value: gain, se })
 }
 
 /// The line noise = gain·mean (+ offset) through the classes, and the gain's standard error, which holds the contrast.

@@ -1,7 +1,9 @@
 //! What is done between iterations: constraints, and checkpoints, from which a killed run ends as an unbroken one does.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
+use super::frozen;
 use crate::job::{Error, facts};
 use crate::output::Checkpoint;
 use crate::ptycho::{self, Hooks, ObjectFrame, Parts, STATE_VERSION, Scheduled, State};
@@ -10,13 +12,16 @@ use crate::run::Run;
 /// Imposes constraints, and keeps checkpoints beside the result.
 pub(in crate::job) struct Keeper {
     path: PathBuf,
+    /// Of the reconstruction that is under way: that of the whole job or of one of its parts.
+    part: &'static str,
     /// Iterations between two; 0 keeps none.
     every: u32,
     input_hash: String,
     job_hash: String,
     /// Is what is there to be replaced, whatever it is?
     force: bool,
-    written: bool,
+    /// Checkpoints that this run wrote or went on from.
+    written: BTreeSet<PathBuf>,
     constraints: Vec<Scheduled>,
     /// What constraints have to know of the object's grid.
     grid: Option<Grid>,
@@ -29,14 +34,15 @@ struct Grid {
 
 impl Keeper {
     /// Of the result at `output`.
-    pub(in crate::job) fn new(output: &std::path::Path, every: u32, input_hash: String, force: bool) -> Self {
+    pub(in crate::job) fn new(output: &Path, every: u32, input_hash: String, force: bool) -> Self {
         Self {
             path: Checkpoint::place(output),
+            part: "",
             every,
             input_hash,
             job_hash: String::new(),
             force,
-            written: false,
+            written: BTreeSet::new(),
             constraints: Vec::new(),
             grid: None,
         }
@@ -51,11 +57,12 @@ impl Keeper {
     /// The state of a checkpoint of this very job, if there is one.
     pub(super) fn resumed(&mut self, job: &str, run: &Run) -> Result<Option<State>, Error> {
         self.job_hash = facts::hash_of_text(job);
-        if !self.path.exists() {
+        let path = self.place();
+        if !path.exists() {
             return Ok(None);
         }
-        let foreign = |whose| Error::ForeignCheckpoint { path: self.path.clone(), whose };
-        let checkpoint = match Checkpoint::read(&self.path) {
+        let foreign = |whose| Error::ForeignCheckpoint { path: path.clone(), whose };
+        let checkpoint = match Checkpoint::read(&path) {
             Ok(checkpoint) => checkpoint,
             Err(_) if self.force => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -71,8 +78,8 @@ impl Keeper {
         };
         match state {
             Ok(state) => {
-                run.note(format!("going on from {} after iteration {}.", self.path.display(), state.iteration));
-                self.written = true;
+                run.note(format!("going on from {} after iteration {}.", path.display(), state.iteration));
+                self.written.insert(path);
                 Ok(Some(state))
             }
             Err(_) if self.force => Ok(None),
@@ -80,22 +87,50 @@ impl Keeper {
         }
     }
 
-    /// Was a checkpoint kept, in this run or before?
-    pub(in crate::job) fn has_checkpoint(&self) -> bool {
-        self.written
+    /// From now on checkpoints are those of this part of the job; "" is the job itself.
+    pub(super) fn turn_to(&mut self, part: &'static str) {
+        self.part = part;
     }
 
-    /// Removes the checkpoint that this run wrote or went on from: the result is there. One of another run stays.
-    pub(in crate::job) fn remove(&self) -> Result<(), Error> {
-        if !self.written {
-            return Ok(());
+    /// Where the checkpoint of the part lies.
+    fn place(&self) -> PathBuf {
+        if self.part.is_empty() {
+            return self.path.clone();
         }
-        match std::fs::remove_file(&self.path) {
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}", self.part));
+        self.path.with_file_name(name)
+    }
+
+    /// Keeps a state whose stages are all done, where more is to come.
+    pub(super) fn keep_finished(&mut self, state: &State, stages: usize) -> Result<(), Error> {
+        if self.every > 0 {
+            self.keep(&State { stage: stages as u32, ..state.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, state: &State) -> Result<(), crate::output::Error> {
+        let (job_hash, input_hash) = (self.job_hash.clone(), self.input_hash.clone());
+        let path = self.place();
+        Checkpoint { version: STATE_VERSION, job_hash, input_hash, lists: state.pack() }.write(&path)?;
+        self.written.insert(path);
+        Ok(())
+    }
+
+    /// Was a checkpoint kept, in this run or before?
+    pub(in crate::job) fn has_checkpoint(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Removes the checkpoints that this run wrote or went on from: the result is there. Those of another run stay.
+    pub(in crate::job) fn remove(&self) -> Result<(), Error> {
+        self.written.iter().try_for_each(|path| match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Files { path: self.path.clone(), done: "removed", why: e.to_string() })
+                Err(Error::Files { path: path.clone(), done: "removed", why: e.to_string() })
             }
             _ => Ok(()),
-        }
+        })
     }
 }
 
@@ -120,7 +155,7 @@ impl Hooks for Keeper {
             constraint.apply(&mut parts)?;
             changed = true;
         }
-        Ok(changed)
+        Ok(frozen::restore(state) || changed)
     }
 
     fn checkpoint_every(&self) -> u32 {
@@ -128,14 +163,6 @@ impl Hooks for Keeper {
     }
 
     fn checkpoint(&mut self, state: &State) -> ptycho::Result<()> {
-        let checkpoint = Checkpoint {
-            version: STATE_VERSION,
-            job_hash: self.job_hash.clone(),
-            input_hash: self.input_hash.clone(),
-            lists: state.pack(),
-        };
-        checkpoint.write(&self.path).map_err(|e| ptycho::Error::Checkpoint(e.to_string()))?;
-        self.written = true;
-        Ok(())
+        self.keep(state).map_err(|e| ptycho::Error::Checkpoint(e.to_string()))
     }
 }

@@ -1,27 +1,30 @@
 //! The ptychography of a job.
 
 mod constraints;
+mod frozen;
 mod geometry;
+mod halves;
 mod keeper;
 mod settings;
+mod setup;
 
 use std::sync::Arc;
 
 use num_complex::Complex64;
 
+pub(super) use self::halves::RESOLUTION;
 pub(super) use self::keeper::Keeper;
 pub(super) use self::settings::Stage;
+use self::setup::{Electrons, Setup};
 use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
-use super::{Error, arrays, direct, images, memory};
-use crate::compute::cpu::transformed;
-use crate::compute::{Backend, DetectorLayout, Direction};
+use super::values::HalvesKind;
+use super::{Error, mask};
+use crate::compute::Backend;
 use crate::data::CubeInfo;
-use crate::imaging;
-use crate::optics::{self, Aberration, Aberrations, ProbeOptics, ScanGrid};
+use crate::optics::{Aberration, Aberrations, ScanGrid};
 use crate::output::{self, Array};
-use crate::ptycho::{self, Ending, ObjectFrame, State};
 use crate::run::Run;
 use crate::stream::Stream;
 
@@ -31,16 +34,18 @@ pub(super) struct Inputs {
     positions: Option<Vec<[f64; 2]>>,
     /// In real space, of the frame's shape.
     probe: Option<Vec<Complex64>>,
+    /// Of the scan's shape, true where the object stays as it is.
+    frozen: Option<Vec<bool>>,
 }
 
 impl Inputs {
     /// Reads the datasets that the job names.
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
-        let mut inputs = Self { positions: None, probe: None };
+        let mut inputs = Self { positions: None, probe: None, frozen: None };
         let Some(needs) = &plan.ptychography else { return Ok(inputs) };
         for stage in settings::stages(&plan.job)? {
             constraints::check(&stage.job)?;
-            settings::check(&stage)?;
+            settings::check(&stage, info.frame_shape)?;
         }
         if let Scan::Measured(reference) = &needs.scan {
             let (shape, values) = output::read_complex(&reference.to_string())?;
@@ -60,6 +65,9 @@ impl Inputs {
                 return Err(Error::Shape { key: "ptychography.probe", reference: entry.value.clone(), found: shape, expected });
             }
             inputs.probe = Some(values);
+        }
+        if let Some(entry) = &plan.job.ptychography.frozen {
+            inputs.frozen = Some(mask::read(&entry.value, "ptychography.frozen", info.scan_shape)?);
         }
         Ok(inputs)
     }
@@ -85,7 +93,7 @@ pub(super) struct Reconstructed {
     pub(super) ended: Ended,
 }
 
-/// Reconstructs the object and the probe.
+/// Reconstructs the object and the probe, and where the job asks for it both again from each half of the electrons.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and there is one caller")]
 pub(super) fn run<B: Backend>(
     plan: &Plan,
@@ -98,140 +106,36 @@ pub(super) fn run<B: Backend>(
     keeper: &mut Keeper,
     run: &Run,
 ) -> Result<Reconstructed, Error> {
-    let (job, info) = (&plan.job, stream.info());
-    let window = info.frame_shape;
-    let Some(mrad_per_px) = job.detector.mrad_per_px.as_ref().map(|entry| entry.value.0) else {
-        let why = "it could not be measured and ptychography needs it".to_owned();
-        return Err(Error::Missing { key: "detector.mrad_per_px", why, example: "0.98" });
-    };
-    let stages = settings::stages(job)?;
-    let lambda = optics::wavelength_A(needs.voltage_kV);
-    let pixel = [0, 1].map(|a| optics::object_pixel_A(lambda, window[a], mrad_per_px[a]));
-    let grid = scan_grid(job, info.scan_shape);
-    let positions = inputs.positions.unwrap_or_else(|| grid.positions_A());
-    let frame = ObjectFrame::enclose(&positions, pixel, window)?.enlarged(margin_px(&stages, pixel));
-    memory::check_reconstruction(&stages, &frame, info.frames())?;
-    stream.load(run)?;
-
+    let setup = Setup::new(plan, needs, inputs, measured, valid, stream.info())?;
     let incident = match measured.incident {
         Some(incident) => incident,
-        None => imaging::image(run, &**backend, stream, &images::geometry(job, info.scan_shape, valid.clone()))?.incident,
+        None => setup.mean_frame(&**backend, stream, run)?.incident,
     };
-    let rounded = measured.centre_px.map(f64::round);
-    let remainder = [0, 1].map(|a| measured.centre_px[a] - rounded[a]);
-    let layout = DetectorLayout { shape: window, centre: [0, 1].map(|a| rounded[a].clamp(0.0, (window[a] - 1) as f64) as usize), valid };
-    let mut state = match keeper.resumed(&plan.resolved(), run)? {
-        Some(state) => state,
-        None => {
-            let probe_hat = match inputs.probe {
-                Some(probe) => spectrum(probe, window, incident)?,
-                None => {
-                    let (voltage_kV, convergence_mrad, aberrations) = (needs.voltage_kV, needs.convergence_mrad, aberrations(job));
-                    ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
-                }
-            };
-            geometry::check(&stages, &frame, &transformed(&probe_hat, window, Direction::Inverse)?, run)?;
-            let mut state = start(&stages[0].job, &frame, probe_hat, run);
-            if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
-                && let Some(image) = made.images.first()
-            {
-                let slices = state.shape.slices as f64;
-                let phases: Vec<f64> = image.values.iter().map(|phase| phase / slices).collect();
-                let slice = ptycho::object_of_phase(&phases, made.shape, made.pixel_A, &grid, &frame);
-                state.object = slice.repeat(state.shape.slices);
-            }
-            state
-        }
-    };
-    let (voltage_kV, convergence_mrad) = (needs.voltage_kV, needs.convergence_mrad);
-    let disk = ProbeOptics { voltage_kV, convergence_mrad, aberrations: Aberrations::default() };
-    // The mean count of a pixel of the disk.
-    let brightest = disk.spectrum(window, mrad_per_px, remainder, incident).iter().map(Complex64::norm_sqr).fold(0.0, f64::max);
-    let mut ended = Ended::Whole;
-    for (number, stage) in stages.iter().enumerate().skip(state.stage as usize) {
-        if state.stage as usize != number {
-            state = follow(state, number, stage);
-        }
-        if state.iteration == 0 {
-            constraints::remember(&mut state);
-        }
-        if !stage.name.is_empty() {
-            run.note(format!("stage {} ({} of {})", stage.name, number + 1, stages.len()));
-        }
-        let options = settings::options(&stage.job, lambda, info.frames(), brightest.max(1.0));
-        let aperture_inverse_A = needs.convergence_mrad * 1e-3 / lambda;
-        keeper.impose(constraints::scheduled(&stage.job, &state, incident)?, &frame, aperture_inverse_A);
-        let outcome = ptycho::reconstruct(run, &**backend, stream, &frame, &layout, &options, state, keeper)?;
-        state = outcome.state;
-        match outcome.ending {
-            Ending::Finished => {}
-            Ending::Converged => {
-                let text = "the held-out patterns are explained no better any more: the best iteration is kept.";
-                run.note(text);
-            }
-            Ending::Interrupted => {
-                ended = Ended::Stopped { iteration: state.iteration, iterations: options.iterations };
-                break;
-            }
-            Ending::Diverged { iteration, why } => {
-                ended = Ended::Diverged { iteration, why };
-                break;
-            }
-        }
-    }
+    let whole = || super::open(&plan.job);
+    let electrons = Electrons { stream, source: &whole, incident };
+    let (state, mut ended) = setup.reconstruct(backend, &electrons, keeper, run)?;
     if let Ended::Stopped { .. } = ended
         && state.history.is_empty()
     {
         return Err(crate::compute::Error::Interrupted.into());
     }
-    let probe = transformed(&state.probe_hat, window, Direction::Inverse)?;
-    let cropped = matches!(needs.scan, Scan::Raster(_));
-    let arrays = arrays::reconstruction(&state, &frame, &grid, cropped, &probe);
-    Ok(Reconstructed { arrays, ended })
-}
-
-/// The state that a reconstruction begins with.
-fn start(job: &Job, frame: &ObjectFrame, probe_hat: Vec<Complex64>, run: &Run) -> State {
-    let keys = &job.ptychography;
-    let probe_hat = ptycho::add_modes(probe_hat, frame.window, keys.probe_modes.value, keys.mode_power.value);
-    let thickness_A = keys.slice_thickness_A.as_ref().map_or(0.0, |entry| entry.value);
-    let mut state = State::start(frame, keys.slices.value, thickness_A, probe_hat, run.rng);
-    state.tilt_mrad = keys.tilt_mrad.value;
-    state
-}
-
-/// The state that a stage begins with, after the one before.
-fn follow(state: State, number: usize, stage: &Stage) -> State {
-    let keys = &stage.job.ptychography;
-    // One slice has no distance to the next; what was refined stays where the stage goes on refining it.
-    let told = state.shape.slices == 1 || keys.thickness_from.value == 0;
-    let mut state = state.next_stage(number as u32, keys.slices.value, keys.probe_modes.value, keys.mode_power.value);
-    if let Some(thickness) = &keys.slice_thickness_A
-        && told
-    {
-        state.slice_thickness_A = thickness.value;
+    let mut arrays = setup.arrays(&state)?;
+    if let (Ended::Whole, halves @ (HalvesKind::Frc | HalvesKind::NoiseFloor)) = (&ended, plan.job.ptychography.halves.value) {
+        keeper.keep_finished(&state, setup.stages.len())?;
+        match halves::run(&setup, backend, &electrons, halves == HalvesKind::NoiseFloor, keeper, run)? {
+            halves::Found::Arrays(more) => arrays.extend(more),
+            halves::Found::Stopped(stopped) => ended = stopped,
+        }
     }
-    state
-}
-
-/// How far positions may move beyond the planned ones, in pixels.
-fn margin_px(stages: &[Stage], pixel_A: [f64; 2]) -> usize {
-    let moves = |stage: &&Stage| stage.job.ptychography.positions_from.value > 0 || stage.job.ptychography.affine_from.value > 0;
-    let farthest = stages.iter().filter(moves).map(|stage| stage.job.ptychography.positions_limit_A.value).fold(0.0, f64::max);
-    (farthest / pixel_A[0].min(pixel_A[1])).ceil() as usize
+    // The phase to look at stays the last one.
+    arrays.extend(setup.phase_in_scan(&state));
+    Ok(Reconstructed { arrays, ended })
 }
 
 /// The raster of the scan; its step counts only where positions are not measured.
 pub(super) fn scan_grid(job: &Job, shape: [usize; 2]) -> ScanGrid {
     let step_A = job.scan.step_A.as_ref().map_or([1.0; 2], |entry| entry.value.0);
     ScanGrid { shape, step_A, rotation_deg: job.scan.rotation_deg.value, transpose: job.scan.transpose.value }
-}
-
-/// Defocus and the further coefficients.
-fn aberrations(job: &Job) -> Aberrations {
-    let mut aberrations = Aberrations::defocus(job.optics.defocus_A.value);
-    aberrations.terms.extend(further_aberrations(job).terms);
-    aberrations
 }
 
 /// The coefficients beyond defocus, C_nm under their names.
@@ -247,13 +151,4 @@ pub(super) fn further_aberrations(job: &Job) -> Aberrations {
         }
     }
     aberrations
-}
-
-/// The spectrum of a probe in real space, with Σ|P̂|² = `electrons`.
-fn spectrum(probe: Vec<Complex64>, window: [usize; 2], electrons: f64) -> Result<Vec<Complex64>, Error> {
-    let mut spectrum = transformed(&probe, window, Direction::Forward)?;
-    let power: f64 = spectrum.iter().map(Complex64::norm_sqr).sum();
-    let scale = if power > 0.0 { (electrons / power).sqrt() } else { 0.0 };
-    spectrum.iter_mut().for_each(|p| *p *= scale);
-    Ok(spectrum)
 }

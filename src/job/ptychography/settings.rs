@@ -54,6 +54,8 @@ fn refinement(keys: &Ptychography) -> Refinement {
         intensities_from: keys.intensities_from.value,
         thickness_from: keys.thickness_from.value,
         tilt_from: keys.tilt_from.value,
+        defocus_from: keys.defocus_from.value,
+        aberrations_from: keys.aberrations_from.value,
         step: keys.refinement_step.value,
         momentum: keys.refinement_momentum.value,
     }
@@ -74,6 +76,9 @@ fn validation(keys: &Ptychography, frames: usize) -> Option<Validation> {
 /// Keeps the choice of held-out patterns apart from the order of the others.
 const HELD_OUT: u64 = 0x76a1_1da7_e0f5_3c21;
 
+/// Windows with fewer pixels a side hold no probe.
+const SMALLEST_WINDOW: usize = 8;
+
 /// A stage of a reconstruction.
 pub(in crate::job) struct Stage {
     /// Empty where the job names none.
@@ -81,13 +86,37 @@ pub(in crate::job) struct Stage {
     pub(in crate::job) job: Job,
 }
 
-/// Refuses what cannot be done together.
-pub(super) fn check(stage: &Stage) -> Result<(), Error> {
+/// Refuses what cannot be done together, for frames of this shape.
+pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error> {
     let keys = &stage.job.ptychography;
+    let (bin, padded) = (keys.bin.value, frame_shape.map(|n| n + 2 * keys.pad_px.value));
+    if padded.iter().any(|n| !n.is_multiple_of(bin) || n / bin < SMALLEST_WINDOW) {
+        let refusal = Refusal {
+            place: keys.bin.place.clone(),
+            key: "ptychography.bin".to_owned(),
+            found: bin.to_string(),
+            expected: format!(
+                "a divisor of the frame's sides, {} and {} pixels, that leaves {SMALLEST_WINDOW} pixels",
+                padded[0], padded[1]
+            ),
+            remedy: "Take another one, or cut frames to sides that it divides (data.crop_detector).".to_owned(),
+        };
+        return Err(refusal.into());
+    }
     let slices = keys.slices.value;
     if slices > 1 && keys.slice_thickness_A.is_none() {
         let why = format!("there are {slices} slices and nobody says how far they lie from each other");
         return Err(Error::Missing { key: "ptychography.slice_thickness_A", why, example: "10" });
+    }
+    if bin > 1 && keys.upsample.value > 1 {
+        let refusal = Refusal {
+            place: keys.upsample.place.clone(),
+            key: "ptychography.upsample".to_owned(),
+            found: keys.upsample.value.to_string(),
+            expected: "1 where ptychography.bin adds pixels up".to_owned(),
+            remedy: "Do either of them; in stages one after the other.".to_owned(),
+        };
+        return Err(refusal.into());
     }
     let projects = matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar);
     if projects && keys.likelihood.value != LikelihoodKind::Amplitude {
@@ -97,6 +126,18 @@ pub(super) fn check(stage: &Stage) -> Result<(), Error> {
             found: keys.likelihood.value.toml().to_string(),
             expected: "\"amplitude\" with the difference map and RAAR, which project waves to the measured amplitudes".to_owned(),
             remedy: "Take another algorithm for other likelihoods, such as \"lsq_ml\" or \"adam\".".to_owned(),
+        };
+        return Err(refusal.into());
+    }
+    let refined =
+        [("positions_from", &keys.positions_from), ("affine_from", &keys.affine_from), ("intensities_from", &keys.intensities_from)];
+    if let Some((key, entry)) = refined.into_iter().find(|(_, entry)| projects && entry.value > 0) {
+        let refusal = Refusal {
+            place: entry.place.clone(),
+            key: format!("ptychography.{key}"),
+            found: entry.value.to_string(),
+            expected: "0 with the difference map and RAAR, whose waves belong to fixed positions".to_owned(),
+            remedy: "Refine in a stage with another algorithm, such as \"lsq_ml\" or \"adam\".".to_owned(),
         };
         return Err(refusal.into());
     }
@@ -125,7 +166,9 @@ fn stage(job: &Job, number: usize, table: &toml::Table) -> Result<Stage, Error> 
         _ => format!("{}", number + 1),
     };
     let refuse = |why: String| Error::Stage { stage: name.clone(), why };
-    if let Some(key) = ["stages", "seed", "validation", "start", "probe"].into_iter().find(|key| table.contains_key(*key)) {
+    if let Some(key) =
+        ["stages", "seed", "validation", "start", "probe", "pad_px", "frozen", "halves"].into_iter().find(|key| table.contains_key(*key))
+    {
         return Err(refuse(format!("{key} stands for the whole reconstruction, not for a stage")));
     }
     let sets: Vec<String> =

@@ -22,6 +22,7 @@ pub(super) mod propagate;
 pub(super) mod propagator_sums;
 mod reduce_max;
 pub(super) mod residual;
+mod residual_spread;
 pub(super) mod response_sum;
 pub(super) mod responses;
 pub(super) mod shift_probe;
@@ -37,7 +38,7 @@ pub(super) mod wiener;
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 33] = [
+pub(super) static ALL: [&Kernel; 34] = [
     &adam_object::KERNEL,
     &adam_probe::KERNEL,
     &combine::KERNEL,
@@ -60,6 +61,7 @@ pub(super) static ALL: [&Kernel; 33] = [
     &propagator_sums::KERNEL,
     &reduce_max::KERNEL,
     &residual::KERNEL,
+    &residual_spread::KERNEL,
     &response_sum::KERNEL,
     &responses::KERNEL,
     &shift_probe::KERNEL,

@@ -1,5 +1,6 @@
 //! Kernel `residual`: see `shaders/ptycho/residual.wgsl`.
 
+use super::residual_spread::residual_spread;
 use super::{Kernel, params};
 use crate::compute::gpu::arrays::{FrameStack, GpuBatch, GpuComplexes, GpuDetector, GpuReals};
 use crate::compute::gpu::device::Device;
@@ -15,6 +16,15 @@ pub(super) static KERNEL: Kernel = Kernel {
     params: LAYOUT,
 };
 
+/// The shaders' number of a likelihood, and the number that it comes with.
+pub(super) fn numbers(likelihood: Likelihood) -> (f64, f64) {
+    match likelihood {
+        Likelihood::Amplitude => (0.0, 0.0),
+        Likelihood::Poisson { epsilon } => (1.0, epsilon),
+        Likelihood::Gaussian { variance } => (2.0, 1.0 / variance),
+    }
+}
+
 /// # Panics
 /// If the frames are not of the window's shape or fewer than the batch's positions.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
@@ -29,13 +39,16 @@ pub(in crate::compute::gpu) fn residual(
     batch: &GpuBatch,
     metrics: &mut GpuReals,
 ) -> Result<()> {
-    assert!(frames.shape == batch.window && detector.shape == batch.window, "frames and detector have the window's shape");
+    let upsample = detector.spread.upsample;
+    assert!(
+        frames.shape == detector.shape && batch.window == detector.shape.map(|n| n * upsample),
+        "frames and windows are the detector's"
+    );
     assert!(frames.count >= batch.len, "each position has its frame");
-    let (kind, number) = match likelihood {
-        Likelihood::Amplitude => (0.0, 0.0),
-        Likelihood::Poisson { epsilon } => (1.0, epsilon),
-        Likelihood::Gaussian { variance } => (2.0, 1.0 / variance),
-    };
+    if !detector.spread.is_none() {
+        return residual_spread(device, waves, modes, frames, detector, likelihood, floor, batch, metrics);
+    }
+    let (kind, number) = numbers(likelihood);
     let (valid, lists, metrics) = (detector.valid.whole(device)?, batch.lists.whole(device)?, metrics.0.whole(device)?);
     let waves = waves.0.stack(device, modes * batch.pixels())?;
     let words = frames.words.stack(device, frames.frame_words())?;
