@@ -173,7 +173,7 @@ impl Job {
         number(Some(&ptychography.beta), "ptychography.beta", part, wanted, "0.9 is a good start.")?;
         let below_one = |x: &f64| *x >= 0.0 && *x < 1.0;
         let wanted = "a number from 0, below 1";
-        number(Some(&ptychography.friction), "ptychography.friction", below_one, wanted, "0 has no momentum.")?;
+        number(ptychography.friction.as_ref(), "ptychography.friction", below_one, wanted, "0 has no momentum.")?;
         number(Some(&ptychography.refinement_momentum), "ptychography.refinement_momentum", below_one, wanted, "0 has no momentum.")?;
         number(Some(&ptychography.momentum_every), "ptychography.momentum_every", |&n| n >= 1, at_least_one, "20 is a good start.")?;
         let above_0 = |x: &f64| *x > 0.0 && x.is_finite();

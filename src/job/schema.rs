@@ -310,14 +310,15 @@ sections! {
         grouping: GroupingKind, "\"random\", \"compact\", \"sparse\" or \"sequential\"", Default "\"random\"";
         /// Seed of the order in which patterns are taken.
         seed: u64, "a whole number from 0", Default "0";
-        /// Step of the object's update, above 0 and up to 2; with several slices they share it. By default 0.5; 0.05 (in rad) for "adam".
+        /// Step of the object's update, above 0 and up to 2; with several slices they share it. By default 0.5; 0.2 for "lsq_ml" (of the step that fits a batch best, with its noise); 0.05 (in rad) for
+        /// "adam".
         step_object: f64, "a number above 0 and up to 2", Example "0.5";
         /// Step of the probe's update, above 0 and up to 2. By default 0.5; 0.02 (of the brightest amplitude) for "adam".
         step_probe: f64, "a number above 0 and up to 2", Example "0.5";
         /// Of "rpie", "mpie" and "lsq_ml": updates are divided by (1 − alpha)·(power on the pixel) + alpha·(largest power); 1 is "epie". By default 0.25.
         alpha: f64, "a number above 0 and up to 1", Default "0.25";
-        /// Of "mpie" and "lsq_ml": the part of the mean way that object and probe go on by. By default 0.5.
-        friction: f64, "a number from 0, below 1", Default "0.5";
+        /// Of "mpie" and "lsq_ml": the part of the mean way that object and probe go on by. By default 0.5, and 0 for "lsq_ml".
+        friction: f64, "a number from 0, below 1", Example "0.5";
         /// Of "mpie": after so many batches object and probe go on along their mean way.
         momentum_every: u32, "a whole number from 1", Default "20";
         /// The relaxation of "difference_map" and "raar".

@@ -197,8 +197,8 @@ fn a_sweep_finds_the_focus_and_leaves_its_job_file() {
     assert!(object("best.emd") == object("job_sweep/trial_004.emd"));
 }
 
-/// A job with a rough stage, padded frames, a blurred probe and detector, a frozen edge and two halves.
-const HALVES: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\nsource_size_A = 0.4\n[scan]\nrotation_deg = 0\n[detector]\nblur_px = 0.5\n\
+/// A job with a rough stage (in focus, since its window is small), padded frames, a blurred probe and detector, a frozen edge and two halves.
+const HALVES: &str = "[data]\npath = \"scan.h5\"\n[optics]\nsource_size_A = 0.4\n[scan]\nrotation_deg = 0\n[detector]\nblur_px = 0.5\n\
     [ptychography]\nbatch = 8\npad_px = 4\nprobe_modes = 3\nfrozen = \"edge.h5:/cube\"\nhalves = \"noise_floor\"\nstages = [\n  \
     { name = \"rough\", bin = 2, iterations = 4 },\n  { name = \"fine\", iterations = 6 },\n  { name = \"wide\", upsample = 2, iterations = 3 },\n]\n\
     [output]\ncheckpoint_every = 1\n";

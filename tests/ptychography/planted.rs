@@ -219,7 +219,7 @@ pub(crate) fn defocus() -> Result<(), Failed> {
 pub(crate) fn upsampled() -> Result<(), Failed> {
     let seed = rand::random();
     // A disk of 11 Å in a window of 17.5 Å, which frames of half the pixels make 8.7 Å wide.
-    let truth = Truth { defocus_A: 250.0, dose_e_per_A2: 1e4, ..Truth::default() };
+    let truth = Truth { defocus_A: 250.0, ..Truth::default() };
     let planted = plant(seed, &truth);
     let binned = WINDOW.map(|n| n / 2);
     let mut frames = HostFrames::zeros(SampleType::U32, binned, planted.frames.count);

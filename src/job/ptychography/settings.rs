@@ -12,17 +12,22 @@ use crate::run::RngState;
 /// The settings of a job, or of one of its stages. `variance` is that of the Gaussian likelihood, in electrons².
 pub(super) fn options(job: &Job, wavelength_A: f64, frames: usize, variance: f64) -> Options {
     let keys = &job.ptychography;
-    let (alpha, friction, beta) = (keys.alpha.value, keys.friction.value, keys.beta.value);
+    let (alpha, beta) = (keys.alpha.value, keys.beta.value);
+    let friction = |default: f64| keys.friction.as_ref().map_or(default, |entry| entry.value);
     let rule = match keys.algorithm.value {
         Algorithm::Epie => Rule::Epie,
         Algorithm::Rpie => Rule::Rpie { alpha },
-        Algorithm::Mpie => Rule::Mpie { alpha, friction, every: keys.momentum_every.value },
-        Algorithm::LsqMl => Rule::LsqMl { alpha, friction },
+        Algorithm::Mpie => Rule::Mpie { alpha, friction: friction(0.5), every: keys.momentum_every.value },
+        Algorithm::LsqMl => Rule::LsqMl { alpha, friction: friction(0.0) },
         Algorithm::Adam => Rule::Adam,
         Algorithm::DifferenceMap => Rule::DifferenceMap { beta },
         Algorithm::Raar => Rule::Raar { beta },
     };
-    let (step_object, step_probe) = if rule == Rule::Adam { (0.05, 0.02) } else { (0.5, 0.5) };
+    let (step_object, step_probe) = match rule {
+        Rule::Adam => (0.05, 0.02),
+        Rule::LsqMl { .. } => (0.2, 0.5),
+        _ => (0.5, 0.5),
+    };
     Options {
         rule,
         likelihood: match keys.likelihood.value {
