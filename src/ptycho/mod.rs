@@ -13,6 +13,7 @@ mod pack;
 mod projections;
 mod propagation;
 mod refine;
+mod resample;
 mod state;
 
 pub use batches::{Grouping, batches, shuffled};
@@ -21,11 +22,12 @@ pub use engine::{Hooks, reconstruct};
 pub use error::Error;
 pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame, slice_phases};
 pub use frame::ObjectFrame;
-pub use modes::add_modes;
+pub use modes::with_modes;
 pub use options::{Options, Rule, Validation};
 pub use pack::{Lists, STATE_VERSION};
 pub use propagation::propagator;
 pub use refine::{PositionRefinement, Refinement};
-pub use state::{Ending, Outcome, Record, State};
+pub use resample::{Affine, probe_in_window, resampled};
+pub use state::{Ending, Outcome, Record, State, resliced};
 
 pub type Result<T> = std::result::Result<T, Error>;

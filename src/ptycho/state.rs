@@ -99,7 +99,7 @@ impl State {
     /// The state as the next stage begins with it: with other numbers of slices and modes, and nothing remembered of the rule.
     ///
     /// The slices' phases and the logarithms of their amplitudes are divided evenly among the new slices, over the same thickness; modes beyond those there were are
-    /// made by [`super::add_modes`], those that are left out give their electrons to the others.
+    /// made by [`super::with_modes`], those that are left out give their electrons to the others.
     #[must_use]
     pub fn next_stage(mut self, stage: u32, slices: usize, modes: usize, new_mode_power: f64) -> Self {
         if slices != self.shape.slices {
@@ -108,11 +108,7 @@ impl State {
             self.shape.slices = slices;
         }
         if modes != self.shape.modes {
-            let electrons = self.electrons();
-            self.probe_hat.truncate(modes * self.shape.pixels());
-            let scale = (electrons / self.electrons()).sqrt();
-            self.probe_hat.iter_mut().for_each(|p| *p *= scale);
-            self.probe_hat = super::add_modes(self.probe_hat, self.shape.window, modes, new_mode_power);
+            self.probe_hat = super::with_modes(self.probe_hat, self.shape.window, modes, new_mode_power);
             self.shape.modes = modes;
         }
         Self { stage, iteration: 0, best: None, memory: BTreeMap::new(), ..self }
@@ -130,8 +126,8 @@ impl State {
     }
 }
 
-/// The product of the slices, divided evenly among `slices` slices.
-fn resliced(object: &[Complex64], pixels: usize, slices: usize) -> Vec<Complex64> {
+/// The product of the slices (slice, y, x) of so many pixels, divided evenly among `slices` slices.
+pub fn resliced(object: &[Complex64], pixels: usize, slices: usize) -> Vec<Complex64> {
     let part = 1.0 / slices as f64;
     let slice: Vec<Complex64> = (0..pixels)
         .map(|p| {

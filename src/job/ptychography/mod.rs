@@ -4,6 +4,7 @@ mod constraints;
 mod geometry;
 mod keeper;
 mod settings;
+mod starts;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use num_complex::Complex64;
 
 pub(super) use self::keeper::Keeper;
 pub(super) use self::settings::Stage;
+use self::starts::Starts;
 use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
@@ -29,14 +31,13 @@ use crate::stream::Stream;
 pub(super) struct Inputs {
     /// (y, x) in Å in the object's frame.
     positions: Option<Vec<[f64; 2]>>,
-    /// In real space, of the frame's shape.
-    probe: Option<Vec<Complex64>>,
+    starts: Starts,
 }
 
 impl Inputs {
     /// Reads the datasets that the job names.
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
-        let mut inputs = Self { positions: None, probe: None };
+        let mut inputs = Self { positions: None, starts: Starts::read(plan, info)? };
         let Some(needs) = &plan.ptychography else { return Ok(inputs) };
         for stage in settings::stages(&plan.job)? {
             constraints::check(&stage.job)?;
@@ -50,18 +51,12 @@ impl Inputs {
             }
             inputs.positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
         }
-        if let Some(entry) = &plan.job.ptychography.probe {
-            let (shape, values) = output::read_complex(&entry.value.to_string())?;
-            let [y, x] = info.frame_shape;
-            // The last two axes are the probe's; a result's has one of modes before them.
-            let modes: usize = shape.iter().rev().skip(2).product();
-            if shape.len() < 2 || shape[shape.len() - 2..] != [y, x] || modes != 1 {
-                let expected = format!("({y}, {x}), that of a frame");
-                return Err(Error::Shape { key: "ptychography.probe", reference: entry.value.clone(), found: shape, expected });
-            }
-            inputs.probe = Some(values);
-        }
         Ok(inputs)
+    }
+
+    /// The hash of the data and of all files that are read beside them.
+    pub(super) fn hash(&self, data: &str) -> String {
+        self.starts.hash(data)
     }
 }
 
@@ -123,14 +118,11 @@ pub(super) fn run<B: Backend>(
     let mut state = match keeper.resumed(&plan.resolved(), run)? {
         Some(state) => state,
         None => {
-            let probe_hat = match inputs.probe {
-                Some(probe) => spectrum(probe, window, incident)?,
-                None => {
-                    let (voltage_kV, convergence_mrad, aberrations) = (needs.voltage_kV, needs.convergence_mrad, aberrations(job));
-                    ProbeOptics { voltage_kV, convergence_mrad, aberrations }.spectrum(window, mrad_per_px, remainder, incident)
-                }
-            };
-            geometry::check(&stages, &frame, &transformed(&probe_hat, window, Direction::Inverse)?, run)?;
+            let (voltage_kV, convergence_mrad, aberrations) = (needs.voltage_kV, needs.convergence_mrad, aberrations(job));
+            let optics = ProbeOptics { voltage_kV, convergence_mrad, aberrations };
+            let valid = layout.valid.as_deref();
+            let probe_hat = inputs.starts.probe_hat(&frame, &optics, mrad_per_px, measured.centre_px, valid, incident, run)?;
+            geometry::check(&stages, &frame, &transformed(&probe_hat[..window[0] * window[1]], window, Direction::Inverse)?, run)?;
             let mut state = start(&stages[0].job, &frame, probe_hat, run);
             if let Some(made) = direct::start(job, &**backend, stream, grid.clone(), layout.valid.clone(), incident, run)?
                 && let Some(image) = made.images.first()
@@ -139,6 +131,9 @@ pub(super) fn run<B: Backend>(
                 let phases: Vec<f64> = image.values.iter().map(|phase| phase / slices).collect();
                 let slice = ptycho::object_of_phase(&phases, made.shape, made.pixel_A, &grid, &frame);
                 state.object = slice.repeat(state.shape.slices);
+            }
+            if let Some(object) = inputs.starts.object(plan, &frame, &grid, state.shape.slices, run)? {
+                state.object = object;
             }
             state
         }
@@ -196,7 +191,7 @@ pub(super) fn run<B: Backend>(
 /// The state that a reconstruction begins with.
 fn start(job: &Job, frame: &ObjectFrame, probe_hat: Vec<Complex64>, run: &Run) -> State {
     let keys = &job.ptychography;
-    let probe_hat = ptycho::add_modes(probe_hat, frame.window, keys.probe_modes.value, keys.mode_power.value);
+    let probe_hat = ptycho::with_modes(probe_hat, frame.window, keys.probe_modes.value, keys.mode_power.value);
     let thickness_A = keys.slice_thickness_A.as_ref().map_or(0.0, |entry| entry.value);
     let mut state = State::start(frame, keys.slices.value, thickness_A, probe_hat, run.rng);
     state.tilt_mrad = keys.tilt_mrad.value;
@@ -252,9 +247,12 @@ pub(super) fn further_aberrations(job: &Job) -> Aberrations {
     aberrations
 }
 
-/// The spectrum of a probe in real space, with Σ|P̂|² = `electrons`.
-fn spectrum(probe: Vec<Complex64>, window: [usize; 2], electrons: f64) -> Result<Vec<Complex64>, Error> {
-    let mut spectrum = transformed(&probe, window, Direction::Forward)?;
+/// The spectra of a probe's modes in real space, with Σ|P̂|² = `electrons`.
+fn spectrum(modes: &[Complex64], window: [usize; 2], electrons: f64) -> Result<Vec<Complex64>, Error> {
+    let mut spectrum = Vec::with_capacity(modes.len());
+    for mode in modes.chunks_exact(window[0] * window[1]) {
+        spectrum.extend(transformed(mode, window, Direction::Forward)?);
+    }
     let power: f64 = spectrum.iter().map(Complex64::norm_sqr).sum();
     let scale = if power > 0.0 { (electrons / power).sqrt() } else { 0.0 };
     spectrum.iter_mut().for_each(|p| *p *= scale);
