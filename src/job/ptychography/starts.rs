@@ -1,11 +1,10 @@
 //! What a reconstruction starts from beside [optics]: a probe, a vacuum measurement, an earlier object.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use num_complex::Complex64;
 
-use super::{spectrum, transformed};
-use crate::compute::Direction;
+use super::spectrum;
 use crate::data::CubeInfo;
 use crate::job::plan::{Plan, Scan};
 use crate::job::schema::Job;
@@ -34,7 +33,12 @@ pub(super) struct Starts {
 enum Probe {
     /// (mode, y, x), in windows as ours.
     Window(Vec<Complex64>),
-    Earlier(Earlier),
+    Earlier {
+        probe: EarlierProbe,
+        /// May its axes be turned against ours?
+        turned: bool,
+        positions_px: Option<Vec<[f64; 2]>>,
+    },
 }
 
 impl Starts {
@@ -56,19 +60,14 @@ impl Starts {
             starts.probe = Some(match &entry.value {
                 ProbeStart::Dataset(reference) => Probe::Window(probe_of(reference, info)?),
                 ProbeStart::Earlier(path) => {
-                    let earlier = match &starts.object {
-                        Some(object) if object.path == *path => object.clone(),
-                        _ => output::read_earlier(path)?,
-                    };
-                    if earlier.probe.is_none() {
-                        return Err(useless(
-                            "ptychography.probe",
-                            &earlier,
-                            "no probe",
-                            "Leave the key out to start from the probe of [optics]",
-                        ));
+                    let mut earlier = output::read_earlier(path)?;
+                    match earlier.probe.take().filter(|probe| probe.values.iter().any(|p| p.norm_sqr() > 0.0)) {
+                        Some(probe) => Probe::Earlier { probe, turned: earlier.turned, positions_px: earlier.positions_px },
+                        None => {
+                            let remedy = "Leave the key out to start from the probe of [optics]";
+                            return Err(useless("ptychography.probe", &earlier, "no probe, or one that is 0 everywhere", remedy));
+                        }
                     }
-                    Probe::Earlier(Earlier { object: None, ..earlier })
                 }
             });
         }
@@ -105,13 +104,15 @@ impl Starts {
         let remainder = [0, 1].map(|a| centre_px[a] - rounded[a]);
         match (&self.probe, &self.vacuum) {
             (Some(Probe::Window(modes)), _) => spectrum(modes, window, incident),
-            (Some(Probe::Earlier(Earlier { probe: Some(probe), .. })), _) if probe.values.iter().all(|p| p.norm_sqr() == 0.0) => {
-                Err(self.empty_probe())
+            (Some(Probe::Earlier { probe, turned, positions_px }), _) => {
+                let turn = match positions_px {
+                    // Other programs turn and mirror frames where we turn the scan.
+                    Some(places) if *turned && places.len() == frame.positions_px.len() => fitted(frame, places, probe.pixel_A).turn(),
+                    _ => [[1.0, 0.0], [0.0, 1.0]],
+                };
+                let modes = ptycho::probe_in_window(&probe.values, probe.window, probe.pixel_A, window, frame.pixel_A, turn);
+                spectrum(&modes, window, incident)
             }
-            (Some(Probe::Earlier(earlier)), _) => match &earlier.probe {
-                Some(probe) => spectrum(&in_window(probe, turn(earlier, frame), frame), window, incident),
-                None => Err(self.empty_probe()),
-            },
             (None, Some(counts)) => {
                 let counts = mended(counts, window, valid);
                 let apart = (0..2).map(|a| middle(&counts, window)[a] - centre_px[a]).fold(0.0, f64::hypot);
@@ -129,14 +130,6 @@ impl Starts {
                 Ok(optics.spectrum_of(&amplitudes, window, mrad_per_px, remainder, incident))
             }
             (None, None) => Ok(optics.spectrum(window, mrad_per_px, remainder, incident)),
-        }
-    }
-
-    fn empty_probe(&self) -> Error {
-        Error::Earlier {
-            key: "ptychography.probe",
-            path: self.probe.as_ref().map_or_else(PathBuf::new, Probe::path),
-            why: "its probe is 0 everywhere. Leave the key out to start from the probe of [optics]".to_owned(),
         }
     }
 
@@ -244,15 +237,6 @@ impl Starts {
     }
 }
 
-impl Probe {
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::Window(_) => PathBuf::new(),
-            Self::Earlier(earlier) => earlier.path.clone(),
-        }
-    }
-}
-
 fn useless(key: &'static str, earlier: &Earlier, what: &str, remedy: &str) -> Error {
     Error::Earlier { key, path: earlier.path.clone(), why: format!("this file of {} has {what}. {remedy}", earlier.program) }
 }
@@ -271,20 +255,6 @@ fn fitted(frame: &ObjectFrame, places: &[[f64; 2]], pixel_A: [f64; 2]) -> Affine
 fn root_mean_square(pairs: impl ExactSizeIterator<Item = ([f64; 2], [f64; 2])>) -> f64 {
     let count = pairs.len() as f64;
     (pairs.map(|(p, q)| (p[0] - q[0]).powi(2) + (p[1] - q[1]).powi(2)).sum::<f64>() / count).sqrt()
-}
-
-/// How the axes of an earlier window lie to ours: other programs turn and mirror frames where we turn the scan.
-fn turn(earlier: &Earlier, frame: &ObjectFrame) -> [[f64; 2]; 2] {
-    match (&earlier.positions_px, &earlier.probe) {
-        (Some(places), Some(probe)) if earlier.turned && places.len() == frame.positions_px.len() => {
-            fitted(frame, places, probe.pixel_A).turn()
-        }
-        _ => [[1.0, 0.0], [0.0, 1.0]],
-    }
-}
-
-fn in_window(probe: &EarlierProbe, turn: [[f64; 2]; 2], frame: &ObjectFrame) -> Vec<Complex64> {
-    ptycho::probe_in_window(&probe.values, probe.window, probe.pixel_A, frame.window, frame.pixel_A, turn)
 }
 
 /// The modes of a dataset of windows as ours.
@@ -319,7 +289,7 @@ fn vacuum_of(reference: &Reference, info: &CubeInfo) -> Result<Vec<f64>, Error> 
     for frame in values.chunks_exact(y * x) {
         mean.iter_mut().zip(frame).for_each(|(m, v)| *m += v.re / frames as f64);
     }
-    mean.iter_mut().for_each(|m| *m = f64::max(*m, 0.0) + if m.is_nan() { f64::NAN } else { 0.0 });
+    mean.iter_mut().for_each(|m| *m = m.max(0.0));
     if values.iter().any(|v| !v.re.is_finite() || v.im != 0.0) || mean.iter().sum::<f64>() <= 0.0 {
         let why = format!(
             "{} is no pattern of counts: it is complex, 0 everywhere or not a number somewhere. Give the mean frame of the beam without a sample",
@@ -343,7 +313,7 @@ fn mended(counts: &[f64], shape: [usize; 2], valid: Option<&[bool]>) -> Vec<f64>
     (0..counts.len()).map(|p| if valid[p] { counts[p] } else { around(p) }).collect()
 }
 
-/// The middle (y, x) of the part of a pattern above half of its mean disk: that of the pixels above a quarter of the brightest tenth.
+/// The middle (y, x) of a pattern's disk: of the pixels above a quarter of its bright ones.
 fn middle(counts: &[f64], shape: [usize; 2]) -> [f64; 2] {
     let mut sorted = counts.to_vec();
     sorted.sort_by(f64::total_cmp);
