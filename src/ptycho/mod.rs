@@ -27,7 +27,7 @@ pub use options::{Options, Rule, Validation};
 pub use pack::{Lists, STATE_VERSION};
 pub use propagation::propagator;
 pub use refine::{PositionRefinement, Refinement};
-pub use resample::{Affine, probe_in_window, resampled};
+pub use resample::{Affine, probe_in_window, resampled, transmission};
 pub use state::{Ending, Outcome, Record, State, resliced};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -4,6 +4,9 @@ use std::f64::consts::TAU;
 
 use num_complex::Complex64;
 
+use super::ObjectFrame;
+use super::field::scanned_field;
+
 /// Pixel sizes that differ by less than this part are one.
 const SAME: f64 = 1e-3;
 /// Holds a map where the places say nothing of it, as all along one line.
@@ -107,6 +110,21 @@ pub fn resampled(image: &[Complex64], shape: [usize; 2], to_shape: [usize; 2], m
         value / weight
     };
     (0..to_shape[0] * to_shape[1]).map(at).collect()
+}
+
+/// The part of the power that an object (slice, y, x) of `shape` lets pass, the mean over the field that is scanned in `frame`, whose pixels `map` takes to its own.
+pub fn transmission(object: &[Complex64], shape: [usize; 2], frame: &ObjectFrame, map: &Affine) -> f64 {
+    let [rows, cols] = scanned_field(frame.shape, &frame.positions_px);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (row, col) in rows.flat_map(|row| cols.clone().map(move |col| (row, col))) {
+        let [y, x] = map.apply([row as f64, col as f64]).map(f64::round);
+        if y >= 0.0 && x >= 0.0 && y < shape[0] as f64 && x < shape[1] as f64 {
+            let pixel = y as usize * shape[1] + x as usize;
+            sum += object.iter().skip(pixel).step_by(shape[0] * shape[1]).map(Complex64::norm_sqr).product::<f64>();
+            count += 1.0;
+        }
+    }
+    sum / count
 }
 
 /// The pixels of a line of `n` that make the value at `place`, with their weights; edge pixels are repeated outwards.

@@ -78,7 +78,9 @@ fn a_reconstruction_goes_on_from_an_earlier_one_with_other_slices_modes_pixels_a
 fn an_object_is_laid_on_the_scan_whatever_its_rotation_and_transposition() {
     let place = begun();
     // The object that lies on a turned scan: the phase along the scan stays.
-    for (name, sets) in [("turned.emd", vec!["scan.rotation_deg=30"]), ("crossed.emd", vec!["scan.transpose=true", "scan.rotation_deg=-20"])] {
+    for (name, sets) in
+        [("turned.emd", vec!["scan.rotation_deg=30"]), ("crossed.emd", vec!["scan.transpose=true", "scan.rotation_deg=-20"])]
+    {
         let still = ["ptychography.step_object=1e-9", "ptychography.probe_from=0", START, ONE];
         errors(&place, name, &[&still[..], &sets[..]].concat());
         let (before, after) = (array(&place, "first.emd", "phase_scan"), array(&place, name, "phase_scan"));

@@ -165,10 +165,14 @@ impl Starts {
                 all - reached
             ));
         }
+        // Our probe has all electrons of a frame, so that the object lets them pass; elsewhere they may share a factor otherwise.
+        let passed = ptycho::transmission(&object.values, object.shape, frame, &map);
+        let level = if passed.is_normal() { passed.powf(-0.5 / object.slices as f64) } else { 1.0 };
+        let levelled = |slice: &[Complex64]| slice.iter().map(|o| o * level).collect::<Vec<Complex64>>();
         let resampled: Vec<Complex64> = object
             .values
             .chunks_exact(object.shape[0] * object.shape[1])
-            .flat_map(|slice| ptycho::resampled(slice, object.shape, frame.shape, &map))
+            .flat_map(|slice| ptycho::resampled(&levelled(slice), object.shape, frame.shape, &map))
             .collect();
         let thickness = |slices: usize, each: f64| slices as f64 * each;
         if let Some(entry) = &plan.job.ptychography.slice_thickness_A
