@@ -82,7 +82,7 @@ fn what_direct_ptychography_needs_and_nobody_says_is_asked_for_by_its_key() {
         ("images.defocus_sweep_A=[1, 0, 1]", "images.defocus_sweep_A is [1.0, 0.0, 1.0]"),
         ("images.wdd_epsilon=-1", "images.wdd_epsilon is -1"),
         ("images.aberrations=maybe", "expected \"given\", \"fit\" or \"auto\""),
-        ("ptychography.start=warm", "expected \"flat\", \"ssb\" or \"parallax\""),
+        ("ptychography.start=warm", "expected \"flat\", \"ssb\", \"parallax\" or the path"),
     ] {
         let ran = place.run(&["image", "scan.h5", "-o", "x.emd", "-d", "ssb", "--set", set]);
         assert!(ran.code == 2 && ran.stderr.contains(words), "{set}: {}", ran.stderr);

@@ -162,6 +162,16 @@ impl Job {
             at_least_one,
             "It is the number of patterns of one update; 32 is a good start.",
         )?;
+        if let (Some(vacuum), Some(probe)) = (&ptychography.vacuum, &ptychography.probe) {
+            return Err(Refusal {
+                place: vacuum.place.clone(),
+                key: "ptychography.vacuum".to_owned(),
+                found: vacuum.value.to_string(),
+                expected: format!("nothing beside ptychography.probe = {}, which is the whole probe", probe.value),
+                remedy: "Take one of them out.".to_owned(),
+            }
+            .into());
+        }
         let step = |x: &f64| *x > 0.0 && *x <= 2.0;
         let wanted = "a number above 0 and up to 2";
         number(ptychography.step_object.as_ref(), "ptychography.step_object", step, wanted, "0.5 is a good start.")?;

@@ -2,8 +2,8 @@
 
 use super::plan::Plan;
 use super::schema::Job;
-use super::values::{AberrationSource, DetectorSpec, Start};
-use super::{Error, Place, images, memory, ptychography};
+use super::values::{AberrationSource, DetectorSpec};
+use super::{Error, Place, Start, images, memory, ptychography};
 use crate::compute::{Backend, Patterns};
 use crate::imaging::{self, Direct, DirectImage, DirectPlan, Method};
 use crate::optics::ScanGrid;
@@ -107,7 +107,7 @@ pub(super) fn start<B: Backend>(
     run: &Run,
 ) -> Result<Option<Direct>, Error> {
     let method = match job.ptychography.start.value {
-        Start::Flat => return Ok(None),
+        Start::Flat | Start::Earlier(_) => return Ok(None),
         Start::Ssb => Method::Ssb,
         Start::Parallax => Method::Parallax,
     };

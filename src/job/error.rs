@@ -88,6 +88,8 @@ pub enum Error {
         "ptychography.stages, stage {stage}: {why} Write each stage as a table of keys of [ptychography], such as {{ name = \"thick\", slices = 6 }}."
     )]
     Stage { stage: String, why: String },
+    #[error("{} cannot be started from ({key}): {why}.", path.display())]
+    Earlier { key: &'static str, path: PathBuf, why: String },
     #[error(
         "{}: the checkpoint belongs to {whose}. Delete it to begin anew, or give --force, or run the job that it belongs to.",
         path.display()

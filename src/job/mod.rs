@@ -21,6 +21,7 @@ mod ptychography;
 mod run;
 mod schema;
 mod source;
+mod starts;
 mod sweep;
 mod timings;
 mod trials;
@@ -33,9 +34,10 @@ pub use error::{Error, Place, Refusal};
 pub use plan::{Geometry, Plan, Scan, Tasks};
 pub use run::{Prepared, open};
 pub use schema::{Entry, Job, KeyDoc, Row, SECTIONS, SectionDoc, Shown};
+pub use starts::{ProbeStart, Start};
 pub use sweep::{Axis, SWEEP, Search, Sweep, Values};
 pub use trials::{Scored, Trial, Trials};
 pub use values::{
     AberrationSource, Algorithm, Annulus, Coefficients, ConstraintKind, ConstraintList, ConstraintSpec, DescanOrder, DetectorList,
-    DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind, Pair, PixelList, Reference, Score, SearchMode, StageList, Start,
+    DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind, Pair, PixelList, Reference, Score, SearchMode, StageList,
 };

@@ -128,7 +128,8 @@ impl Work {
 
         let (mut made, mut ended) = (Vec::new(), Ended::Whole);
         let input = facts::input(&info.path)?;
-        let mut keeper = Keeper::new(&output, plan.job.output.checkpoint_every.value, input.hash.clone(), force);
+        let all_input = inputs.hash(&input.hash);
+        let mut keeper = Keeper::new(&output, plan.job.output.checkpoint_every.value, all_input.clone(), force);
         if plan.images {
             let (images, incident) = images::make(&plan, &*backend, &stream, valid.clone(), run)?;
             made.extend(images);
@@ -145,7 +146,7 @@ impl Work {
         let job = plan.resolved();
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uuid: facts::uuid(&job, &input.hash),
+            uuid: facts::uuid(&job, &all_input),
             device: device.to_owned(),
             seed: plan.job.ptychography.seed.value,
             input: Some(input),

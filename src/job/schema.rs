@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use super::error::{Error, Place};
 use super::source::{self, Reader};
+use super::starts::{ProbeStart, Start};
 use super::sweep::Sweep;
 use super::values::{
     AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, HalvesKind, IntegrationRule,
-    JobValue, LikelihoodKind, Pair, PixelList, Reference, StageList, Start,
+    JobValue, LikelihoodKind, Pair, PixelList, Reference, StageList,
 };
 
 /// A value with the place where it was written.
@@ -389,11 +390,17 @@ sections! {
         frozen: PathBuf, "a path in double quotes", Example "\"vacuum.png\"";
         /// Object pixels that receive less than this part of the largest exposure stay as they began; 0 freezes none.
         frozen_below: f64, "a number from 0, below 1", Default "0";
-        /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics].
-        start: Start, "\"flat\", \"ssb\" or \"parallax\"", Default "\"flat\"";
-        /// A complex probe to start from instead of the one that [optics] describes: a dataset of the frame's shape, in real space, written
-        /// `file.h5:/dataset`.
-        probe: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"earlier.emd:/ronchi/ptychography/probe/data\"";
+        /// What the object begins as: "flat" is 1 everywhere, "ssb" and "parallax" have the phase of these images, made with the aberrations of [optics]. Or the path of an
+        /// earlier reconstruction, a result of ronchi, PtyRAD's `model_iter….hdf5` or a state of phaser: its object is brought onto this job's grid by the scan's positions,
+        /// whatever its pixels and its rotation, and into this job's slices; beyond it the object is 1. A result of ronchi may be of another part of the scan
+        /// (`data.crop_scan`). Only the object is taken: give `probe` and `scan.positions` to start from these too.
+        start: Start, "\"flat\", \"ssb\", \"parallax\" or the path of an earlier result such as \"earlier.emd\"", Default "\"flat\"";
+        /// A complex probe to start from instead of the one that [optics] describes: the file of an earlier reconstruction, as of `start`, whose modes are brought into this job's
+        /// window; or a dataset in real space, its axis at pixel N/2, of the frame's shape (y, x) or (mode, y, x), written `file.h5:/dataset`.
+        probe: ProbeStart, "an earlier result such as \"earlier.emd\", or a dataset written \"file.h5:/dataset\"", Example "\"earlier.emd\"";
+        /// A measurement without a sample, in counts: a dataset of the frame's shape (y, x), or of several frames (N, y, x) that are averaged, written `file.h5:/dataset`. Its
+        /// root is the amplitude of the probe's aperture instead of an ideal disk; the phase is that of [optics]. Not together with `probe`.
+        vacuum: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"vacuum.h5:/data\"";
     }
 
     /// What is written.

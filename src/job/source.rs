@@ -30,12 +30,13 @@ impl Job {
                 *file = folder.join(&*file);
             }
         };
-        for entry in [&mut job.data.path, &mut job.output.path, &mut job.images.field].into_iter().flatten() {
+        for entry in [&mut job.data.path, &mut job.output.path, &mut job.images.field, &mut job.ptychography.frozen].into_iter().flatten() {
             anchor(&mut entry.value, &entry.place);
         }
-        for entry in [&mut job.scan.positions, &mut job.ptychography.probe].into_iter().flatten() {
+        if let Some(entry) = &mut job.scan.positions {
             anchor(&mut entry.value.file, &entry.place);
         }
+        job.start_files().for_each(|(path, place)| anchor(path, &place));
         if let Some(list) = &mut job.images.detectors {
             for spec in &mut list.value.0 {
                 if let DetectorSpec::Annulus(Annulus { mask: Some(mask), .. }) = spec {

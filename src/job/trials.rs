@@ -172,9 +172,10 @@ impl Job {
         {
             whole(&mut entry.value);
         }
-        for entry in [&mut self.scan.positions, &mut self.ptychography.probe].into_iter().flatten() {
+        if let Some(entry) = &mut self.scan.positions {
             whole(&mut entry.value.file);
         }
+        self.start_files().for_each(|(path, _)| whole(path));
         self
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::de::{self, DeserializeOwned, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
@@ -79,12 +80,19 @@ pub struct Reference {
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for Reference {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.rfind(":/") {
             Some(colon) if colon > 0 && colon + 2 < text.len() => {
                 Ok(Self { file: text[..colon].into(), dataset: text[colon + 1..].to_owned() })
             }
-            _ => Err(de::Error::custom("no dataset")),
+            _ => Err("no dataset"),
         }
     }
 }
@@ -316,18 +324,6 @@ words! {
         Fit = "fit",
         /// The shifts, where neither the job nor the data file says the defocus.
         Auto = "auto",
-    }
-}
-
-words! {
-    /// What the object of an iterative reconstruction begins as.
-    Start {
-        /// Nothing: 1 everywhere.
-        Flat = "flat",
-        /// The phase of single side-band ptychography.
-        Ssb = "ssb",
-        /// The phase of the tilt-corrected bright field.
-        Parallax = "parallax",
     }
 }
 

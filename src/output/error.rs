@@ -29,6 +29,8 @@ pub enum Error {
     Missing { file: String, wanted: String, held: String },
     #[error("{file}:{dataset} is {found}, but {expected} was expected.")]
     Unfit { file: String, dataset: String, found: String, expected: String },
+    #[error("{path} {problem}.")]
+    Earlier { path: String, problem: String },
     #[error("the array {path} cannot be written: {reason}.")]
     Array { path: String, reason: String },
 }

@@ -186,6 +186,6 @@ fn collect(group: &Group, path: &str, kind: &str, found: &mut Vec<String>) {
     }
 }
 
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     if names.is_empty() { "nothing of the kind".into() } else { names.join(", ") }
 }

@@ -22,6 +22,11 @@ pub const LENS_TERMS: [(&str, u32, u32); 8] = [
 const GAUGE: usize = 3;
 const UNKNOWNS: usize = LENS_TERMS.len() + GAUGE;
 
+/// The name of the last change in the state's memory.
+const MOVEMENT: &str = "lens_movement";
+/// The part of the last change that is added: the object follows the lens. More of it swings.
+const MOMENTUM: f64 = 0.6;
+
 /// Are coefficients refined in this iteration?
 pub(super) fn is_due(refinement: &Refinement, iteration: u32) -> bool {
     due(refinement.defocus_from, iteration) || due(refinement.aberrations_from, iteration)
@@ -57,9 +62,10 @@ pub(super) fn refine(
         }
     }
     let solved = solve(matrix, right);
+    let last = state.memory.remove(MOVEMENT).unwrap_or_else(|| vec![0.0; LENS_TERMS.len()]);
     let mut moved = vec![0.0; LENS_TERMS.len()];
     for (&i, x) in wanted.iter().zip(solved).filter(|(i, _)| **i < LENS_TERMS.len()) {
-        moved[i] = refinement.step * x;
+        moved[i] = refinement.step * x + MOMENTUM * last[i];
     }
     let turn: Vec<Complex64> =
         (0..pixels).map(|k| Complex64::cis(basis(k, frame, wavelength_A).iter().zip(&moved).map(|(b, m)| b * m).sum())).collect();
@@ -70,6 +76,7 @@ pub(super) fn refine(
     }
     state.lens_A.resize(LENS_TERMS.len(), 0.0);
     state.lens_A.iter_mut().zip(&moved).for_each(|(a, m)| *a += m);
+    state.memory.insert(MOVEMENT.to_owned(), moved);
 }
 
 /// The change of phase −χ of pixel `k` of a spectrum by 1 Å of each coefficient, and by the gauge.

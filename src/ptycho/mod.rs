@@ -14,6 +14,7 @@ mod pack;
 mod projections;
 mod propagation;
 mod refine;
+mod resample;
 mod state;
 
 pub use batches::{Grouping, batches, shuffled};
@@ -23,11 +24,12 @@ pub use error::Error;
 pub use field::{PhaseScan, amplitude, object_of_phase, phase, phase_in_scan_frame, projected, scanned_field, slice_phases};
 pub use frame::ObjectFrame;
 pub use lens::LENS_TERMS;
-pub use modes::{Blurred, add_modes, blurred, rewindowed};
+pub use modes::{Blurred, blurred, rewindowed, with_modes};
 pub use options::{Options, Rule, Validation};
 pub use pack::{Lists, STATE_VERSION};
 pub use propagation::propagator;
 pub use refine::{PositionRefinement, Refinement};
-pub use state::{Begin, Ending, Outcome, Record, State};
+pub use resample::{Affine, probe_in_window, resampled, transmission};
+pub use state::{Begin, Ending, Outcome, Record, State, resliced};
 
 pub type Result<T> = std::result::Result<T, Error>;

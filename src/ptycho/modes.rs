@@ -7,11 +7,20 @@ use crate::compute::cpu::transformed;
 use crate::compute::{Direction, shift_ramp};
 use crate::optics::fft_index;
 
+/// `modes` modes (ky, kx): those of `probe_hat`, and such as [`add_modes`] makes where they are too few; those that are too many give their electrons to the others.
+pub fn with_modes(mut probe_hat: Vec<Complex64>, window: [usize; 2], modes: usize, power: f64) -> Vec<Complex64> {
+    let total = electrons(&probe_hat);
+    probe_hat.truncate(modes * window[0] * window[1]);
+    let scale = (total / electrons(&probe_hat)).sqrt();
+    probe_hat.iter_mut().for_each(|p| *p *= scale);
+    add_modes(probe_hat, window, modes, power)
+}
+
 /// Modes (ky, kx) after those of `probe_hat` up to `modes`, each with `power` of the first one's electrons; Σ|P̂|² stays as it is.
 ///
 /// They are the first mode times k_y, k_x, k_y², …, made orthogonal to all before: what a source of finite size adds to a probe, whose shifts are derivatives
 /// (Hermite's polynomials of the momentum; cf. Thibault & Menzel, Nature 494 (2013) 68).
-pub fn add_modes(mut probe_hat: Vec<Complex64>, window: [usize; 2], modes: usize, power: f64) -> Vec<Complex64> {
+fn add_modes(mut probe_hat: Vec<Complex64>, window: [usize; 2], modes: usize, power: f64) -> Vec<Complex64> {
     let pixels = window[0] * window[1];
     let total = electrons(&probe_hat);
     let first = electrons(&probe_hat[..pixels]);

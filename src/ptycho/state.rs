@@ -102,7 +102,7 @@ impl State {
     /// The state as the next stage begins with it: with other windows and other numbers of slices and modes, and nothing remembered of the rule.
     ///
     /// The slices' phases and the logarithms of their amplitudes are divided evenly among the new slices, over the same thickness; modes beyond those there were are
-    /// made by [`super::add_modes`], those that are left out give their electrons to the others. A probe in a larger window is 0 beyond the smaller one, about pixel N/2.
+    /// made by [`super::with_modes`], those that are left out give their electrons to the others. A probe in a larger window is 0 beyond the smaller one, about pixel N/2.
     ///
     /// # Errors
     /// If there is no room for transforms.
@@ -117,13 +117,12 @@ impl State {
             self.probe_hat = super::rewindowed(&self.probe_hat, self.shape.window, begin.window)?;
             self.shape.window = begin.window;
         }
-        self.probe_hat.truncate(begin.modes * self.shape.pixels());
         let scale = (electrons / self.electrons()).sqrt();
         if scale != 1.0 {
             self.probe_hat.iter_mut().for_each(|p| *p *= scale);
         }
         if begin.modes != self.shape.modes {
-            self.probe_hat = super::add_modes(self.probe_hat, self.shape.window, begin.modes, begin.mode_power);
+            self.probe_hat = super::with_modes(self.probe_hat, self.shape.window, begin.modes, begin.mode_power);
             self.shape.modes = begin.modes;
         }
         Ok(Self { stage: begin.stage, iteration: 0, best: None, memory: BTreeMap::new(), ..self })
@@ -154,8 +153,8 @@ pub struct Begin {
     pub mode_power: f64,
 }
 
-/// The product of the slices, divided evenly among `slices` slices.
-fn resliced(object: &[Complex64], pixels: usize, slices: usize) -> Vec<Complex64> {
+/// The product of the slices (slice, y, x) of so many pixels, divided evenly among `slices` slices.
+pub fn resliced(object: &[Complex64], pixels: usize, slices: usize) -> Vec<Complex64> {
     let part = 1.0 / slices as f64;
     let slice: Vec<Complex64> = (0..pixels)
         .map(|p| {

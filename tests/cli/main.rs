@@ -5,6 +5,7 @@
 #[path = "../cli_support/mod.rs"]
 mod cli_support;
 mod reconstruct;
+mod starts;
 
 use std::fs;
 use std::path::Path;

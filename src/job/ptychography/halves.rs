@@ -95,7 +95,7 @@ impl Pair<'_> {
             run.note(format!("{} {number} of 2", self.name));
             keeper.turn_to(part);
             let stream = Stream::new(source()?, backend.clone(), whole.stream.options().clone());
-            let electrons = Electrons { stream: &stream, source, incident: 0.5 * whole.incident };
+            let electrons = Electrons { stream: &stream, source, incident: 0.5 * whole.incident, whole: false };
             let (state, ended) = setup.reconstruct(backend, &electrons, keeper, run)?;
             match ended {
                 Ended::Whole => {}

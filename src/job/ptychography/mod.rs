@@ -7,20 +7,20 @@ mod halves;
 mod keeper;
 mod settings;
 mod setup;
+mod starts;
 
 use std::sync::Arc;
-
-use num_complex::Complex64;
 
 pub(super) use self::halves::RESOLUTION;
 pub(super) use self::keeper::Keeper;
 pub(super) use self::settings::Stage;
 use self::setup::{Electrons, Setup};
+use self::starts::Starts;
 use super::measure::Measured;
 use super::plan::{Geometry, Plan, Scan};
 use super::schema::Job;
 use super::values::HalvesKind;
-use super::{Error, mask};
+use super::{Error, facts, mask};
 use crate::compute::Backend;
 use crate::data::CubeInfo;
 use crate::optics::{Aberration, Aberrations, ScanGrid};
@@ -32,8 +32,7 @@ use crate::stream::Stream;
 pub(super) struct Inputs {
     /// (y, x) in Å in the object's frame.
     positions: Option<Vec<[f64; 2]>>,
-    /// In real space, of the frame's shape.
-    probe: Option<Vec<Complex64>>,
+    starts: Starts,
     /// Of the scan's shape, true where the object stays as it is.
     frozen: Option<Vec<bool>>,
 }
@@ -41,7 +40,7 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Reads the datasets that the job names.
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
-        let mut inputs = Self { positions: None, probe: None, frozen: None };
+        let mut inputs = Self { positions: None, starts: Starts::read(plan, info)?, frozen: None };
         let Some(needs) = &plan.ptychography else { return Ok(inputs) };
         for stage in settings::stages(&plan.job)? {
             constraints::check(&stage.job)?;
@@ -55,21 +54,18 @@ impl Inputs {
             }
             inputs.positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
         }
-        if let Some(entry) = &plan.job.ptychography.probe {
-            let (shape, values) = output::read_complex(&entry.value.to_string())?;
-            let [y, x] = info.frame_shape;
-            // The last two axes are the probe's; a result's has one of modes before them.
-            let modes: usize = shape.iter().rev().skip(2).product();
-            if shape.len() < 2 || shape[shape.len() - 2..] != [y, x] || modes != 1 {
-                let expected = format!("({y}, {x}), that of a frame");
-                return Err(Error::Shape { key: "ptychography.probe", reference: entry.value.clone(), found: shape, expected });
-            }
-            inputs.probe = Some(values);
-        }
         if let Some(entry) = &plan.job.ptychography.frozen {
             inputs.frozen = Some(mask::read(&entry.value, "ptychography.frozen", info.scan_shape)?);
         }
         Ok(inputs)
+    }
+
+    /// The hash of the data and of all that is read beside them.
+    pub(super) fn hash(&self, data: &str) -> String {
+        let hash = self.starts.hash(data);
+        let Some(frozen) = &self.frozen else { return hash };
+        let pixels: String = frozen.iter().map(|&frozen| if frozen { '1' } else { '0' }).collect();
+        facts::hash_of_text(&format!("{hash}\n{pixels}"))
     }
 }
 
@@ -112,7 +108,7 @@ pub(super) fn run<B: Backend>(
         None => setup.mean_frame(&**backend, stream, run)?.incident,
     };
     let whole = || super::open(&plan.job);
-    let electrons = Electrons { stream, source: &whole, incident };
+    let electrons = Electrons { stream, source: &whole, incident, whole: true };
     let (state, mut ended) = setup.reconstruct(backend, &electrons, keeper, run)?;
     if let Ended::Stopped { .. } = ended
         && state.history.is_empty()

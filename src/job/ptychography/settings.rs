@@ -171,8 +171,9 @@ fn stage(job: &Job, number: usize, table: &toml::Table) -> Result<Stage, Error> 
         _ => format!("{}", number + 1),
     };
     let refuse = |why: String| Error::Stage { stage: name.clone(), why };
-    if let Some(key) =
-        ["stages", "seed", "validation", "start", "probe", "pad_px", "frozen", "halves"].into_iter().find(|key| table.contains_key(*key))
+    if let Some(key) = ["stages", "seed", "validation", "start", "probe", "vacuum", "pad_px", "frozen", "halves"]
+        .into_iter()
+        .find(|key| table.contains_key(*key))
     {
         return Err(refuse(format!("{key} stands for the whole reconstruction, not for a stage")));
     }

@@ -46,6 +46,8 @@ pub(super) struct Electrons<'a, B: Backend> {
     pub(super) source: &'a dyn Fn() -> Result<Box<dyn FrameSource>, Error>,
     /// The mean sum of a frame.
     pub(super) incident: f64,
+    /// Are they all of the data's? An earlier object would make halves agree.
+    pub(super) whole: bool,
 }
 
 /// The detector as a stage sees it.
@@ -185,16 +187,12 @@ impl<'a> Setup<'a> {
         let first = &self.stages[0];
         let (keys, view) = (&first.job.ptychography, self.view(first));
         let frame = self.frame(view.window);
-        let probe_hat = match &self.inputs.probe {
-            Some(probe) => {
-                let probe_hat = spectrum(probe, self.info.frame_shape, incident)?;
-                ptycho::rewindowed(&probe_hat, self.info.frame_shape, view.window)?
-            }
-            None => self.optics(aberrations(job)).spectrum(view.window, view.mrad_per_px, view.remainder_px, incident),
-        };
-        geometry::check(&self.stages, &frame, &transformed(&probe_hat, view.window, Direction::Inverse)?, run)?;
+        let probe_hat = self.probe_hat(&view, &frame, incident, run)?;
+        let first_mode = &probe_hat[..view.window[0] * view.window[1]];
+        geometry::check(&self.stages, &frame, &transformed(first_mode, view.window, Direction::Inverse)?, run)?;
         let (modes, source_A) = (keys.probe_modes.value, job.optics.source_size_A.value);
-        let probe_hat = if source_A > 0.0 {
+        // Modes of a file are blurred already.
+        let probe_hat = if source_A > 0.0 && probe_hat.len() == first_mode.len() {
             // A Gaussian's full width at half maximum is √(8 ln 2) standard deviations.
             let sigma = source_A / (8.0 * std::f64::consts::LN_2).sqrt();
             let blurred = ptycho::blurred(&probe_hat, view.window, frame.pixel_A.map(|pixel| sigma / pixel), modes);
@@ -206,7 +204,7 @@ impl<'a> Setup<'a> {
             }
             blurred.probe_hat
         } else {
-            ptycho::add_modes(probe_hat, view.window, modes, keys.mode_power.value)
+            ptycho::with_modes(probe_hat, view.window, modes, keys.mode_power.value)
         };
         let thickness_A = keys.slice_thickness_A.as_ref().map_or(0.0, |entry| entry.value);
         let mut state = State::start(&frame, keys.slices.value, thickness_A, probe_hat, run.rng);
@@ -220,7 +218,29 @@ impl<'a> Setup<'a> {
             let slice = ptycho::object_of_phase(&phases, made.shape, made.pixel_A, &self.grid, &frame);
             state.object = slice.repeat(state.shape.slices);
         }
+        if electrons.whole
+            && let Some(object) = self.inputs.starts.object(self.plan, &frame, &self.grid, state.shape.slices, run)?
+        {
+            state.object = object;
+        }
         Ok(state)
+    }
+
+    /// The modes that a job starts with, in the window of its first stage.
+    fn probe_hat(&self, view: &View, frame: &ObjectFrame, incident: f64, run: &Run) -> Result<Vec<Complex64>, Error> {
+        let (starts, optics) = (&self.inputs.starts, self.optics(aberrations(self.job)));
+        let window = self.info.frame_shape;
+        if view.window == window || !starts.is_of_frames() {
+            let centre_px = [0, 1].map(|a| view.layout.centre[a] as f64 + view.remainder_px[a]);
+            return starts.probe_hat(frame, &optics, view.mrad_per_px, centre_px, self.valid.as_deref(), incident, run);
+        }
+        // What was measured in frames is brought from their window into that of the stage.
+        let pixel_A = [0, 1].map(|a| optics::object_pixel_A(self.wavelength_A, window[a], self.mrad_per_px[a]));
+        let of_frames = ObjectFrame { window, pixel_A, ..frame.clone() };
+        let probe_hat = starts.probe_hat(&of_frames, &optics, self.mrad_per_px, self.centre_px, self.valid.as_deref(), incident, run)?;
+        let probes = transformed(&probe_hat, window, Direction::Inverse)?;
+        let probes = ptycho::probe_in_window(&probes, window, pixel_A, view.window, frame.pixel_A, [[1.0, 0.0], [0.0, 1.0]]);
+        spectrum(&probes, view.window, incident)
     }
 
     /// Is there a field of the scan to crop images to?
@@ -282,8 +302,8 @@ fn aberrations(job: &Job) -> Aberrations {
     aberrations
 }
 
-/// The spectrum of a probe in real space, with Σ|P̂|² = `electrons`.
-fn spectrum(probe: &[Complex64], window: [usize; 2], electrons: f64) -> Result<Vec<Complex64>, Error> {
+/// The spectra of a probe's modes in real space, with Σ|P̂|² = `electrons`.
+pub(super) fn spectrum(probe: &[Complex64], window: [usize; 2], electrons: f64) -> Result<Vec<Complex64>, Error> {
     let mut spectrum = transformed(probe, window, Direction::Forward)?;
     let power: f64 = spectrum.iter().map(Complex64::norm_sqr).sum();
     let scale = if power > 0.0 { (electrons / power).sqrt() } else { 0.0 };
