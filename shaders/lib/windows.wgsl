@@ -7,6 +7,9 @@ override OBJECT_NX: u32;
 // Incoherent modes of a position.
 override MODES: u32 = 1u;
 
+// What the first mode varies by from position to position.
+override VARIATIONS: u32 = 0u;
+
 struct Pixel {
     // Position of the stack.
     b: u32,

@@ -32,6 +32,8 @@ pub struct BatchPlan {
     pub ramps_y: Vec<Complex64>,
     /// (batch, nx).
     pub ramps_x: Vec<Complex64>,
+    /// (batch, variation): what of each variation the first mode of a position has.
+    pub weights: Vec<f64>,
     pub window: [usize; 2],
     pub object_shape: [usize; 2],
     pub tiles: Tiles,
@@ -59,7 +61,7 @@ impl BatchPlan {
             ramps_x.extend(shift_ramp(window[1], position[1] - whole[1]));
         }
         let tiles = Tiles::touched(&corners, window);
-        Self { ids: ids.to_vec(), corners, ramps_y, ramps_x, window, object_shape, tiles }
+        Self { ids: ids.to_vec(), corners, ramps_y, ramps_x, weights: Vec::new(), window, object_shape, tiles }
     }
 
     /// Multiplies the probes by a factor of each pattern.
@@ -70,6 +72,11 @@ impl BatchPlan {
                 ramp.iter_mut().for_each(|r| *r *= factor);
             }
         }
+    }
+
+    /// The variations of the probe.
+    pub fn variations(&self) -> usize {
+        if self.ids.is_empty() { 0 } else { self.weights.len() / self.ids.len() }
     }
 
     pub fn len(&self) -> usize {

@@ -130,7 +130,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// Unitary 2-D transforms, in place, of the first `count` windows of `shape` in `x`.
     fn fft2(&self, x: &mut Self::Complexes, shape: [usize; 2], count: usize, direction: Direction) -> Result<()>;
 
-    /// `out[b, m] = P̂_m · ramp_b`: the spectra of each position's sub-pixel shifted probe.
+    /// `out[b, m] = P̂_m · ramp_b`: the spectra of each position's sub-pixel shifted probe. Where the batch has weights, P̂_0 becomes P̂_0 + Σ_k w_bk V̂_k with the variations V̂_k behind
+    /// the modes of `probe_hat`.
     fn shift_probe(&self, probe_hat: &Self::Complexes, modes: usize, batch: &Self::Batch, out: &mut Self::Complexes) -> Result<()>;
 
     /// `out[b, m] = ψ[b, m] · O[window of b]`.
@@ -185,7 +186,7 @@ pub trait Backend: Send + Sync + Sized + 'static {
         out: &mut Self::Complexes,
     ) -> Result<()>;
 
-    /// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in reciprocal space.
+    /// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in reciprocal space, and behind the modes `Σ_b w_bk · ramp_b* · Ĝ[b, 0]` for each variation.
     fn probe_sum(
         &self,
         gradients: &Self::Complexes,
@@ -205,8 +206,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
         peak: &mut Self::Reals,
     ) -> Result<()>;
 
-    /// For pattern id i of the batch, `out[3i..]` = Σ_m Re Σ_k X*Ĝ · {1, 2πi·f_y, 2πi·f_x} with X = P̂_m · ramp_b and the frequencies f in cycles a
-    /// pixel.
+    /// For pattern id i of the batch, `out[(3 + variations)·i..]` = Σ_m Re Σ_k X*Ĝ · {1, 2πi·f_y, 2πi·f_x} with X as [`Backend::shift_probe`] makes it and the frequencies f in
+    /// cycles a pixel, and behind them Re Σ_k (V̂_k · ramp_b)*Ĝ of the first mode for each variation.
     fn moments(
         &self,
         probe_hat: &Self::Complexes,

@@ -77,6 +77,8 @@ impl DetectorLayout {
 pub struct ModelShape {
     /// Incoherent modes of the probe.
     pub modes: usize,
+    /// What the first mode varies by from position to position, each with a weight of its own.
+    pub variations: usize,
     /// Slices of the object.
     pub slices: usize,
     /// (y, x) of the probe and the frames.
@@ -91,6 +93,16 @@ impl ModelShape {
         self.window[0] * self.window[1]
     }
 
+    /// The numbers of the probe: its modes and what the first of them varies by.
+    pub fn probe_len(&self) -> usize {
+        (self.modes + self.variations) * self.pixels()
+    }
+
+    /// The numbers of a position among the moments.
+    pub fn moments(&self) -> usize {
+        MOMENTS + self.variations
+    }
+
     /// The pixels of a slice.
     pub fn object_pixels(&self) -> usize {
         self.object[0] * self.object[1]
@@ -103,7 +115,7 @@ pub struct Model<B: Backend> {
     /// The object's slices, (y, x) each, in the order in which the beam passes them.
     pub object: Vec<B::Complexes>,
     /// (mode, ky, kx): the probe's modes at the entrance of the first slice in reciprocal space, FFT order, unitary: Σ|P̂|² is the mean electrons of a
-    /// frame.
+    /// frame. Behind them the variations V̂_k: the first mode of position j is P̂_0 + Σ_k w_jk V̂_k.
     pub probe_hat: B::Complexes,
     /// (ky, kx), FFT order: what a spectrum is multiplied by on its way to the next slice. Of one number where there is one slice.
     pub propagator: B::Complexes,
@@ -180,7 +192,7 @@ pub struct Wanted {
     pub add_propagator: bool,
 }
 
-/// The numbers of a position among its moments.
+/// The numbers of a position among its moments, but for those of variations.
 pub const MOMENTS: usize = 3;
 
 /// What the comparison of batches leaves behind.
@@ -188,10 +200,10 @@ pub struct Gradients<B: Backend> {
     /// Of each slice Σ ψ*Δψ and Σ|ψ|² of the waves ψ that fall on it (over positions and modes) and of what they lack, Δψ: right in the touched tiles
     /// of the last batch (of all batches, where they are added).
     pub object: Vec<Update<B>>,
-    /// (mode, ky, kx) Σ ramp* F[O* Δψ] in reciprocal space, and (y, x) Σ|O|² of the first slice.
+    /// (mode, ky, kx) Σ ramp* F[O* Δψ] in reciprocal space, for variations that of the first mode times their weights, and (y, x) Σ|O|² of the first slice.
     pub probe: Update<B>,
-    /// For pattern i at 3i: Re Σ X*G and the same with the derivatives of X by the position's y and x in object pixels; X is the spectrum of the shifted probe, G that
-    /// of −∂L/∂P*.
+    /// For pattern i at (3 + variations)·i: Re Σ X*G and the same with the derivatives of X by the position's y and x in object pixels, and by the weight of each variation; X is the
+    /// spectrum of the shifted probe, G that of −∂L/∂P*.
     pub moments: B::Reals,
     /// (ky, kx) Σ φ̂*Δφ̂ and Σ|φ̂|² of the spectra φ̂ of the waves that arrive at all slices but the first.
     pub propagator: Update<B>,
@@ -209,8 +221,8 @@ impl<B: Backend> Gradients<B> {
         let between = if shape.slices > 1 { window } else { 1 };
         Ok(Self {
             object: (0..shape.slices).map(|_| Update::zeros(backend, object, object)).collect::<Result<_>>()?,
-            probe: Update::zeros(backend, shape.modes * window, window)?,
-            moments: backend.real_zeros(MOMENTS * patterns)?,
+            probe: Update::zeros(backend, shape.probe_len(), window)?,
+            moments: backend.real_zeros(shape.moments() * patterns)?,
             propagator: Update::zeros(backend, between, between)?,
             metrics: backend.real_zeros(2 * patterns)?,
         })

@@ -101,7 +101,7 @@ pub(super) fn reconstruction(state: &State, frame: &ObjectFrame, grid: &ScanGrid
         stack("object", complex(&state.object), ""),
         plane("phase", real(&phase), "rad"),
         plane("amplitude", real(&ptycho::amplitude(state)), ""),
-        probe_array(probe, state.shape.modes, frame, grid),
+        probe_array("probe", "mode", probe, state.shape.modes, frame, grid),
         listed("positions", vec![state.positions_px.len(), 2], positions_A(state, frame), ["position", "component"], LENGTH, Frame::Object),
     ];
     if slices > 1 {
@@ -249,15 +249,23 @@ fn csv(arrays: &[Array], along: &str) -> Option<String> {
     Some(text)
 }
 
-/// The probe in real space, (mode, y, x), its optic axis in the window's middle.
-fn probe_array(probe: &[Complex64], modes: usize, frame: &ObjectFrame, grid: &ScanGrid) -> Array {
+/// What the probe varies by in real space, (variation, y, x), and the weights of each position.
+pub(super) fn variations(state: &State, frame: &ObjectFrame, grid: &ScanGrid, variations: &[Complex64]) -> [Array; 2] {
+    let count = state.shape.variations;
+    let windows = probe_array("probe_variations", "variation", variations, count, frame, grid);
+    let shape = vec![state.positions_px.len(), count];
+    [windows, listed("variation_weights", shape, state.weights.clone(), ["position", "variation"], "", Frame::None)]
+}
+
+/// The probe's modes or variations in real space, (mode, y, x), their optic axis in the window's middle.
+fn probe_array(name: &str, kind: &str, probe: &[Complex64], modes: usize, frame: &ObjectFrame, grid: &ScanGrid) -> Array {
     let first = [0, 1].map(|a| -((frame.window[a] / 2) as f64) * frame.pixel_A[a]);
     Array {
-        path: "ptychography/probe".to_owned(),
+        path: format!("ptychography/{name}"),
         shape: vec![modes, frame.window[0], frame.window[1]],
         data: complex(probe),
         axes: vec![
-            Axis::index("mode"),
+            Axis::index(kind),
             Axis::new("y", LENGTH, first[0], frame.pixel_A[0]),
             Axis::new("x", LENGTH, first[1], frame.pixel_A[1]),
         ],

@@ -223,6 +223,16 @@ impl Job {
         let of = |most: usize| move |n: &usize| (1..=most).contains(n);
         number(Some(&ptychography.bin), "ptychography.bin", of(16), "a whole number from 1 to 16", "2 is a good start.")?;
         number(Some(&ptychography.upsample), "ptychography.upsample", of(8), "a whole number from 1 to 8", "2 is a good start.")?;
+        let (variations, few) = (Some(&ptychography.probe_variations), |n: &usize| *n <= 16);
+        number(variations, "ptychography.probe_variations", few, "a whole number from 0 to 16", "2 are a good start.")?;
+        let from = Some(&ptychography.variations_from);
+        number(
+            from,
+            "ptychography.variations_from",
+            |&n| n >= 1,
+            at_least_one,
+            "ptychography.probe_variations = 0 keeps the probe the same.",
+        )?;
         let pad = Some(&ptychography.pad_px);
         number(
             pad,

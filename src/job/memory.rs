@@ -39,7 +39,8 @@ pub(super) fn check_stream(job: &Job, info: &CubeInfo) -> Result<(), Error> {
 pub(super) fn check_reconstruction(stages: &[Stage], frame: &ObjectFrame, frames: usize) -> Result<(), Error> {
     stages.iter().try_for_each(|stage| {
         let keys = &stage.job.ptychography;
-        let (slices, modes, batch) = (keys.slices.value as u64, keys.probe_modes.value as u64, keys.batch.value.min(frames) as u64);
+        let modes = (keys.probe_modes.value + keys.probe_variations.value) as u64;
+        let (slices, batch) = (keys.slices.value as u64, keys.batch.value.min(frames) as u64);
         let (object, window) = ((frame.shape[0] * frame.shape[1]) as u64, (frame.window[0] * frame.window[1]) as u64);
         // On the host in f64 with its copy, on the device the object, its numerator and its denominator; of each position what it adds to slices and modes.
         let mut bytes = slices * object * (2 * 16 + 8 + 8 + 4) + batch * window * (12 * slices + 8 * modes);

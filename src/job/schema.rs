@@ -332,6 +332,11 @@ sections! {
         probe_modes: usize, "a whole number from 1 to 64", Default "1";
         /// The electrons of each further mode to begin with, as a part of the first one's.
         mode_power: f64, "a number above 0 and below 1", Default "0.02";
+        /// What the probe may vary by from position to position (orthogonal probe relaxation): so many images, of which the first mode of each position has its own share; 0 keeps the probe the
+        /// same everywhere.
+        probe_variations: usize, "a whole number from 0 to 16", Default "0";
+        /// The first iteration that refines the variations and their shares.
+        variations_from: u32, "a whole number from 1", Default "3";
         /// Slices of the object (multislice).
         slices: usize, "a whole number from 1 to 256", Default "1";
         /// From one slice to the next in Å. Needed where there are several.

@@ -10,10 +10,8 @@ use super::options::{Options, Rule};
 use super::pack::{complex, parts};
 use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
-use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine};
-use crate::compute::{
-    AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, MOMENTS, Model, ModelShape, Patterns, Update, Wanted,
-};
+use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine, variations};
+use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, Model, ModelShape, Patterns, Update, Wanted};
 use crate::run::{Event, Run, Stage};
 
 /// Amplitudes below this part of the probe's brightest are what single precision makes of 0 (rounding is 6e-8, through four transforms
@@ -90,6 +88,9 @@ pub fn reconstruct<B: Backend>(
         let clock = Instant::now();
         // Where patterns keep their waves, batches stay as they are.
         let grouping = if options.rule.keeps_waves() { Grouping::Sequential } else { options.grouping };
+        if options.refinement.variations_from == iteration {
+            variations::begin(&mut state, &ids);
+        }
         let (groups, rng) = batches(grouping, &ids, &state.positions_px, options.batch, state.rng);
         patterns.prefetch(&groups.concat());
         let mut cancelled = false;
@@ -231,7 +232,7 @@ impl<'a, B: Backend> Engine<'a, B> {
                 .chunks_exact(shape.object_pixels())
                 .map(|slice| backend.complexes(slice))
                 .collect::<std::result::Result<_, _>>()?,
-            probe_hat: backend.complexes(&state.probe_hat)?,
+            probe_hat: backend.complexes(&probes(state))?,
             propagator: backend.complexes(&way(state, frame, options))?,
             detector: backend.detector(detector)?,
             floor: ROUNDING * brightest,
@@ -255,6 +256,8 @@ impl<'a, B: Backend> Engine<'a, B> {
     fn batch(&self, ids: &[u32], state: &State) -> Result<B::Batch> {
         let mut plan = BatchPlan::new(ids, &state.positions_px, self.frame.window, self.frame.shape);
         plan.scale(|id| state.intensities[id as usize].sqrt());
+        let count = state.shape.variations;
+        plan.weights = ids.iter().flat_map(|&id| &state.weights[id as usize * count..(id as usize + 1) * count]).copied().collect();
         Ok(self.backend.batch(plan)?)
     }
 
@@ -272,7 +275,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         }
         // The sums go over the whole iteration.
         self.gradients.object = vec![Update::zeros(backend, shape.object_pixels(), shape.object_pixels())?];
-        self.gradients.probe = Update::zeros(backend, shape.modes * shape.pixels(), shape.pixels())?;
+        self.gradients.probe = Update::zeros(backend, shape.probe_len(), shape.pixels())?;
         Ok(())
     }
 
@@ -287,7 +290,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         }
         let wanted = Wanted {
             probe,
-            moments: options.refinement.moments(iteration),
+            moments: options.refinement.moments(iteration, state.shape.variations),
             propagator: options.refinement.propagator(iteration, slices),
             add_propagator: number > 0,
             ..Wanted::default()
@@ -374,10 +377,13 @@ impl<'a, B: Backend> Engine<'a, B> {
             counts += c;
         }
         let refinement = &self.options.refinement;
-        if refinement.moments(iteration) {
+        if refinement.moments(iteration, state.shape.variations) {
             let moments = self.backend.read_reals(&self.gradients.moments)?;
-            debug_assert_eq!(moments.len(), MOMENTS * self.patterns.len());
             refine::positions_and_intensities(refinement, iteration, self.frame, &moments, ids, &mut state);
+            if refinement.varies(iteration, state.shape.variations) {
+                variations::refine(&mut state, &moments, ids);
+                self.write(&state)?;
+            }
         }
         if refinement.propagator(iteration, state.shape.slices) {
             let (numerator, denominator) = (&self.gradients.propagator.numerator, &self.gradients.propagator.denominator);
@@ -429,6 +435,7 @@ impl<'a, B: Backend> Engine<'a, B> {
             state.object.extend(self.backend.read_complexes(slice)?);
         }
         state.probe_hat = self.backend.read_complexes(&self.model.probe_hat)?;
+        state.variations = state.probe_hat.split_off(state.shape.modes * state.shape.pixels());
         Ok(())
     }
 
@@ -437,7 +444,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         for (slice, values) in self.model.object.iter_mut().zip(state.object.chunks_exact(state.shape.object_pixels())) {
             *slice = self.backend.complexes(values)?;
         }
-        self.model.probe_hat = self.backend.complexes(&state.probe_hat)?;
+        self.model.probe_hat = self.backend.complexes(&probes(state))?;
         self.model.propagator = self.backend.complexes(&way(state, self.frame, self.options))?;
         // What was imposed is no movement to go on by.
         if let Memory::Momentum { previous, .. } = &mut self.memory {
@@ -464,9 +471,14 @@ fn way(state: &State, frame: &ObjectFrame, options: &Options) -> Vec<Complex64> 
     propagator(state.shape.window, frame.pixel_A, options.wavelength_A, state.slice_thickness_A, state.tilt_mrad)
 }
 
+/// The modes of the probe and what it varies by.
+fn probes(state: &State) -> Vec<Complex64> {
+    state.probe_hat.iter().chain(&state.variations).copied().collect()
+}
+
 /// The lengths of the slices and of the probe.
 fn lengths(shape: &ModelShape) -> impl Iterator<Item = usize> + use<> {
-    let (slices, object, probe) = (shape.slices, shape.object_pixels(), shape.modes * shape.pixels());
+    let (slices, object, probe) = (shape.slices, shape.object_pixels(), shape.probe_len());
     (0..slices).map(move |_| object).chain(std::iter::once(probe))
 }
 
@@ -486,7 +498,8 @@ impl<B: Backend> Memory<B> {
         Ok(match rule {
             Rule::Mpie { .. } | Rule::LsqMl { .. } => {
                 let velocity = arrays("velocity")?;
-                let slices = state.object.chunks_exact(shape.object_pixels()).chain(std::iter::once(state.probe_hat.as_slice()));
+                let probes = probes(state);
+                let slices = state.object.chunks_exact(shape.object_pixels()).chain(std::iter::once(probes.as_slice()));
                 let previous = slices
                     .enumerate()
                     .map(|(n, now)| match kept(format!("previous_{n}")) {

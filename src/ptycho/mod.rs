@@ -16,6 +16,7 @@ mod propagation;
 mod refine;
 mod resample;
 mod state;
+mod variations;
 
 pub use batches::{Grouping, batches, shuffled};
 pub use constraints::{Constraint, Parts, Scheduled, Vacuum};

@@ -27,7 +27,7 @@ impl State {
         let mut lists = Lists::new();
         let mut put = |name: &str, values: Vec<f64>| lists.insert(name.to_owned(), values);
         let shape = &self.shape;
-        let sizes = [shape.modes, shape.slices, shape.window[0], shape.window[1], shape.object[0], shape.object[1]];
+        let sizes = [shape.modes, shape.variations, shape.slices, shape.window[0], shape.window[1], shape.object[0], shape.object[1]];
         put("shape", sizes.iter().map(|&n| n as f64).collect());
         put("progress", vec![f64::from(self.stage), f64::from(self.iteration)]);
         put("rng", split(u128::from(self.rng.seed)).into_iter().chain(split(self.rng.counter)).collect());
@@ -37,6 +37,8 @@ impl State {
         put("lens_A", self.lens_A.clone());
         put("positions_px", self.positions_px.iter().flatten().copied().collect());
         put("intensities", self.intensities.clone());
+        put("variations", parts(&self.variations));
+        put("weights", self.weights.clone());
         put("pattern_errors", self.pattern_errors.clone());
         let mut history = Vec::new();
         for record in &self.history {
@@ -60,19 +62,22 @@ impl State {
         let list = |name: &str| lists.get(name);
         let whole = |x: f64| (x >= 0.0 && x.fract() == 0.0 && x < 4_294_967_296.0).then_some(x as usize);
         let sizes: Vec<usize> = list("shape")?.iter().map(|&x| whole(x)).collect::<Option<_>>()?;
-        let &[modes, slices, ny, nx, object_ny, object_nx] = sizes.as_slice() else { return None };
-        let shape = ModelShape { modes, slices, window: [ny, nx], object: [object_ny, object_nx] };
+        let &[modes, variations, slices, ny, nx, object_ny, object_nx] = sizes.as_slice() else { return None };
+        let shape = ModelShape { modes, variations, slices, window: [ny, nx], object: [object_ny, object_nx] };
         let &[stage, iteration] = list("progress")?.as_slice() else { return None };
         let rng = list("rng")?;
         let &[slice_thickness_A, tilt_y, tilt_x] = list("geometry")?.as_slice() else { return None };
         let (object, probe_hat) = (complex(list("object")?), complex(list("probe_hat")?));
         let positions_px: Vec<[f64; 2]> = list("positions_px")?.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
         let intensities = list("intensities")?.clone();
+        let (varied, weights) = (complex(list("variations")?), list("weights")?.clone());
         let (stage, iteration) = (whole(stage)? as u32, whole(iteration)? as u32);
         let history = records(list("history")?)?;
         let fits = object.len() == slices * shape.object_pixels()
             && probe_hat.len() == modes * shape.pixels()
             && positions_px.len() == intensities.len()
+            && varied.len() == variations * shape.pixels()
+            && weights.len() == variations * intensities.len()
             && rng.len() == 8
             && history.len() >= iteration as usize;
         if !fits {
@@ -94,6 +99,8 @@ impl State {
             lens_A: list("lens_A")?.clone(),
             positions_px,
             intensities,
+            variations: varied,
+            weights,
             history,
             pattern_errors: list("pattern_errors")?.clone(),
             best: if best.is_empty() { None } else { Some(Box::new(Self::unpack(&best)?)) },
@@ -150,9 +157,10 @@ mod tests {
 
     fn random(seed: u64, modes: usize, slices: usize, records: usize) -> State {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let shape = ModelShape { modes, slices, window: [3, 4], object: [5, 6] };
+        let shape = ModelShape { modes, variations: 2, slices, window: [3, 4], object: [5, 6] };
         let mut complexes = |n: usize| (0..n).map(|_| Complex64::new(rng.random_range(-1.0..1.0), rng.random_range(-1e9..1e9))).collect();
         let (object, probe_hat): (Vec<Complex64>, Vec<Complex64>) = (complexes(slices * 30), complexes(modes * 12));
+        let variations = complexes(2 * 12);
         let mut numbers = |n: usize| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f64>>();
         State {
             stage: 2,
@@ -166,6 +174,8 @@ mod tests {
             lens_A: numbers(records),
             positions_px: vec![[1.5, 2.25]; 7],
             intensities: numbers(7),
+            variations,
+            weights: numbers(14),
             history: (0..records)
                 .map(|n| Record { error: n as f64, validation: (n % 2 == 0).then_some(0.25), powers: numbers(modes), ..Record::default() })
                 .collect(),
@@ -186,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn lists_that_were_cut_are_refused(seed: u64, which in 0usize..9) {
+        fn lists_that_were_cut_are_refused(seed: u64, which in 0usize..11) {
             let mut lists = random(seed, 2, 2, 2).pack();
             let name = lists.keys().filter(|n| !["pattern_errors", "memory.velocity_0", "lens_A"].contains(&n.as_str())).nth(which).cloned();
             if let Some(name) = name {

@@ -6,7 +6,6 @@ use num_complex::Complex64;
 
 use super::propagation::frequencies;
 use super::{ObjectFrame, State};
-use crate::compute::MOMENTS;
 use crate::optics::fft_index;
 
 /// How positions are refined.
@@ -32,7 +31,9 @@ pub struct Refinement {
     pub tilt_from: u32,
     /// The probe's defocus; while the lens is refined, the probe changes in nothing else.
     pub defocus_from: u32,
-    /// Its further aberrations, see [`super::LENS_TERMS`].
+    /// The variations of the probe and their weights.
+    pub variations_from: u32,
+    /// The lens's further aberrations, see [`super::LENS_TERMS`].
     pub aberrations_from: u32,
     /// Of the Gauss–Newton step of positions, thickness and tilt.
     pub step: f64,
@@ -54,6 +55,7 @@ impl Default for Refinement {
             tilt_from: 0,
             defocus_from: 0,
             aberrations_from: 0,
+            variations_from: 0,
             step: 1.0,
             momentum: 0.9,
         }
@@ -62,8 +64,15 @@ impl Default for Refinement {
 
 impl Refinement {
     /// Are the moments of positions needed in this iteration?
-    pub(super) fn moments(&self, iteration: u32) -> bool {
-        due(self.intensities_from, iteration) || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
+    pub(super) fn moments(&self, iteration: u32, variations: usize) -> bool {
+        self.varies(iteration, variations)
+            || due(self.intensities_from, iteration)
+            || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
+    }
+
+    /// Do the weights of so many variations change in this iteration?
+    pub(super) fn varies(&self, iteration: u32, variations: usize) -> bool {
+        variations > 0 && due(self.variations_from, iteration)
     }
 
     /// Are the sums of the propagator needed in this iteration?
@@ -93,7 +102,7 @@ pub(super) fn positions_and_intensities(
         for &id in ids {
             let id = id as usize;
             // The derivative by the factor a of the amplitude is X/a: intensities change by twice as much.
-            let relative = moments[MOMENTS * id] / (powers[0] * state.intensities[id]);
+            let relative = moments[state.shape.moments() * id] / (powers[0] * state.intensities[id]);
             state.intensities[id] *= (1.0 + relative.clamp(-0.2, 0.2)).powi(2);
         }
         let mean = state.intensities.iter().sum::<f64>() / state.intensities.len().max(1) as f64;
@@ -107,7 +116,7 @@ pub(super) fn positions_and_intensities(
     for &id in ids {
         let id = id as usize;
         for axis in 0..2 {
-            moved[id][axis] = refinement.step * moments[MOMENTS * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
+            moved[id][axis] = refinement.step * moments[state.shape.moments() * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
         }
     }
     // One pixel at a time: what is linearised does not hold farther.

@@ -50,6 +50,10 @@ pub struct State {
     pub positions_px: Vec<[f64; 2]>,
     /// The electrons of each pattern over those of the probe.
     pub intensities: Vec<f64>,
+    /// (variation, ky, kx): what the first mode varies by from position to position, as spectra like it, the strongest first.
+    pub variations: Vec<Complex64>,
+    /// (position, variation): how much of each variation the first mode of a position has; their mean square is 1.
+    pub weights: Vec<f64>,
     /// Of each finished iteration of all stages.
     pub history: Vec<Record>,
     /// The last Σ L / Σ I of each pattern.
@@ -69,7 +73,7 @@ impl State {
         let window = frame.window;
         let modes = probe_hat.len() / (window[0] * window[1]);
         assert_eq!(probe_hat.len(), modes * window[0] * window[1], "modes are whole windows");
-        let shape = ModelShape { modes, slices, window, object: frame.shape };
+        let shape = ModelShape { modes, variations: 0, slices, window, object: frame.shape };
         Self {
             stage: 0,
             iteration: 0,
@@ -82,11 +86,26 @@ impl State {
             lens_A: Vec::new(),
             positions_px: frame.positions_px.clone(),
             intensities: vec![1.0; frame.positions_px.len()],
+            variations: Vec::new(),
+            weights: Vec::new(),
             history: Vec::new(),
             pattern_errors: Vec::new(),
             best: None,
             memory: BTreeMap::new(),
         }
+    }
+
+    /// The state with so many variations of the probe: those that there are, and behind them such that are 0.
+    #[must_use]
+    pub fn with_variations(mut self, count: usize) -> Self {
+        let (before, patterns) = (self.shape.variations, self.positions_px.len());
+        if count != before {
+            self.variations.resize(count * self.shape.pixels(), Complex64::ZERO);
+            let kept = |id: usize, k: usize| if k < before { self.weights[id * before + k] } else { 0.0 };
+            self.weights = (0..patterns * count).map(|n| kept(n / count, n % count)).collect();
+            self.shape.variations = count;
+        }
+        self
     }
 
     /// The normalised misfit of each finished iteration.
@@ -115,6 +134,7 @@ impl State {
         let electrons = self.electrons();
         if begin.window != self.shape.window {
             self.probe_hat = super::rewindowed(&self.probe_hat, self.shape.window, begin.window)?;
+            self.variations = super::rewindowed(&self.variations, self.shape.window, begin.window)?;
             self.shape.window = begin.window;
         }
         let scale = (electrons / self.electrons()).sqrt();
@@ -125,6 +145,7 @@ impl State {
             self.probe_hat = super::with_modes(self.probe_hat, self.shape.window, begin.modes, begin.mode_power);
             self.shape.modes = begin.modes;
         }
+        self = self.with_variations(begin.variations);
         Ok(Self { stage: begin.stage, iteration: 0, best: None, memory: BTreeMap::new(), ..self })
     }
 
@@ -149,6 +170,7 @@ pub struct Begin {
     pub window: [usize; 2],
     pub slices: usize,
     pub modes: usize,
+    pub variations: usize,
     /// The electrons of each new mode, as a part of the first one's.
     pub mode_power: f64,
 }

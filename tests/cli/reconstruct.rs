@@ -112,6 +112,10 @@ fn every_rule_and_what_it_refines_is_in_the_result() {
         "thickness_from=1",
         "tilt_from=1",
         "intensities_from=1",
+        "probe_variations=2",
+        "variations_from=1",
+        "defocus_from=2",
+        "aberrations_from=3",
         "validation=0.1",
     ];
     let sets: Vec<String> = sets.iter().map(|set| format!("ptychography.{set}")).collect();
@@ -126,7 +130,8 @@ fn every_rule_and_what_it_refines_is_in_the_result() {
     assert_eq!(shape("mode_power"), [3, 2]);
     assert_eq!(shape("pattern_error"), [8, 8]);
     assert_eq!(shape("intensity"), [64]);
-    for name in ["error", "validation_error", "shift_rms", "slice_thickness"] {
+    assert_eq!((shape("probe_variations"), shape("variation_weights")), (vec![2, 32, 32], vec![64, 2]));
+    for name in ["error", "validation_error", "shift_rms", "slice_thickness", "defocus_change", "C12_cos_change", "C30_change"] {
         assert_eq!(shape(name), [3], "{name}");
     }
     let table = std::fs::read_to_string(place.path("all_images/convergence.csv")).unwrap();

@@ -92,6 +92,14 @@ pub(crate) fn plan(rng: &mut ChaCha8Rng, len: usize, window: [usize; 2], object_
     plan
 }
 
+/// The same with weights of so many variations of the probe.
+pub(crate) fn varied(rng: &mut ChaCha8Rng, len: usize, window: [usize; 2], object_shape: [usize; 2], variations: usize) -> BatchPlan {
+    let plan = plan(rng, len, window, object_shape);
+    // Multiples of 1/256, which every engine holds.
+    let weights = (0..len * variations).map(|_| f64::from(rng.random_range(-400..400i16)) / 256.0).collect();
+    BatchPlan { weights, ..plan }
+}
+
 /// Frames of counts up to `most`, or of f32 from −most/4 to most.
 pub(crate) fn frames(rng: &mut ChaCha8Rng, dtype: SampleType, shape: [usize; 2], count: usize, most: u32) -> HostFrames {
     let mut frames = HostFrames::zeros(dtype, shape, count);

@@ -4,7 +4,7 @@ use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout,
 use std::sync::Arc;
 
 use crate::Promise;
-use crate::inputs::{DTYPES, Outputs, complexes, engines, frames, parts, plan, random, read};
+use crate::inputs::{DTYPES, Outputs, complexes, engines, frames, parts, plan, random, read, varied};
 
 pub(crate) const PROMISES: &[Promise] = &[
     ("shift_probe agrees with f64", shift_probe),
@@ -45,13 +45,16 @@ const SUMS: f64 = 1e-6;
 
 fn shift_probe(gpu: &Gpu, seed: u64) {
     let mut rng = random(seed);
-    let (plan, probe) = (plan(&mut rng, BATCH, WINDOW, OBJECT), complexes(&mut rng, MODES * PIXELS));
-    let outputs = engines!(gpu, |engine| {
-        let mut out = engine.complex_zeros(STACK).unwrap();
-        engine.shift_probe(&engine.complexes(&probe).unwrap(), MODES, &engine.batch(plan.clone()).unwrap(), &mut out).unwrap();
-        read(engine, &out).unwrap()
-    });
-    outputs.agree_within(PRODUCTS);
+    for variations in [0, 2] {
+        let plan = varied(&mut rng, BATCH, WINDOW, OBJECT, variations);
+        let probe = complexes(&mut rng, (MODES + variations) * PIXELS);
+        let outputs = engines!(gpu, |engine| {
+            let mut out = engine.complex_zeros(STACK).unwrap();
+            engine.shift_probe(&engine.complexes(&probe).unwrap(), MODES, &engine.batch(plan.clone()).unwrap(), &mut out).unwrap();
+            read(engine, &out).unwrap()
+        });
+        outputs.agree_within(PRODUCTS);
+    }
 }
 
 fn exit_wave(gpu: &Gpu, seed: u64) {
@@ -238,10 +241,11 @@ fn object_gradient(gpu: &Gpu, seed: u64) {
 
 fn probe_sum(gpu: &Gpu, seed: u64) {
     let mut rng = random(seed);
-    let (plan, gradients) = (plan(&mut rng, BATCH, WINDOW, OBJECT), complexes(&mut rng, STACK));
-    for fresh in [true, false] {
+    for (variations, fresh) in [(0, true), (0, false), (2, true), (2, false)] {
+        let plan = varied(&mut rng, BATCH, WINDOW, OBJECT, variations);
+        let gradients = complexes(&mut rng, STACK);
         let outputs = engines!(gpu, |engine| {
-            let mut out = engine.complexes(&gradients[..MODES * PIXELS]).unwrap();
+            let mut out = engine.complexes(&gradients[..(MODES + variations) * PIXELS]).unwrap();
             let batch = engine.batch(plan.clone()).unwrap();
             engine.probe_sum(&engine.complexes(&gradients).unwrap(), MODES, &batch, fresh, &mut out).unwrap();
             read(engine, &out).unwrap()
@@ -266,17 +270,21 @@ fn object_power(gpu: &Gpu, seed: u64) {
 
 fn moments(gpu: &Gpu, seed: u64) {
     let mut rng = random(seed);
-    let (plan, probe) = (plan(&mut rng, BATCH, WINDOW, OBJECT), complexes(&mut rng, MODES * PIXELS));
-    let gradients = complexes(&mut rng, STACK);
-    let run = engines!(gpu, |engine| {
-        let mut out = engine.real_zeros(6 * BATCH).unwrap();
-        let (probe, gradients) = (engine.complexes(&probe).unwrap(), engine.complexes(&gradients).unwrap());
-        engine.moments(&probe, &gradients, MODES, &engine.batch(plan.clone()).unwrap(), &mut out).unwrap();
-        engine.read_reals(&out).unwrap()
-    });
-    for n in 0..3 {
-        // Sums of 11520 numbers of either sign in 45 + 8 or more partial sums: the sum is as small as the root of their number.
-        each(&run, |v| v.iter().skip(n).step_by(3).copied().collect()).agree_within(2e-6);
+    for variations in [0, 2] {
+        let plan = varied(&mut rng, BATCH, WINDOW, OBJECT, variations);
+        let probe = complexes(&mut rng, (MODES + variations) * PIXELS);
+        let gradients = complexes(&mut rng, STACK);
+        let stride = 3 + variations;
+        let run = engines!(gpu, |engine| {
+            let mut out = engine.real_zeros(2 * stride * BATCH).unwrap();
+            let (probe, gradients) = (engine.complexes(&probe).unwrap(), engine.complexes(&gradients).unwrap());
+            engine.moments(&probe, &gradients, MODES, &engine.batch(plan.clone()).unwrap(), &mut out).unwrap();
+            engine.read_reals(&out).unwrap()
+        });
+        for n in 0..stride {
+            // Sums of 11520 and more numbers of either sign in 45 + 8 or more partial sums: the sum is as small as the root of their number.
+            each(&run, |v| v.iter().skip(n).step_by(stride).copied().collect()).agree_within(2e-6);
+        }
     }
 }
 

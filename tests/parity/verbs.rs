@@ -10,7 +10,7 @@ use ronchi::compute::{
 };
 
 use crate::Promise;
-use crate::inputs::{Outputs, complexes, frames, plan, random, read, relative_rms};
+use crate::inputs::{Outputs, complexes, frames, random, read, relative_rms, varied};
 
 pub(crate) const PROMISES: &[Promise] = &[
     ("the coarse verb equals the kernels it stands for, and agrees with f64", one_wave),
@@ -35,15 +35,15 @@ struct Input {
 
 fn input(seed: u64, modes: usize, slices: usize, batches: usize, batch: usize) -> Input {
     let mut rng = random(seed);
-    let shape = ModelShape { modes, slices, window: WINDOW, object: OBJECT };
+    let shape = ModelShape { modes, variations: modes - 1, slices, window: WINDOW, object: OBJECT };
     let phases = complexes(&mut rng, shape.pixels());
     let likelihoods = [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.3 }, Likelihood::Gaussian { variance: 2.5 }];
     let valid = rng.random_bool(0.5).then(|| (0..shape.pixels()).map(|_| rng.random_range(0..10) > 0).collect());
     Input {
-        plans: (0..batches).map(|_| plan(&mut rng, batch, WINDOW, OBJECT)).collect(),
+        plans: (0..batches).map(|_| varied(&mut rng, batch, WINDOW, OBJECT, shape.variations)).collect(),
         shape,
         object: complexes(&mut rng, slices * shape.object_pixels()),
-        probe_hat: complexes(&mut rng, modes * shape.pixels()),
+        probe_hat: complexes(&mut rng, shape.probe_len()),
         propagator: if slices > 1 { phases.iter().map(|z| z / z.norm()).collect() } else { vec![Complex64::new(1.0, 0.0)] },
         frames: Arc::new(frames(&mut rng, SampleType::U16, WINDOW, batch, 5)),
         layout: DetectorLayout { shape: WINDOW, centre: [23, 33], valid, ..DetectorLayout::default() },

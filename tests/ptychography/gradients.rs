@@ -24,7 +24,10 @@ const PATTERNS: usize = 5;
 #[derive(Clone)]
 struct Point {
     object: Vec<Complex64>,
+    /// Modes, and behind them variations.
     probe_hat: Vec<Complex64>,
+    /// (position, variation)
+    weights: Vec<f64>,
     positions: Vec<[f64; 2]>,
     /// Factors of the amplitude.
     strengths: Vec<f64>,
@@ -55,6 +58,7 @@ impl Problem {
         let ids: Vec<u32> = (0..PATTERNS as u32).collect();
         let mut plan = BatchPlan::new(&ids, &point.positions, WINDOW, OBJECT);
         plan.scale(|id| point.strengths[id as usize]);
+        plan.weights = point.weights.clone();
         let batch = engine.batch(plan).unwrap();
         let block = DeviceBlock { ids, frames: engine.frames(self.frames.clone()).unwrap() };
         let mut work = engine.work(&self.shape, PATTERNS).unwrap();
@@ -92,8 +96,8 @@ pub(crate) fn all() -> Result<(), Failed> {
     for likelihood in [Likelihood::Amplitude, Likelihood::Poisson { epsilon: 0.2 }, Likelihood::Gaussian { variance: 3.0 }] {
         let (plain, blurred) = (Spread::default(), Spread { upsample: 1, blur_px: 0.9 });
         let wide = Spread { upsample: 2, blur_px: 0.6 };
-        for (modes, slices, spread) in [(1, 1, plain), (2, 3, plain), (1, 1, blurred), (2, 2, wide)] {
-            one(&mut rng, likelihood, modes, slices, spread).map_err(|failed| {
+        for (modes, slices, spread, variations) in [(1, 1, plain, 0), (2, 3, plain, 2), (1, 1, blurred, 0), (2, 2, wide, 1)] {
+            one(&mut rng, likelihood, modes, slices, spread, variations).map_err(|failed| {
                 Failed::from(format!("{likelihood:?}, {modes} modes, {slices} slices, {spread:?}, seed {seed}: {failed:?}"))
             })?;
         }
@@ -101,8 +105,8 @@ pub(crate) fn all() -> Result<(), Failed> {
     Ok(())
 }
 
-fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize, spread: Spread) -> Result<(), Failed> {
-    let shape = ModelShape { modes, slices, window: WINDOW, object: OBJECT };
+fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize, spread: Spread, variations: usize) -> Result<(), Failed> {
+    let shape = ModelShape { modes, variations, slices, window: WINDOW, object: OBJECT };
     let frame = WINDOW.map(|n| n / spread.upsample);
     let mut frames = HostFrames::zeros(SampleType::U8, frame, PATTERNS);
     for f in 0..PATTERNS {
@@ -114,10 +118,11 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
         (0..n).map(|_| Complex64::new(rng.random_range(-size..size), rng.random_range(-size..size))).collect()
     };
     let object = complexes(slices * shape.object_pixels(), 0.3).into_iter().map(|z| z + 1.0).collect();
-    let probe_hat = complexes(modes * shape.pixels(), 2.5);
+    let probe_hat = complexes(shape.probe_len(), 2.5);
     let positions = (0..PATTERNS).map(|_| [rng.random_range(8.6..15.4), rng.random_range(9.6..17.4)]).collect();
     let strengths = (0..PATTERNS).map(|_| rng.random_range(0.8..1.2)).collect();
-    let point = Point { object, probe_hat, positions, strengths, thickness: 9.0, tilt: [6.0, -4.0] };
+    let weights: Vec<f64> = (0..PATTERNS * variations).map(|_| rng.random_range(-0.7..0.7)).collect();
+    let point = Point { object, probe_hat, weights, positions, strengths, thickness: 9.0, tilt: [6.0, -4.0] };
 
     let (_, out) = problem.run(&point);
     let engine = Cpu::<f64>::new();
@@ -146,13 +151,18 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
     }
     let moments = engine.read_reals(&out.moments).unwrap();
     let size = (moments.iter().map(|m| m * m).sum::<f64>() / moments.len() as f64).sqrt();
+    let stride = shape.moments();
     for i in 0..PATTERNS {
+        for k in 0..variations {
+            let by_weight = difference(&problem, &point, H, |p, h| p.weights[i * variations + k] += h);
+            close("weight", -2.0 * moments[stride * i + 3 + k], by_weight, size)?;
+        }
         // X is proportional to the strength.
         let by_strength = difference(&problem, &point, H, |p, h| p.strengths[i] += h);
-        close("strength", -2.0 * moments[3 * i] / point.strengths[i], by_strength, size)?;
+        close("strength", -2.0 * moments[stride * i] / point.strengths[i], by_strength, size)?;
         for axis in 0..2 {
             let by_place = difference(&problem, &point, H, |p, h| p.positions[i][axis] += h);
-            close("position", -2.0 * moments[3 * i + 1 + axis], by_place, size)?;
+            close("position", -2.0 * moments[stride * i + 1 + axis], by_place, size)?;
         }
     }
     if slices > 1 {

@@ -43,11 +43,13 @@ struct Truth {
     thickness_A: f64,
     step_A: f64,
     side: usize,
+    /// How far the defocus drifts from the first position to the last, half of it before and half after `defocus_A`.
+    drift_A: f64,
 }
 
 impl Default for Truth {
     fn default() -> Self {
-        Self { dose_e_per_A2: 1e5, defocus_A: 120.0, jitter_A: 0.0, slices: 1, thickness_A: 0.0, step_A: 0.7, side: 16 }
+        Self { dose_e_per_A2: 1e5, defocus_A: 120.0, jitter_A: 0.0, slices: 1, thickness_A: 0.0, step_A: 0.7, side: 16, drift_A: 0.0 }
     }
 }
 
@@ -91,7 +93,8 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
     for (f, position) in frame.positions_px.iter().enumerate() {
         let whole = position.map(f64::round);
         let mut intensity = vec![0.0; ny * nx];
-        for mode in probe_hat.chunks_exact(ny * nx) {
+        let drifted = probe(truth.defocus_A + truth.drift_A * (f as f64 / (positions_A.len() - 1) as f64 - 0.5), electrons);
+        for mode in drifted.chunks_exact(ny * nx) {
             let shifted: Vec<Complex64> = mode.iter().enumerate().map(|(k, p)| p * ramp(k, position, &whole)).collect();
             let mut wave = fft2(&shifted, WINDOW, true);
             for (s, slice) in object.iter().enumerate() {
@@ -252,4 +255,29 @@ pub(crate) fn upsampled() -> Result<(), Failed> {
     let (plain, wide) = (of(binned, 1), of(WINDOW, 2));
     eprintln!("up-sampled: error {wide:.4}, without {plain:.4} (seed {seed})");
     check(wide < 0.7 * plain, || format!("error {wide:.4} up-sampled, {plain:.4} without (seed {seed})"))
+}
+
+/// A defocus that drifts over the scan is what the probe is found to vary by: one variation, whose weights follow the drift.
+pub(crate) fn drifting_probe() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { drift_A: 30.0, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let of = |variations: usize| {
+        let options = Options { refinement: Refinement { variations_from: 3, ..Refinement::default() }, ..options(30) };
+        let start =
+            |frame: &ObjectFrame| State::start(frame, 1, 0.0, planted.probe.clone(), RngState::new(seed)).with_variations(variations);
+        planted.reconstruct(&raster(&truth), &options, start, &mut ()).0
+    };
+    let (fixed, varied) = (of(0), of(2));
+    let [without, with] = [&fixed, &varied].map(|state| *state.errors().last().unwrap());
+    // The correlation of the first variation's weights with the order of the positions.
+    let n = varied.positions_px.len();
+    let weights: Vec<f64> = varied.weights.iter().step_by(2).copied().collect();
+    let place = |k: usize| k as f64 / (n - 1) as f64 - 0.5;
+    let sums = (0..n).fold([0.0; 3], |[a, b, c], k| [a + weights[k] * place(k), b + weights[k].powi(2), c + place(k).powi(2)]);
+    let correlation = (sums[0] / (sums[1] * sums[2]).sqrt()).abs();
+    eprintln!("drifting probe: error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})");
+    check(with < 0.9 * without && correlation > 0.9, || {
+        format!("error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})")
+    })
 }

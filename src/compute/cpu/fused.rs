@@ -9,7 +9,7 @@ use super::aligned::Aligned;
 use super::exit_wave::multiply_window;
 use super::fft2::{Fft2, Scratch};
 use super::lanes::Scalar;
-use super::moments::{self, add_modes, angular_frequencies, moments_of_window};
+use super::moments::{self, angular_frequencies, moments_of_position, moments_of_window};
 use super::object_gradient::{Summed, add_products, gather};
 use super::object_power::object_power;
 use super::planes::{Part, PartMut, Planes};
@@ -18,9 +18,9 @@ use super::probe_sum::probe_sum;
 use super::propagate::propagate_window;
 use super::propagator_sums;
 use super::residual::{self, Comparison, residual_windows};
-use super::shift_probe::shift_window;
+use super::shift_probe::shift_mode;
 use super::{Cpu, CpuBatch};
-use crate::compute::{DeviceBlock, Direction, Gradients, Likelihood, MOMENTS, Model, ModelShape, Wanted};
+use crate::compute::{DeviceBlock, Direction, Gradients, Likelihood, Model, ModelShape, Wanted};
 
 /// Positions whose sums for the propagator are made together, in order: a fixed number, so that sums do not depend on threads.
 const GROUP: usize = 8;
@@ -97,7 +97,8 @@ struct Place<'a, R> {
 /// The sums of a position.
 struct Sums<R> {
     metrics: [R; 2],
-    moments: [R; MOMENTS],
+    /// Empty where they are not wanted.
+    moments: Vec<R>,
 }
 
 /// What all positions share.
@@ -174,7 +175,7 @@ pub(super) fn gradients<R: Scalar>(
         object_power(&model.object[0], batch, !wanted.add, &mut out.probe.denominator, &mut out.probe.peak);
     }
     if wanted.moments {
-        moments::store(&sums().map(|s| s.moments).collect::<Vec<_>>(), batch, &mut out.moments);
+        moments::store(&sums().map(|s| s.moments.clone()).collect::<Vec<_>>(), batch, &mut out.moments);
     }
     if refine {
         add_groups(groups.into_iter().filter_map(|(_, sums)| sums), R::one() / fft.unitary, !wanted.add_propagator, &mut out.propagator);
@@ -230,7 +231,7 @@ impl<R: Scalar> Shared<'_, R> {
     /// One position, from its probe to what it adds to everything.
     fn position(&self, b: usize, place: &mut Place<R>, arena: &mut Arena<R>, propagator: Option<&mut PropagatorSums<R>>) -> Sums<R> {
         let metrics = self.forward(b, arena);
-        let mut sums = Sums { metrics, moments: [R::zero(); MOMENTS] };
+        let mut sums = Sums { metrics, moments: Vec::new() };
         if !self.wanted.metrics_only {
             self.backward(b, place, arena, propagator);
             if self.wanted.moments {
@@ -251,7 +252,7 @@ impl<R: Scalar> Shared<'_, R> {
             let target = probe.reborrow();
             arch.dispatch(
                 #[inline(always)]
-                move || shift_window(model.probe_hat.window(n, m), batch.ramps(b), fft.unitary, target),
+                move || shift_mode(&model.probe_hat, modes, m, batch, b, fft.unitary, target),
             );
             fft.window(probe, Direction::Inverse, scratch);
             for s in 0..slices {
@@ -351,16 +352,14 @@ impl<R: Scalar> Shared<'_, R> {
         }
     }
 
-    fn moments(&self, b: usize, gradients: Part<R>) -> [R; MOMENTS] {
-        let n = self.batch.window_len();
-        add_modes((0..self.model.shape.modes).map(|m| {
-            let (probe_hat, gradient) = (self.model.probe_hat.window(n, m), gradients.range(m * n..(m + 1) * n));
-            let (ramps, frequencies) = (self.batch.ramps(b), &self.frequencies);
+    fn moments(&self, b: usize, gradients: Part<R>) -> Vec<R> {
+        let (model, frequencies) = (self.model, &self.frequencies);
+        moments_of_position(&model.probe_hat, gradients, model.shape.modes, self.batch, b, |probe, gradient, ramps| {
             Arch::new().dispatch(
                 #[inline(always)]
-                move || moments_of_window(probe_hat, gradient, ramps, frequencies),
+                move || moments_of_window(probe, gradient, ramps, frequencies),
             )
-        }))
+        })
     }
 }
 

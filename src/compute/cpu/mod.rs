@@ -79,6 +79,7 @@ pub struct CpuBatch<R: Scalar> {
     plan: BatchPlan,
     ramps_y: Planes<R>,
     ramps_x: Planes<R>,
+    weights: Vec<R>,
 }
 
 impl<R: Scalar> Default for Cpu<R> {
@@ -114,6 +115,12 @@ impl<R: Scalar> CpuBatch<R> {
     fn ramps(&self, b: usize) -> (Part<'_, R>, Part<'_, R>) {
         let [ny, nx] = self.plan.window;
         (self.ramps_y.window(ny, b), self.ramps_x.window(nx, b))
+    }
+
+    /// The weights of the variations at position b.
+    fn weights(&self, b: usize) -> &[R] {
+        let variations = self.plan.variations();
+        &self.weights[b * variations..(b + 1) * variations]
     }
 
     /// The first pixel of window b in the object.
@@ -201,7 +208,8 @@ impl<R: Scalar> Backend for Cpu<R> {
     fn batch(&self, plan: BatchPlan) -> Result<Self::Batch> {
         let ramps_y = Planes::from_complex(&plan.ramps_y);
         let ramps_x = Planes::from_complex(&plan.ramps_x);
-        Ok(CpuBatch { plan, ramps_y, ramps_x })
+        let weights = plan.weights.iter().map(|&w| R::of(w)).collect();
+        Ok(CpuBatch { plan, ramps_y, ramps_x, weights })
     }
 
     fn batch_len(&self, batch: &Self::Batch) -> usize {

@@ -8,18 +8,44 @@ use super::planes::{Part, Planes};
 use crate::compute::MOMENTS;
 use crate::optics::fft_index;
 
-/// For pattern id i of the batch, `out[3i..]` = Σ_m Re Σ_k X*Ĝ · {1, 2πi·f_y, 2πi·f_x} with X = P̂_m · ramp_b.
+/// See [`crate::compute::Backend::moments`].
 pub(super) fn moments<R: Scalar>(probe_hat: &Planes<R>, gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, out: &mut [R]) {
     let n = batch.window_len();
     let frequencies = angular_frequencies(batch.plan.window);
-    let sums: Vec<[R; MOMENTS]> = (0..batch.plan.len())
+    let sums: Vec<Vec<R>> = (0..batch.plan.len())
         .into_par_iter()
         .map(|b| {
-            let of_mode = |m| moments_of_window(probe_hat.window(n, m), gradients.window(n, b * modes + m), batch.ramps(b), &frequencies);
-            add_modes((0..modes).map(of_mode))
+            moments_of_position(probe_hat, gradients.part(b * modes * n..(b + 1) * modes * n), modes, batch, b, |probe, gradient, ramps| {
+                moments_of_window(probe, gradient, ramps, &frequencies)
+            })
         })
         .collect();
     store(&sums, batch, out);
+}
+
+/// The moments of position `b`, whose gradients (mode, ky, kx) these are; `of_window` makes those of a window.
+pub(super) fn moments_of_position<R: Scalar>(
+    probe_hat: &Planes<R>,
+    gradients: Part<R>,
+    modes: usize,
+    batch: &CpuBatch<R>,
+    b: usize,
+    of_window: impl Fn(Part<R>, Part<R>, (Part<R>, Part<R>)) -> [R; MOMENTS],
+) -> Vec<R> {
+    let n = batch.window_len();
+    let of = |window: usize, mode: usize| of_window(probe_hat.window(n, window), gradients.range(mode * n..(mode + 1) * n), batch.ramps(b));
+    let mut sums = vec![R::zero(); MOMENTS];
+    let mut add = |moments: [R; MOMENTS], weight: R| sums.iter_mut().zip(moments).for_each(|(s, x)| *s += x * weight);
+    (0..modes).for_each(|m| add(of(m, m), R::one()));
+    // X is linear in the variations, so its moments are.
+    let mut of_weights = Vec::new();
+    for (k, weight) in batch.weights(b).iter().enumerate() {
+        let moments = of(modes + k, 0);
+        add(moments, *weight);
+        of_weights.push(moments[0]);
+    }
+    sums.extend(of_weights);
+    sums
 }
 
 /// 2πf of a window's rows and columns, in FFT order.
@@ -27,18 +53,10 @@ pub(super) fn angular_frequencies<R: Scalar>(window: [usize; 2]) -> [Vec<R>; 2] 
     window.map(|n| (0..n).map(|k| R::of(std::f64::consts::TAU * fft_index(k, n) / n as f64)).collect())
 }
 
-/// The sum of what the modes say, in their order.
-pub(super) fn add_modes<R: Scalar>(modes: impl Iterator<Item = [R; MOMENTS]>) -> [R; MOMENTS] {
-    modes.fold([R::zero(); MOMENTS], |mut sum, mode| {
-        sum.iter_mut().zip(mode).for_each(|(s, x)| *s += x);
-        sum
-    })
-}
-
 /// Puts the moments of each position at its pattern's place.
-pub(super) fn store<R: Scalar>(sums: &[[R; MOMENTS]], batch: &CpuBatch<R>, out: &mut [R]) {
+pub(super) fn store<R: Scalar>(sums: &[Vec<R>], batch: &CpuBatch<R>, out: &mut [R]) {
     for (&id, sum) in batch.plan.ids.iter().zip(sums) {
-        out[MOMENTS * id as usize..][..MOMENTS].copy_from_slice(sum);
+        out[sum.len() * id as usize..][..sum.len()].copy_from_slice(sum);
     }
 }
 

@@ -7,10 +7,10 @@ use super::CpuBatch;
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 
-/// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in the batch's order.
+/// `numerator[m] (+)= Σ_b ramp_b* · Ĝ[b, m]`, in the batch's order; behind the modes the variations, `Σ_b w_bk · ramp_b* · Ĝ[b, 0]`.
 pub(super) fn probe_sum<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, fresh: bool, numerator: &mut Planes<R>) {
     let [ny, nx] = batch.plan.window;
-    numerator.windows_mut(nx, ny * modes).enumerate().for_each(|(row, out)| {
+    numerator.windows_mut(nx, ny * (modes + batch.plan.variations())).enumerate().for_each(|(row, out)| {
         Arch::new().dispatch(
             #[inline(always)]
             move || sum_row(gradients, modes, batch, fresh, [row / ny, row % ny], out),
@@ -18,7 +18,7 @@ pub(super) fn probe_sum<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &
     });
 }
 
-/// Row y of mode m.
+/// Row y of mode m, or of a variation behind the modes.
 #[inline(always)]
 fn sum_row<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, fresh: bool, [m, y]: [usize; 2], mut out: PartMut<R>) {
     let [ny, nx] = batch.plan.window;
@@ -28,7 +28,9 @@ fn sum_row<R: Scalar>(gradients: &Planes<R>, modes: usize, batch: &CpuBatch<R>, 
     }
     for b in 0..batch.plan.len() {
         let (ramp_y, ramp_x) = batch.ramps(b);
-        add_row(gradients.window(nx, (b * modes + m) * ny + y), [ramp_y.re[y], ramp_y.im[y]], ramp_x, out.reborrow());
+        let (mode, weight) = if m < modes { (m, R::one()) } else { (0, batch.weights(b)[m - modes]) };
+        let factor = [ramp_y.re[y] * weight, ramp_y.im[y] * weight];
+        add_row(gradients.window(nx, (b * modes + mode) * ny + y), factor, ramp_x, out.reborrow());
     }
 }
 

@@ -34,6 +34,9 @@ pub struct GpuBatch {
     /// (batch, ny) and (batch, nx).
     pub(super) ramps_y: Array,
     pub(super) ramps_x: Array,
+    pub(super) variations: usize,
+    /// (batch, variation)
+    pub(super) weights: Array,
     pub(super) tiles: usize,
     /// One after the other: pattern ids, corners, tile origins, tile offsets, tile members.
     pub(super) lists: Array,
@@ -138,12 +141,16 @@ impl GpuBatch {
         lists.extend(tiles.origins.iter().flatten());
         lists.extend(&tiles.offsets);
         lists.extend(&tiles.members);
+        // There is no empty buffer to bind.
+        let weights: Vec<f32> = if plan.weights.is_empty() { vec![0.0] } else { plan.weights.iter().map(|&w| w as f32).collect() };
         Ok(Self {
             len: plan.len(),
             window: plan.window,
             object_shape: plan.object_shape,
             ramps_y: Array::of(device, "the ramps of a batch", &narrow(&plan.ramps_y), plan.window[0])?,
             ramps_x: Array::of(device, "the ramps of a batch", &narrow(&plan.ramps_x), plan.window[1])?,
+            variations: plan.variations(),
+            weights: Array::of(device, "the weights of a batch", &weights, 1)?,
             tiles: tiles.origins.len(),
             lists: Array::of(device, "the lists of a batch", &lists, 1)?,
             peaks: Array::zeros(device, "the peaks of a batch", 4, tiles.origins.len(), 1)?,
@@ -180,6 +187,12 @@ impl GpuBatch {
     pub(super) fn constants(&self, modes: usize) -> [(&'static str, f64); 5] {
         let ([ny, nx], [object_ny, object_nx]) = (self.window, self.object_shape);
         [("NY", ny as f64), ("NX", nx as f64), ("OBJECT_NY", object_ny as f64), ("OBJECT_NX", object_nx as f64), ("MODES", modes as f64)]
+    }
+
+    /// The same with the variations of the first mode.
+    pub(super) fn varied(&self, modes: usize) -> [(&'static str, f64); 6] {
+        let [ny, nx, object_ny, object_nx, modes] = self.constants(modes);
+        [ny, nx, object_ny, object_nx, modes, ("VARIATIONS", self.variations as f64)]
     }
 }
 

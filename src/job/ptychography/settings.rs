@@ -61,6 +61,7 @@ fn refinement(keys: &Ptychography) -> Refinement {
         tilt_from: keys.tilt_from.value,
         defocus_from: keys.defocus_from.value,
         aberrations_from: keys.aberrations_from.value,
+        variations_from: keys.variations_from.value,
         step: keys.refinement_step.value,
         momentum: keys.refinement_momentum.value,
     }
@@ -131,6 +132,16 @@ pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error>
             found: keys.likelihood.value.toml().to_string(),
             expected: "\"amplitude\" with the difference map and RAAR, which project waves to the measured amplitudes".to_owned(),
             remedy: "Take another algorithm for other likelihoods, such as \"lsq_ml\" or \"adam\".".to_owned(),
+        };
+        return Err(refusal.into());
+    }
+    if projects && keys.probe_variations.value > 0 {
+        let refusal = Refusal {
+            place: keys.probe_variations.place.clone(),
+            key: "ptychography.probe_variations".to_owned(),
+            found: keys.probe_variations.value.to_string(),
+            expected: "0 with the difference map and RAAR, whose waves share one probe".to_owned(),
+            remedy: "Take another algorithm, such as \"lsq_ml\" or \"adam\".".to_owned(),
         };
         return Err(refusal.into());
     }

@@ -207,7 +207,8 @@ impl<'a> Setup<'a> {
             ptycho::with_modes(probe_hat, view.window, modes, keys.mode_power.value)
         };
         let thickness_A = keys.slice_thickness_A.as_ref().map_or(0.0, |entry| entry.value);
-        let mut state = State::start(&frame, keys.slices.value, thickness_A, probe_hat, run.rng);
+        let mut state =
+            State::start(&frame, keys.slices.value, thickness_A, probe_hat, run.rng).with_variations(keys.probe_variations.value);
         state.tilt_mrad = keys.tilt_mrad.value;
         let (grid, valid) = (self.grid.clone(), self.valid.clone());
         if let Some(made) = direct::start(job, backend, electrons.stream, grid, valid, incident, run)?
@@ -250,8 +251,14 @@ impl<'a> Setup<'a> {
 
     /// What a finished state has to show, but for the phase along the scan.
     pub(super) fn arrays(&self, state: &State) -> Result<Vec<Array>, Error> {
-        let probe = transformed(&state.probe_hat, state.shape.window, Direction::Inverse)?;
-        Ok(arrays::reconstruction(state, &self.frame(state.shape.window), &self.grid, self.is_raster(), &probe))
+        let (frame, window) = (self.frame(state.shape.window), state.shape.window);
+        let probe = transformed(&state.probe_hat, window, Direction::Inverse)?;
+        let mut arrays = arrays::reconstruction(state, &frame, &self.grid, self.is_raster(), &probe);
+        if state.shape.variations > 0 {
+            let variations = transformed(&state.variations, window, Direction::Inverse)?;
+            arrays.extend(arrays::variations(state, &frame, &self.grid, &variations));
+        }
+        Ok(arrays)
     }
 
     /// The phase along the scan, where positions are a raster.
@@ -277,8 +284,14 @@ fn follow(state: State, number: usize, stage: &Stage, window: [usize; 2]) -> Res
     let keys = &stage.job.ptychography;
     // One slice has no distance to the next; what was refined stays where the stage goes on refining it.
     let told = state.shape.slices == 1 || keys.thickness_from.value == 0;
-    let begin =
-        Begin { stage: number as u32, window, slices: keys.slices.value, modes: keys.probe_modes.value, mode_power: keys.mode_power.value };
+    let begin = Begin {
+        stage: number as u32,
+        window,
+        slices: keys.slices.value,
+        modes: keys.probe_modes.value,
+        variations: keys.probe_variations.value,
+        mode_power: keys.mode_power.value,
+    };
     let mut state = state.next_stage(&begin)?;
     if let Some(thickness) = &keys.slice_thickness_A
         && told

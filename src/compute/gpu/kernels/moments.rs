@@ -6,7 +6,7 @@ use crate::compute::gpu::arrays::{GpuBatch, GpuComplexes, GpuReals};
 use crate::compute::gpu::device::Device;
 use crate::compute::gpu::memory::spans;
 
-params! { count: u32, first_ramp_y: u32, first_ramp_x: u32, first_gradient: u32, ids: u32 }
+params! { count: u32, first_ramp_y: u32, first_ramp_x: u32, first_gradient: u32, ids: u32, first: u32 }
 
 pub(super) static KERNEL: Kernel =
     Kernel { name: "moments", text: include_str!("../../../../shaders/ptycho/moments.wgsl"), example: &WINDOWS, params: LAYOUT };
@@ -21,6 +21,7 @@ pub(in crate::compute::gpu) fn moments(
 ) -> Result<()> {
     let [ny, nx] = batch.window;
     let (probe_hat, lists, out) = (probe_hat.0.whole(device)?, batch.lists.whole(device)?, out.0.whole(device)?);
+    let weights = batch.weights.whole(device)?;
     let (ramps_y, ramps_x) = (batch.ramps_y.stack(device, ny)?, batch.ramps_x.stack(device, nx)?);
     for span in spans([&ramps_y, &ramps_x, &gradients.0.stack(device, modes * ny * nx)?], batch.len) {
         let [(ramps_y, first_ramp_y), (ramps_x, first_ramp_x), (gradients, first_gradient)] = &span.at;
@@ -30,10 +31,11 @@ pub(in crate::compute::gpu) fn moments(
             first_ramp_x: *first_ramp_x,
             first_gradient: *first_gradient,
             ids: batch.ids() + span.first as u32,
+            first: span.first as u32,
         };
         let cost = 8 * (span.count * modes * ny * nx) as u64;
-        let buffers = [&probe_hat, ramps_y, ramps_x, gradients, &lists, &out];
-        device.dispatch(&KERNEL, &batch.constants(modes), &params, &buffers, span.count as u64, cost)?;
+        let buffers = [&probe_hat, ramps_y, ramps_x, gradients, &lists, &weights, &out];
+        device.dispatch(&KERNEL, &batch.varied(modes), &params, &buffers, span.count as u64, cost)?;
     }
     Ok(())
 }
