@@ -226,6 +226,10 @@ impl Device {
         let slice = staging.slice(..bytes);
         // An error shows when the range is asked for.
         slice.map_async(wgpu::MapMode::Read, |_| {});
+        if recorder.in_flight.is_empty() {
+            // All is done already, but the buffer is mapped only while somebody waits.
+            self.wait(None);
+        }
         self.drain(recorder)?;
         match slice.get_mapped_range() {
             Ok(view) => out.extend_from_slice(&view),
@@ -311,14 +315,7 @@ impl Device {
             return Ok(());
         };
         let begin = Instant::now();
-        let wait = wgpu::PollType::Wait { submission_index: Some(flight.submission), timeout: None };
-        // wgpu panics where a device is lost while it is waited for.
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
-            Ok(Ok(_)) => {}
-            // A lost device takes no submissions and says so only here.
-            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
-            Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
-        }
+        self.wait(Some(flight.submission));
         let now = Instant::now();
         if now - begin > Duration::from_millis(1) {
             // The device was busy until now, from when it was handed this work or was done with the work before.
@@ -332,6 +329,18 @@ impl Device {
         }
         recorder.free_since = now;
         self.check()
+    }
+
+    /// Waits for a submission, or for all, and lets what was asked of it happen.
+    fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) {
+        let wait = wgpu::PollType::Wait { submission_index, timeout: None };
+        // wgpu panics where a device is lost while it is waited for.
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => {}
+            // A lost device takes no submissions and says so only here.
+            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
+            Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
+        }
     }
 
     /// The first error since the last look. A lost device stays lost.
