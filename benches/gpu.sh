@@ -2,7 +2,8 @@
 # The GPU's tests and benchmarks, on a machine that has a GPU and need not have Rust.
 #
 #   benches/gpu.sh pack FOLDER     where Rust is: builds the program, the tests and the benchmarks and gathers them, stripped
-#   FOLDER/gpu.sh run OUT          where the GPU is: device, parity, agreement of the engines, the demonstration, times; all into OUT
+#   FOLDER/gpu.sh run OUT          where the GPU is: device, the standard workloads (bench.json, and in words bench.txt), parity, agreement of the
+#                                  engines, the demonstration, times; all into OUT
 #
 # Commit OUT's files under benches/results/ as DATE-DEVICE/.
 set -euo pipefail
@@ -35,6 +36,9 @@ run() {
         nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv || true
         "$here/ronchi" devices
     } 2>&1 | tee "$out/device.txt"
+    # The other checks go on without it.
+    "$here/ronchi" bench --full --json --device gpu 2>&1 >"$out/bench.json" | tee "$out/bench.txt" ||
+        echo "ronchi bench failed: $out/bench.txt says why" >&2
     export RONCHI_REQUIRE_GPU=1
     "$here/parity" 2>&1 | tee "$out/parity.txt"
     "$here/ptychography" agree 2>&1 | tee "$out/agreement.txt"
@@ -48,5 +52,5 @@ run() {
 case ${1:-} in
     pack) pack "${2:?pack FOLDER}" ;;
     run) run "${2:?run OUT}" ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

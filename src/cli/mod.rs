@@ -3,6 +3,7 @@
 //! Machine output goes to stdout, words to stderr. Exit codes: 0 done, 1 the input or the run failed, 2 bad usage, job file or device,
 //! 130 interrupted.
 
+mod bench;
 mod calibrate;
 mod compare;
 mod demo;
@@ -76,6 +77,7 @@ enum Command {
     Reconstruct(reconstruct::Args),
     Run(run::Args),
     Compare(compare::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
     #[command(name = "job-file-page", hide = true)]
     Page,
@@ -118,6 +120,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Reconstruct(args) => reconstruct::run(args, common),
         Command::Run(args) => run::run(args, common),
         Command::Compare(args) => compare::run(args),
+        Command::Bench(args) => bench::run(args, common),
         Command::Demo(args) => demo::run(args, common),
         Command::Page => page::run(),
     }

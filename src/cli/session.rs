@@ -56,6 +56,11 @@ impl Session {
         self.progress.draw(event);
     }
 
+    /// Takes down a bar that a failed stage left standing.
+    pub(super) fn clear(&self) {
+        self.progress.clear();
+    }
+
     /// Calibrates the datacube of a job.
     pub(super) fn calibrate(&self, job: Job) -> anyhow::Result<Calibrated> {
         let pool = pool(&job)?;

@@ -13,6 +13,11 @@ pub(super) enum Device {
 impl Device {
     /// Finds the device that `compute.device` names: `auto`, `cpu`, `gpu`, `gpu:N` or a part of an adapter's name.
     pub(super) fn open(name: &str) -> Result<Self, Error> {
+        Self::open_with(name, &GpuOptions::default())
+    }
+
+    /// The same with other options.
+    pub(super) fn open_with(name: &str, options: &GpuOptions) -> Result<Self, Error> {
         let selection = match name {
             "cpu" => return Ok(Self::Cpu),
             "auto" if gpu::adapters().iter().all(|adapter| adapter.is_software) => return Ok(Self::Cpu),
@@ -22,7 +27,7 @@ impl Device {
                 None => Selection::Named(name.to_owned()),
             },
         };
-        Ok(Self::Gpu(Box::new(Gpu::new(&selection, &GpuOptions::default())?)))
+        Ok(Self::Gpu(Box::new(Gpu::new(&selection, options)?)))
     }
 
     /// Says what will do the work where nobody chose it.

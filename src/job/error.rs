@@ -119,6 +119,8 @@ pub enum Error {
     WideProbe { percent: f64, diameter_A: f64, window_A: f64 },
     #[error("ptychography.constraints, {kind}: {why} Write it as a table such as {example}.")]
     Constraint { kind: String, why: String, example: &'static str },
+    #[error("the workload of {workload} went wrong in iteration {iteration}: {why}. Check the device with `ronchi demo --device NAME`.")]
+    Workload { workload: String, iteration: u32, why: String },
     #[error("interrupted: nothing was written.")]
     Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]
@@ -156,7 +158,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled | Self::Interrupted { .. } | Self::Stopped { .. } => 130,
-            Self::Files { .. } | Self::Diverged { .. } => 1,
+            Self::Files { .. } | Self::Diverged { .. } | Self::Workload { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),
             Self::Analysis(e) => e.exit_code(),

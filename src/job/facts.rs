@@ -29,6 +29,13 @@ pub(super) fn host() -> String {
     told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok()).map_or_else(String::new, |name| name.trim().to_owned())
 }
 
+/// The processor's name, empty where nothing tells it.
+pub(super) fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    named.map_or_else(String::new, |(_, name)| name.trim().to_owned())
+}
+
 /// Files up to this many bytes are hashed whole.
 const WHOLE: u64 = 256 << 20;
 

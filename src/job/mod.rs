@@ -3,6 +3,7 @@
 //! A [`Job`] is what was written and typed; [`Plan`] is a job that fits its data; [`Prepared`] is a plan that can run.
 
 mod arrays;
+mod bench;
 mod calibrate;
 mod check;
 mod demo;
@@ -27,6 +28,7 @@ mod timings;
 mod trials;
 mod values;
 
+pub use bench::{Depth, Extent, Report, Wish, WorkloadReport, bench};
 pub use calibrate::{BadPixels, Calibrated, DescanFound, Found, HalfTurn, calibrate};
 pub use demo::{Demo, Sodium};
 pub use describe::{page, template};

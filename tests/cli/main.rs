@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
+mod bench;
 #[path = "../cli_support/mod.rs"]
 mod cli_support;
+#[path = "../common/mod.rs"]
+mod common;
 mod reconstruct;
 mod starts;
 
@@ -32,7 +35,7 @@ fn job_of(result: &Path) -> String {
 #[test]
 fn every_command_has_a_help_that_ends_with_an_example() {
     let place = Place::new();
-    for command in ["devices", "info", "init", "calibrate", "image", "reconstruct", "run", "compare", "demo"] {
+    for command in ["devices", "info", "init", "calibrate", "image", "reconstruct", "run", "compare", "bench", "demo"] {
         let ran = place.done(&[command, "--help"]);
         let example = ran.stdout.find(&format!("Example: ronchi {command}"));
         assert!(example.is_some_and(|at| at > ran.stdout.find("Options:").unwrap()), "{}", ran.stdout);

@@ -1,4 +1,4 @@
-use ronchi::compute::gpu::{Gpu, GpuOptions, Selection, adapters};
+use ronchi::compute::gpu::{Gpu, GpuOptions, Selection, Watch, adapters};
 use ronchi::compute::{Backend, DetectorLayout, DetectorSet, Direction, Error, Likelihood, SampleType, Update};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("an object beyond one binding is refused with its size", large_objects_are_refused),
     ("a device that is not there is refused with those that are", unknown_devices_are_refused),
     ("a lost device is an error that says so, not a panic", lost_devices_are_errors),
+    ("a device that is watched computes the same, and every launch is counted and timed", watched),
     ("a software renderer is used only when it is named", software_is_named),
 ];
 
@@ -89,6 +90,47 @@ fn software_is_named(_gpu: &Gpu, _seed: u64) {
         let named = Gpu::new(&Selection::Named(name), &GpuOptions::default()).unwrap();
         assert_eq!(named.device_name().to_lowercase(), adapter.name.to_lowercase());
     }
+}
+
+fn watched(gpu: &Gpu, seed: u64) {
+    let name = gpu.device_name();
+    let watched = Gpu::new(&Selection::Named(name), &GpuOptions { profile: true, ..GpuOptions::default() }).unwrap();
+    let values = complexes(&mut random(seed), 500);
+    let work = |gpu: &Gpu, times: usize| {
+        let (x, mut out) = (gpu.complexes(&values).unwrap(), gpu.complexes(&values).unwrap());
+        for _ in 0..times {
+            gpu.combine(&mut out, 0.5, (&x, 0.3), (&x, -0.1), 500).unwrap();
+        }
+        let mut copy = gpu.complex_zeros(500).unwrap();
+        gpu.copy(&out, &mut copy, 500).unwrap();
+        gpu.fft2(&mut copy, [20, 25], 1, Direction::Forward).unwrap();
+        gpu.read_complexes(&copy).unwrap()
+    };
+    // Beyond the time stamps that are kept at once.
+    let (few, many) = (3, 2500);
+    let expected = [work(gpu, few), work(gpu, many)];
+    assert!(work(&watched, few) == expected[0]);
+    assert_eq!(watched.seen().launches, 0, "nothing is kept unasked");
+
+    watched.watch(Watch::Counts).unwrap();
+    assert!(work(&watched, few) == expected[0]);
+    watched.watch(Watch::Kernels).unwrap();
+    assert!(work(&watched, many) == expected[1]);
+    watched.watch(Watch::Nothing).unwrap();
+    work(&watched, few);
+    let seen = watched.seen();
+    assert!(seen.launches > few as u64 && seen.submissions > 0, "{seen:?}");
+    assert_eq!(seen.copies, 1);
+    if let Some(memory) = seen.memory {
+        assert!(memory.allocated >= 3 * 4000 && memory.reserved >= memory.allocated, "{memory:?}");
+    }
+    let timed = seen.kernels.get("combine").map(|time| time.launches);
+    assert_eq!(timed, watched.has_clock().then_some(many as u64));
+    assert!(seen.kernels.values().all(|time| time.seconds >= 0.0 && time.seconds < 60.0), "{:?}", seen.kernels);
+    assert!(!gpu.has_clock(), "nobody asked for it");
+
+    watched.watch(Watch::Counts).unwrap();
+    assert_eq!(watched.seen().kernels.len(), 0, "it begins anew");
 }
 
 fn lost_devices_are_errors(_gpu: &Gpu, seed: u64) {

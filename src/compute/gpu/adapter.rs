@@ -20,6 +20,8 @@ pub enum Selection {
 pub struct GpuOptions {
     /// Lowers the largest buffer and binding to this many bytes, so that tests meet the limits with small arrays.
     pub limit_override: Option<u64>,
+    /// Asks for time stamps, where the adapter has them, so that kernels can be timed.
+    pub profile: bool,
 }
 
 /// What `ronchi devices` tells of an adapter.
@@ -52,10 +54,12 @@ const MAX_BYTES: u64 = (1 << 31) - 256;
 pub(super) struct Opened {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
-    pub(super) name: String,
+    pub(super) summary: AdapterSummary,
     pub(super) limits: wgpu::Limits,
     /// The largest buffer and binding, in bytes.
     pub(super) piece_bytes: u64,
+    /// It has time stamps.
+    pub(super) timed: bool,
 }
 
 /// Opens the selected adapter with its own limits.
@@ -69,7 +73,7 @@ pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Opened
     let Some(adapter) = chosen else {
         return Err(no_such_device(selection, adapters));
     };
-    let name = adapter.get_info().name;
+    let summary = summary(adapter);
     let mut limits = wanted_limits(&adapter.limits());
     let piece_bytes =
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(options.limit_override.unwrap_or(MAX_BYTES)) & !3;
@@ -77,15 +81,17 @@ pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Opened
         limits.max_buffer_size = piece_bytes;
         limits.max_storage_buffer_binding_size = piece_bytes;
     }
+    let timed = options.profile && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
     let descriptor = wgpu::DeviceDescriptor {
         label: Some("ronchi"),
+        required_features: if timed { wgpu::Features::TIMESTAMP_QUERY } else { wgpu::Features::empty() },
         required_limits: limits.clone(),
         memory_hints: wgpu::MemoryHints::Performance,
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-        .map_err(|error| Error::Kernel { kernel: format!("(opening {name})"), message: error.to_string() })?;
-    Ok(Opened { device, queue, name, limits, piece_bytes })
+        .map_err(|error| Error::Kernel { kernel: format!("(opening {})", summary.name), message: error.to_string() })?;
+    Ok(Opened { device, queue, summary, limits, piece_bytes, timed })
 }
 
 /// The adapters that can compute. OpenGL is left out: its drivers speak on stderr and their compute is slow.

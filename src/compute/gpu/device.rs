@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::adapter::{self, GpuOptions, Selection};
+use super::adapter::{self, AdapterSummary, GpuOptions, Selection};
 use super::pipelines::{Constants, Pipelines};
 use super::shaders::{Kernel, Uniforms};
+use super::watch::{Watch, Watcher};
 use crate::compute::{Error, Result};
 
 /// How long a submission should keep the device busy.
@@ -25,7 +26,7 @@ const STAGING_BYTES: u64 = 1 << 24;
 pub(super) struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    name: String,
+    summary: AdapterSummary,
     limits: wgpu::Limits,
     piece_bytes: u64,
     pipelines: Pipelines,
@@ -56,6 +57,7 @@ struct Recorder {
     in_flight: VecDeque<Flight>,
     /// When the device became free, as far as is known.
     free_since: Instant,
+    watcher: Watcher,
 }
 
 struct Flight {
@@ -66,7 +68,7 @@ struct Flight {
 
 impl Device {
     pub(super) fn open(selection: &Selection, options: &GpuOptions) -> Result<Self> {
-        let adapter::Opened { device, queue, name, limits, piece_bytes } = adapter::open(selection, options)?;
+        let adapter::Opened { device, queue, summary, limits, piece_bytes, timed } = adapter::open(selection, options)?;
         let faults = Arc::new(Mutex::new(Faults { kernel: "(none)", first: None }));
         let sink = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| lock(&sink).keep(error.to_string(), false)));
@@ -92,14 +94,19 @@ impl Device {
             rate: FIRST_RATE,
             in_flight: VecDeque::new(),
             free_since: Instant::now(),
+            watcher: Watcher::new(&device, &queue, timed),
         });
-        let opened = Self { device, queue, name, limits, piece_bytes, pipelines: Pipelines::default(), faults, recorder };
+        let opened = Self { device, queue, summary, limits, piece_bytes, pipelines: Pipelines::default(), faults, recorder };
         opened.check()?;
         Ok(opened)
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.summary.name
+    }
+
+    pub(super) fn summary(&self) -> &AdapterSummary {
+        &self.summary
     }
 
     /// The largest buffer, in bytes.
@@ -118,7 +125,7 @@ impl Device {
         let size = bytes.next_multiple_of(4).max(16);
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false });
         match pollster::block_on(scope.pop()) {
-            Some(_) => Err(Error::OutOfMemory { device: self.name.clone(), what: what.to_owned(), needed_bytes: bytes }),
+            Some(_) => Err(Error::OutOfMemory { device: self.name().to_owned(), what: what.to_owned(), needed_bytes: bytes }),
             None => self.check().map(|()| buffer),
         }
     }
@@ -170,12 +177,13 @@ impl Device {
         });
         let most = u64::from(self.limits.max_compute_workgroups_per_dimension);
         let rows = groups.div_ceil(most);
-        let pass = recorder.pass(&self.device);
+        let pass = recorder.pass(&self.device, kernel.name);
         pass.set_pipeline(&pipeline.compute);
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(groups.div_ceil(rows) as u32, rows as u32, 1);
         recorder.kernels += 1;
-        let full = recorder.uniforms.len() as u64 + 256 > ARENA_BYTES;
+        recorder.watcher.launched();
+        let full = recorder.uniforms.len() as u64 + 256 > ARENA_BYTES || recorder.watcher.is_full();
         self.recorded(&mut recorder, cost, full)
     }
 
@@ -188,6 +196,7 @@ impl Device {
             encoder.copy_buffer_to_buffer(from, from_byte, to, to_byte, bytes);
             cost += 2 * bytes;
         }
+        recorder.watcher.copied(copies.len());
         self.recorded(&mut recorder, cost, false)
     }
 
@@ -207,18 +216,33 @@ impl Device {
             let piece = (bytes - first).min(size);
             recorder.encoder(&self.device).copy_buffer_to_buffer(buffer, first, &staging, 0, piece);
             self.submit(&mut recorder)?;
-            let slice = staging.slice(..piece);
-            // An error shows when the range is asked for.
-            slice.map_async(wgpu::MapMode::Read, |_| {});
-            self.drain(&mut recorder)?;
-            match slice.get_mapped_range() {
-                Ok(view) => out.extend_from_slice(&view),
-                Err(error) => lock(&self.faults).keep(error.to_string(), false),
-            }
-            self.check()?;
-            staging.unmap();
+            self.read_mapped(&mut recorder, &staging, piece, &mut out)?;
         }
         Ok(out)
+    }
+
+    /// Adds the first bytes of a buffer that can be mapped, after all submissions.
+    fn read_mapped(&self, recorder: &mut Recorder, staging: &wgpu::Buffer, bytes: u64, out: &mut Vec<u8>) -> Result<()> {
+        let slice = staging.slice(..bytes);
+        // An error shows when the range is asked for.
+        slice.map_async(wgpu::MapMode::Read, |_| {});
+        if recorder.in_flight.is_empty() {
+            // All is done already, but the buffer is mapped only while somebody waits.
+            self.wait(None);
+        }
+        self.drain(recorder)?;
+        match slice.get_mapped_range() {
+            Ok(view) => out.extend_from_slice(&view),
+            Err(error) => lock(&self.faults).keep(error.to_string(), false),
+        }
+        self.check()?;
+        staging.unmap();
+        Ok(())
+    }
+
+    /// Lets the watcher be told or asked.
+    pub(super) fn watcher<T>(&self, ask: impl FnOnce(&mut Watcher) -> T) -> T {
+        ask(&mut lock(&self.recorder).watcher)
     }
 
     /// Gives the device up: it is lost for all that comes after.
@@ -248,8 +272,16 @@ impl Device {
             self.queue.write_buffer(&recorder.arena, 0, &recorder.uniforms);
             recorder.uniforms.clear();
         }
-        let commands = recorder.encoder.take().map(wgpu::CommandEncoder::finish);
+        let encoder = recorder.encoder.take();
+        let (commands, stamps) = match encoder {
+            Some(mut encoder) => {
+                let stamps = recorder.watcher.hand_out(&mut encoder);
+                (Some(encoder.finish()), stamps)
+            }
+            None => (None, None),
+        };
         let submission = self.queue.submit(commands);
+        recorder.watcher.submitted(&self.device);
         tracing::debug!(kernels = recorder.kernels, bytes = recorder.cost, rate = recorder.rate, "submitted");
         let flight = Flight { submission, cost: recorder.cost, submitted: Instant::now() };
         recorder.kernels = 0;
@@ -258,6 +290,11 @@ impl Device {
         // One that was refused would be waited for in vain.
         self.check()?;
         recorder.in_flight.push_back(flight);
+        if let Some((staging, bytes)) = stamps {
+            let mut ticks = Vec::new();
+            self.read_mapped(recorder, &staging, bytes, &mut ticks)?;
+            recorder.watcher.take(&bytemuck::pod_collect_to_vec(&ticks));
+        }
         while recorder.in_flight.len() > IN_FLIGHT {
             self.land(recorder)?;
         }
@@ -278,14 +315,7 @@ impl Device {
             return Ok(());
         };
         let begin = Instant::now();
-        let wait = wgpu::PollType::Wait { submission_index: Some(flight.submission), timeout: None };
-        // wgpu panics where a device is lost while it is waited for.
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
-            Ok(Ok(_)) => {}
-            // A lost device takes no submissions and says so only here.
-            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
-            Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
-        }
+        self.wait(Some(flight.submission));
         let now = Instant::now();
         if now - begin > Duration::from_millis(1) {
             // The device was busy until now, from when it was handed this work or was done with the work before.
@@ -299,6 +329,18 @@ impl Device {
         }
         recorder.free_since = now;
         self.check()
+    }
+
+    /// Waits for a submission, or for all, and lets what was asked of it happen.
+    fn wait(&self, submission_index: Option<wgpu::SubmissionIndex>) {
+        let wait = wgpu::PollType::Wait { submission_index, timeout: None };
+        // wgpu panics where a device is lost while it is waited for.
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => {}
+            // A lost device takes no submissions and says so only here.
+            Ok(Err(error)) => lock(&self.faults).keep(error.to_string(), true),
+            Err(_) => lock(&self.faults).keep("it stopped answering".to_owned(), true),
+        }
     }
 
     /// The first error since the last look. A lost device stays lost.
@@ -326,17 +368,26 @@ impl Faults {
 impl Recorder {
     fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
         drop(self.pass.take());
-        self.encoder.get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("ronchi") }))
+        self.encoder.get_or_insert_with(|| encoder(device))
     }
 
-    /// The compute pass that is kept open until something else must be recorded.
-    fn pass(&mut self, device: &wgpu::Device) -> &mut wgpu::ComputePass<'static> {
-        let pass = match self.pass.take() {
+    /// The compute pass that is kept open until something else must be recorded; one of its own for a kernel that is timed.
+    fn pass(&mut self, device: &wgpu::Device, kernel: &'static str) -> &mut wgpu::ComputePass<'static> {
+        let open = self.pass.take().filter(|_| self.watcher.watch != Watch::Kernels);
+        let pass = match open {
             Some(pass) => pass,
-            None => self.encoder(device).begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime(),
+            None => {
+                let encoder = self.encoder.get_or_insert_with(|| encoder(device));
+                let timestamp_writes = self.watcher.stamps(kernel);
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }).forget_lifetime()
+            }
         };
         self.pass.insert(pass)
     }
+}
+
+fn encoder(device: &wgpu::Device) -> wgpu::CommandEncoder {
+    device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("ronchi") })
 }
 
 /// The data of a lock whose holder panicked is still whole: all changes to it are single assignments.

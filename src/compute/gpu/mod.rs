@@ -9,6 +9,7 @@ mod kernels;
 mod memory;
 mod pipelines;
 pub mod shaders;
+mod watch;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use arrays::{GpuBatch, GpuBrightField, GpuComplexes, GpuDetector, GpuDetecto
 use device::Device;
 use kernels::fft2::Transforms;
 use memory::Array;
+pub use watch::{KernelTime, MemoryPeak, Seen, Watch};
 
 /// The engine on one graphics device, computing in f32.
 pub struct Gpu {
@@ -37,6 +39,26 @@ impl Gpu {
     /// Opens a device.
     pub fn new(selection: &Selection, options: &GpuOptions) -> Result<Self> {
         Ok(Self { device: Device::open(selection, options)?, transforms: Transforms::default() })
+    }
+
+    /// What `ronchi devices` tells of the adapter.
+    pub fn summary(&self) -> &AdapterSummary {
+        self.device.summary()
+    }
+
+    /// Finishes all work, then keeps what is asked for; [`Watch::Counts`] begins anew.
+    pub fn watch(&self, watch: Watch) -> Result<()> {
+        self.device.watch(watch)
+    }
+
+    /// What was kept.
+    pub fn seen(&self) -> Seen {
+        self.device.seen()
+    }
+
+    /// Can kernels be timed? Only where [`GpuOptions::profile`] was set and the adapter has time stamps.
+    pub fn has_clock(&self) -> bool {
+        self.device.has_clock()
     }
 
     /// Gives the device up at once. Whatever is asked of it later fails as it does on a device that was lost.
