@@ -9,7 +9,7 @@ use super::Error;
 use crate::compute::cpu::Cpu;
 use crate::compute::{DetectorLayout, HostFrames, SampleType};
 use crate::optics::{Aberrations, ProbeOptics, ScanGrid, object_pixel_A, wavelength_A};
-use crate::ptycho::{ObjectFrame, State, add_modes};
+use crate::ptycho::{ObjectFrame, State, with_modes};
 use crate::run::Run;
 use crate::simulate::{Spec, simulate};
 
@@ -48,13 +48,13 @@ impl Scene {
         let spec = Spec { scan, frame: window, mrad_per_px, optics, dose_e_per_A2: DOSE_E_PER_A2, ..Spec::demo() };
         let simulated = simulate(run, &Cpu::<f32>::new(), &spec)?;
         let frame = ObjectFrame::enclose(&simulated.truth.positions_A, [pixel_A; 2], [window; 2])?;
-        let detector = DetectorLayout { shape: [window; 2], centre: [window / 2; 2], valid: None };
+        let detector = DetectorLayout { shape: [window; 2], centre: [window / 2; 2], ..DetectorLayout::default() };
         Ok(Self { frames: Arc::new(narrowed(&simulated.frames)), frame, detector, wavelength_A, probe_hat: simulated.truth.probe_hat })
     }
 
     /// An empty object of so many slices and a probe of so many modes.
     pub(super) fn start(&self, slices: usize, modes: usize, run: &Run) -> State {
-        let probe_hat = add_modes(self.probe_hat.clone(), self.frame.window, modes, MODE_POWER);
+        let probe_hat = with_modes(self.probe_hat.clone(), self.frame.window, modes, MODE_POWER);
         State::start(&self.frame, slices, SLICE_A, probe_hat, run.rng)
     }
 }
