@@ -278,11 +278,7 @@ mod tests {
                 * (-(y * y + 0.5 * x * x) / 8.0).exp()
         };
         let places = (0..window[0] * window[1]).map(|p| [p / window[1], p % window[1]]);
-        places
-            .map(|p| [0, 1].map(|a| (p[a] as f64 - (window[a] / 2) as f64) * pixel_A[a]))
-            .map(|p| at(p))
-            .map(|[y, x]| wave(y, x))
-            .collect()
+        places.map(|p| [0, 1].map(|a| (p[a] as f64 - (window[a] / 2) as f64) * pixel_A[a])).map(at).map(|[y, x]| wave(y, x)).collect()
     }
 
     #[test]
