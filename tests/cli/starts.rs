@@ -45,14 +45,14 @@ fn a_reconstruction_goes_on_from_an_earlier_one_with_other_slices_modes_pixels_a
     let first = array(&place, "first.emd", "error").data.reals().unwrap();
     let (begin, end) = (first[0], first[14]);
     println!("first: {first:?}");
-    assert!(end < 0.7 * begin, "there is something to go on from: {first:?}");
+    assert!(end < 0.8 * begin, "there is something to go on from: {first:?}");
     let slices = ["ptychography.slices=3", "ptychography.slice_thickness_A=4"];
     let two = "ptychography.probe_modes=2";
     for (name, most, sets) in [
         ("same.emd", 1.02, vec![]),
-        ("slices.emd", 1.15, slices.to_vec()),
-        ("modes.emd", 1.15, vec![two, "ptychography.mode_power=0.01"]),
-        ("part.emd", 1.1, vec!["data.crop_scan=[2, 8, 1, 8]"]),
+        ("slices.emd", 1.02, slices.to_vec()),
+        ("modes.emd", 1.02, vec![two, "ptychography.mode_power=0.01"]),
+        ("part.emd", 1.02, vec!["data.crop_scan=[2, 8, 1, 8]"]),
     ] {
         let error = errors(&place, name, &[&[START, PROBE, ONE], &sets[..]].concat())[0];
         println!("{name}: {error} after {end}");
@@ -61,7 +61,7 @@ fn a_reconstruction_goes_on_from_an_earlier_one_with_other_slices_modes_pixels_a
     // Back again: three slices and two modes into one.
     let back = ["ptychography.start=slices.emd", "ptychography.probe=modes.emd", ONE];
     let error = errors(&place, "back.emd", &back)[0];
-    assert!(error < 1.1 * end, "{error} after {end}");
+    assert!(error < 1.02 * end, "{error} after {end}");
     assert_eq!(array(&place, "slices.emd", "object").shape[0], 3);
     assert_eq!(array(&place, "back.emd", "object").shape.len(), 2);
     // Fewer pixels of the detector make wider ones of the object.
@@ -69,7 +69,7 @@ fn a_reconstruction_goes_on_from_an_earlier_one_with_other_slices_modes_pixels_a
     let cropped = errors(&place, "cropped.emd", &[crop]);
     let goes_on = errors(&place, "goes_on.emd", &[crop, START, PROBE, ONE])[0];
     println!("cropped: {cropped:?}, from the uncropped one {goes_on}");
-    assert!(goes_on < 1.15 * cropped[14], "{goes_on} and {cropped:?}");
+    assert!(goes_on < 1.03 * cropped[14], "{goes_on} and {cropped:?}");
     let pixel = |name: &str| array(&place, name, "object").axes[0].step;
     assert!((pixel("goes_on.emd") / pixel("first.emd") - 32.0 / 24.0).abs() < 1e-6);
 }
