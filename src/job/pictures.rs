@@ -9,7 +9,8 @@ use super::schema::{Job, Output};
 use super::{Error, arrays};
 use crate::optics::apply;
 use crate::output::{
-    Array, ArrayData, Claim, ColorMap, Frame, Look, Tile, Vectors, slices, write_png, write_sheet, write_tiff, write_vector_png,
+    Array, ArrayData, Claim, ColorMap, Curve, Frame, Look, Tile, Vectors, slices, write_curves_png, write_png, write_sheet, write_tiff,
+    write_vector_png,
 };
 
 /// The name of the sheet of all images.
@@ -62,10 +63,16 @@ struct Gallery<'a> {
     /// (n, y, x), along the scan.
     stacks: Vec<&'a Array>,
     fields: Vec<Field>,
-    /// The convergence of a reconstruction, as CSV.
-    convergence: Option<String>,
-    /// The correlation of two halves, as CSV.
-    frc: Option<String>,
+    /// What the iterations of a reconstruction came to.
+    convergence: Plot<'a>,
+    /// The correlation of two halves.
+    frc: Plot<'a>,
+}
+
+/// A table of curves, and those of them that are drawn.
+struct Plot<'a> {
+    csv: Option<String>,
+    drawn: Vec<&'a Array>,
 }
 
 /// A vector field along the scan, with what was done to it.
@@ -89,14 +96,29 @@ impl<'a> Gallery<'a> {
             .filter(|&name| named(name.to_owned()).is_none())
             .filter_map(|name| Some(Field::of(name, named(format!("{name}_y"))?, named(format!("{name}_x"))?, job)))
             .collect();
-        Self { images, stacks, fields, convergence: arrays::convergence_csv(arrays), frc: arrays::frc_csv(arrays) }
+        let drawn = |names: &[&str]| {
+            let named = |name: &&str| arrays.iter().find(|array| array.path == format!("ptychography/{name}"));
+            names.iter().filter_map(named).collect()
+        };
+        let convergence = Plot { csv: arrays::convergence_csv(arrays), drawn: drawn(&["error", "validation_error"]) };
+        let frc = Plot { csv: arrays::frc_csv(arrays), drawn: drawn(&["frc", "frc_half_bit", "frc_noise_floor"]) };
+        Self { images, stacks, fields, convergence, frc }
     }
 
     fn fill(&self, output: &Output, folder: &Path, title: &str, force: bool) -> Result<(), Error> {
         let place = |name: &str, ending: &str| folder.join(format!("{name}.{ending}"));
-        for (name, table) in [("convergence", &self.convergence), ("frc", &self.frc)] {
-            if let Some(table) = table {
+        for (name, plot) in [("convergence", &self.convergence), ("frc", &self.frc)] {
+            if let Some(table) = &plot.csv {
                 Claim::new(&place(name, "csv"), force)?.write(table.as_bytes())?;
+            }
+            let values: Vec<Vec<f64>> = plot.drawn.iter().filter_map(|array| array.data.reals()).collect();
+            let named = plot.drawn.iter().zip(&values);
+            let curves: Vec<Curve> = named.map(|(array, values)| Curve { name: array.name(), values }).collect();
+            // One iteration is no curve.
+            if let (true, Some(axis)) =
+                (output.png.value && values.iter().any(|v| v.len() > 1), plot.drawn.first().and_then(|a| a.axes.first()))
+            {
+                write_curves_png(&place(name, "png"), force, &format!("{title}: {name}"), axis, &curves)?;
             }
         }
         if output.tiff.value {

@@ -25,7 +25,7 @@ const UNKNOWNS: usize = LENS_TERMS.len() + GAUGE;
 /// The name of the last change in the state's memory.
 const MOVEMENT: &str = "lens_movement";
 /// The part of the last change that is added: the object follows the lens. More of it swings.
-const MOMENTUM: f64 = 0.6;
+const MOMENTUM: f64 = 0.8;
 
 /// Are coefficients refined in this iteration?
 pub(super) fn is_due(refinement: &Refinement, iteration: u32) -> bool {

@@ -44,6 +44,10 @@ fn a_reconstruction_that_is_killed_goes_on_as_if_it_had_not_been() {
             }
             assert!(output.status.code().is_none(), "it ended with an error: {told}");
             killed += 1;
+            // Killed on its way out, with nothing left to do.
+            if place.path(&name).exists() {
+                break;
+            }
         }
         let compared = place.run(&["compare", "--exact", "whole.emd", &name]);
         assert_eq!(compared.code, 0, "{}{}", compared.stdout, compared.stderr);
@@ -77,7 +81,7 @@ fn a_checkpoint_of_another_job_or_of_other_data_is_refused() {
     std::fs::write(place.path("scan.h5"), data).unwrap();
     let changed = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);
-    assert!(changed.stderr.contains("the file has changed since"), "{}", changed.stderr);
+    assert!(changed.stderr.contains("has changed since"), "{}", changed.stderr);
     std::fs::write(&checkpoint, &kept[..kept.len() / 2]).unwrap();
     let cut = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
     assert_eq!(cut.code, 1, "{}", cut.stderr);
@@ -235,12 +239,18 @@ fn halves_tell_up_to_where_they_agree_and_what_is_frozen_stays() {
         table.starts_with("spatial_frequency (1/Å),frc,frc_half_bit,frc_noise_floor\n") && table.lines().count() == rings + 1,
         "{table}"
     );
+    for picture in ["frc.png", "convergence.png", "phase_half_2.png", "pattern_error.png", "overview.png"] {
+        assert!(place.path("whole_images").join(picture).exists(), "{picture}");
+    }
     // The scan's first column, a pixel of 0.14 Å each: what is nearest to it is frozen.
     let (object, amplitude) = (array("object"), array("amplitude").data.reals().unwrap());
     let [y, x] = [0, 1].map(|a| (-object.axes[a].origin / object.axes[a].step).round() as usize);
     let along = |row: usize, col: usize| amplitude[row * object.shape[1] + col];
     assert!((y..y + 30).all(|row| along(row, x) == 1.0), "the first column of the scan stays empty");
     assert!((y..y + 30).any(|row| along(row, x + 20) != 1.0), "the rest does not");
+
+    let left: Vec<_> = place.listing().into_iter().filter(|p| p.to_string_lossy().contains("checkpoint")).collect();
+    assert!(left.is_empty(), "{left:?}");
 
     // Killed at any time, also within a half, it goes on.
     let (mut killed, mut rng) = (0, rand::rng());
@@ -256,14 +266,13 @@ fn halves_tell_up_to_where_they_agree_and_what_is_frozen_stays() {
             child.kill().unwrap();
             killed += 1;
         }
-        if child.wait().unwrap().success() {
+        // Killed on its way out it has nothing left to do.
+        if child.wait().unwrap().success() || place.path("part.emd").exists() {
             break;
         }
     }
     let compared = place.run(&["compare", "--exact", "whole.emd", "part.emd"]);
     assert_eq!(compared.code, 0, "killed {killed} times: {}{}", compared.stdout, compared.stderr);
-    let left: Vec<_> = place.listing().into_iter().filter(|p| p.to_string_lossy().contains("checkpoint")).collect();
-    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

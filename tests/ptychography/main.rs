@@ -43,7 +43,7 @@ fn main() {
         Trial::test("most of a jitter of the positions is found", planted::jitter),
         Trial::test("the thickness of slices is found", planted::thickness),
         Trial::test("a wrong defocus is put right", planted::defocus),
-        Trial::test("a probe that drifts is found to vary as it does", planted::drifting_probe),
+        Trial::test("a probe that varies is found to vary as it does", planted::wandering_probe),
         Trial::test("added-up pixels are explained by an up-sampled window", planted::upsampled),
     ];
     let set = |name: &str| root.join(format!("na3ni2sbo6/na3ni2sbo6_{name}.h5"));
