@@ -14,7 +14,7 @@ const GRID: [u8; 3] = [208; 3];
 /// Told apart also without colours by their brightness.
 const COLORS: [[u8; 3]; 4] = [[0, 0, 0], [200, 60, 30], [60, 120, 220], [150, 150, 150]];
 /// Grid lines along an axis, about.
-const LINES: f64 = 6.0;
+const LINES: f64 = 8.0;
 
 /// A curve with its name.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +97,7 @@ mod tests {
     fn ticks_are_round_and_lie_inside() {
         assert_eq!(ticks(0.0, 1.0), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
         assert_eq!(ticks(1.0, 13.0), [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
-        assert_eq!(ticks(-0.3, 0.95), [0.0, 0.5]);
+        assert_eq!(ticks(-0.3, 0.95), [-0.2, 0.0, 0.2, 0.4, 0.6000000000000001, 0.8]);
     }
 
     #[test]

@@ -383,6 +383,12 @@ impl<'a, B: Backend> Engine<'a, B> {
             if refinement.varies(iteration, state.shape.variations) {
                 variations::refine(&mut state, &moments, ids);
                 self.write(&state)?;
+                // The variations were turned into each other: the probe's way so far is none of theirs.
+                if let Memory::Momentum { velocity, .. } = &mut self.memory
+                    && let Some(of_probe) = velocity.last_mut()
+                {
+                    *of_probe = self.backend.complex_zeros(state.shape.probe_len())?;
+                }
             }
         }
         if refinement.propagator(iteration, state.shape.slices) {

@@ -11,8 +11,12 @@ use crate::run::RngState;
 
 /// Keeps the weights to begin with apart from the order of the patterns.
 const WEIGHTS: u64 = 0x0b57_19e2_c4a8_6d33;
-/// A weight changes by no more than this times its root mean square, 1, in an iteration.
-const FARTHEST: f64 = 1.0;
+/// The part of the way that weights go in an iteration, in which variations and object move, too.
+const STEP: f64 = 0.5;
+/// No weight is larger than this times their root mean square: variations move by sums over batches, in which one position must not outweigh all others.
+const LARGEST: f64 = 3.0;
+/// What is added to a variation's power, as a part of the strongest one's: weak ones are mostly noise.
+const WEAK: f64 = 0.01;
 /// Variations with less than this part of the strongest one's power are rounding.
 const LEAST: f64 = 1e-12;
 
@@ -39,8 +43,10 @@ pub(super) fn refine(state: &mut State, moments: &[f64], ids: &[u32]) {
     for &id in ids {
         let id = id as usize;
         for (k, power) in powers.iter().enumerate().filter(|(_, power)| **power > LEAST * strongest) {
-            let step = moments[state.shape.moments() * id + MOMENTS + k] / (power * state.intensities[id]);
-            state.weights[id * count + k] += step.clamp(-FARTHEST, FARTHEST);
+            let curvature = (power + WEAK * strongest) * state.intensities[id];
+            let step = STEP * moments[state.shape.moments() * id + MOMENTS + k] / curvature;
+            let weight = &mut state.weights[id * count + k];
+            *weight = (*weight + step).clamp(-LARGEST, LARGEST);
         }
     }
     tidy(state, ids);
@@ -50,6 +56,7 @@ pub(super) fn refine(state: &mut State, moments: &[f64], ids: &[u32]) {
 fn tidy(state: &mut State, ids: &[u32]) {
     let (count, pixels, n) = (state.shape.variations, state.shape.pixels(), ids.len().max(1) as f64);
     let State { weights, variations, probe_hat, .. } = state;
+    let before = variations.clone();
     for k in 0..count {
         let mean = ids.iter().map(|&id| weights[id as usize * count + k]).sum::<f64>() / n;
         ids.iter().for_each(|&id| weights[id as usize * count + k] -= mean);
@@ -69,6 +76,13 @@ fn tidy(state: &mut State, ids: &[u32]) {
     };
     let gram: Vec<Vec<Complex64>> = (0..count).map(|i| (0..count).map(|j| overlap(variations, i, j).into()).collect()).collect();
     turn(weights, variations, pixels, &eigen(&gram).vectors, &vec![1.0; count]);
+    // Of either sign the one that it had: what rules remember of it goes on.
+    for (k, (variation, before)) in variations.chunks_exact_mut(pixels).zip(before.chunks_exact(pixels)).enumerate() {
+        if variation.iter().zip(before).map(|(a, b)| (a.conj() * b).re).sum::<f64>() < 0.0 {
+            variation.iter_mut().for_each(|v| *v = -*v);
+            weights.iter_mut().skip(k).step_by(count).for_each(|w| *w = -*w);
+        }
+    }
 }
 
 /// Weights times the real matrix whose columns are `vectors`, over `scales`, and variations times its transpose, times `scales`.

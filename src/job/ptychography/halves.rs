@@ -17,6 +17,8 @@ use crate::stream::Stream;
 
 /// Halves may lie so far from each other in Å: well below half a lattice period.
 const REACH_A: f64 = 0.5;
+/// Rings of a running mean.
+const RUN: usize = 5;
 /// Keeps the division of the electrons apart from other uses of the job's seed.
 const DIVIDED: u64 = 0x4a1f_0dd5_91c3_7e26;
 
@@ -155,14 +157,29 @@ fn phases(setup: &Setup, states: &[State; 2]) -> Vec<Array> {
     if setup.is_raster() { states.iter().zip(1..).map(of).collect() } else { Vec::new() }
 }
 
-/// Up to where halves agree, in Å: 1 over the frequency of the last ring whose correlation is above the threshold, and above that of halves without structure if it is known. Infinity where none
-/// is.
+/// Up to where halves agree, in Å: 1 over the frequency where their correlation, as a running mean over [`RUN`] rings, first falls below the threshold, and below that of halves without structure if it
+/// is known, after it was above. Infinity where it never is, the finest there is where it never falls.
 ///
-/// Crystals and defocus leave gaps below it, rings in which neither half has any signal: the first of them is told by [`Frc::resolution_A`], but says nothing of what lies beyond.
+/// Crystals and defocus leave gaps, rings in which neither half has any signal. A running mean passes over them; [`Frc::resolution_A`] ends at the first.
 fn resolution_A(frc: &Frc, threshold: Threshold, floor: Option<&Frc>) -> f64 {
-    let least = frc.threshold(threshold);
-    let above = |k: &usize| frc.correlation[*k] >= floor.map_or(least[*k], |floor| least[*k].max(floor.correlation[*k]));
-    (0..frc.correlation.len()).rev().find(above).map_or(f64::INFINITY, |last| 1.0 / frc.frequency_inverse_A[last])
+    let (correlation, mut least) = (running_mean(&frc.correlation), running_mean(&frc.threshold(threshold)));
+    if let Some(floor) = floor {
+        least.iter_mut().zip(running_mean(&floor.correlation)).for_each(|(least, floor)| *least = least.max(floor));
+    }
+    let above: Vec<f64> = correlation.iter().zip(&least).map(|(c, l)| c - l).collect();
+    let frequency = &frc.frequency_inverse_A;
+    // The lowest frequencies are transferred worst.
+    let Some(first) = above.iter().position(|&d| d >= 0.0) else { return f64::INFINITY };
+    match (first..above.len()).find(|&k| above[k] < 0.0) {
+        Some(k) => 1.0 / (frequency[k - 1] + (frequency[k] - frequency[k - 1]) * above[k - 1] / (above[k - 1] - above[k])),
+        None => frequency.last().map_or(f64::INFINITY, |f| 1.0 / f),
+    }
+}
+
+/// The mean of each value and those around it, [`RUN`] in all where there are so many.
+fn running_mean(values: &[f64]) -> Vec<f64> {
+    let around = |k: usize| &values[k.saturating_sub(RUN / 2)..(k + RUN / 2 + 1).min(values.len())];
+    (0..values.len()).map(|k| around(k).iter().sum::<f64>() / around(k).len() as f64).collect()
 }
 
 fn told(frc: &Frc, floor: Option<&Frc>) -> String {
