@@ -37,8 +37,8 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Reads the datasets that the job names.
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
-        let mut inputs = Self { positions: None, starts: Starts::read(plan, info)? };
-        let Some(needs) = &plan.ptychography else { return Ok(inputs) };
+        let mut positions = None;
+        let Some(needs) = &plan.ptychography else { return Ok(Self { positions, starts: Starts::read(plan, info)? }) };
         for stage in settings::stages(&plan.job)? {
             constraints::check(&stage.job)?;
             settings::check(&stage)?;
@@ -49,9 +49,9 @@ impl Inputs {
                 let expected = format!("({}, 2): y and x of each pattern in Å", info.frames());
                 return Err(Error::Shape { key: "scan.positions", reference: reference.clone(), found: shape, expected });
             }
-            inputs.positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
+            positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
         }
-        Ok(inputs)
+        Ok(Self { positions, starts: Starts::read(plan, info)? })
     }
 
     /// The hash of the data and of all files that are read beside them.
