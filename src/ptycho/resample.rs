@@ -317,10 +317,26 @@ mod tests {
 
     #[test]
     fn a_line_of_positions_keeps_the_pixels_that_are_known() {
-        let from: Vec<[f64; 2]> = (0..12).map(|n| [5.0, f64::from(n)]).collect();
-        let to: Vec<[f64; 2]> = (0..12).map(|n| [9.0, 2.0 * f64::from(n) + 1.0]).collect();
+        // Along (3, 7), drawn out by 2.
+        let from: Vec<[f64; 2]> = (0..12).map(|n| [5.0 + 0.3 * f64::from(n), 0.7 * f64::from(n)]).collect();
+        let to: Vec<[f64; 2]> = (0..12).map(|n| [9.0 + 0.6 * f64::from(n), 1.0 + 1.4 * f64::from(n)]).collect();
         let map = Affine::fit(&from, &to, [[1.9, 0.0], [0.0, 1.9]]);
-        let place = map.apply([6.0, 3.0]);
-        assert!((place[0] - 10.9).abs() < 1e-6 && (place[1] - 7.0).abs() < 1e-5, "{place:?}");
+        let (along, across) = (map.apply([5.6, 1.4]), map.apply([5.7, -0.3]));
+        assert!((along[0] - 10.2).abs() < 1e-6 && (along[1] - 3.8).abs() < 1e-6, "{along:?}");
+        assert!((across[0] - 10.33).abs() < 1e-5 && (across[1] - 0.43).abs() < 1e-5, "{across:?}");
+    }
+
+    #[test]
+    fn what_an_object_lets_pass_is_that_of_the_scanned_field() {
+        let frame = ObjectFrame::enclose(&[[0.0, 0.0], [0.0, 4.0], [4.0, 0.0]], [0.5; 2], [8, 8]).unwrap();
+        // Two slices of amplitude 1.1 and 0.5 where the scan is, 7 beyond it; the old grid begins 3 pixels later.
+        let map = Affine { linear: [[1.0, 0.0], [0.0, 1.0]], shift: [-3.0; 2] };
+        let [rows, cols] = scanned_field(frame.shape, &frame.positions_px);
+        let slice = |amplitude: f64| {
+            let at = move |p: usize| if rows.contains(&(p / 20 + 3)) && cols.contains(&(p % 20 + 3)) { amplitude } else { 7.0 };
+            (0..400).map(at).map(Complex64::from).collect::<Vec<Complex64>>()
+        };
+        let object = [slice.clone()(1.1), slice(0.5)].concat();
+        assert!((transmission(&object, [20, 20], &frame, &map) - 0.55 * 0.55).abs() < 1e-12);
     }
 }

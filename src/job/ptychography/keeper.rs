@@ -72,7 +72,7 @@ impl Keeper {
         } else if checkpoint.job_hash != self.job_hash {
             Err("another job, or this one with other values")
         } else if checkpoint.input_hash != self.input_hash {
-            Err("other data: the file, or one that it starts from, has changed since")
+            Err("other data: the file has changed since, or one that it starts from")
         } else {
             State::unpack(&checkpoint.lists).ok_or("nobody: its lists do not fit together")
         };

@@ -40,8 +40,8 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Reads the datasets that the job names.
     pub(super) fn read(plan: &Plan, info: &CubeInfo) -> Result<Self, Error> {
-        let mut inputs = Self { positions: None, starts: Starts::read(plan, info)?, frozen: None };
-        let Some(needs) = &plan.ptychography else { return Ok(inputs) };
+        let (mut positions, mut frozen) = (None, None);
+        let Some(needs) = &plan.ptychography else { return Ok(Self { positions, starts: Starts::read(plan, info)?, frozen }) };
         for stage in settings::stages(&plan.job)? {
             constraints::check(&stage.job)?;
             settings::check(&stage, info.frame_shape)?;
@@ -52,12 +52,12 @@ impl Inputs {
                 let expected = format!("({}, 2): y and x of each pattern in Å", info.frames());
                 return Err(Error::Shape { key: "scan.positions", reference: reference.clone(), found: shape, expected });
             }
-            inputs.positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
+            positions = Some(values.chunks_exact(2).map(|p| [p[0].re, p[1].re]).collect());
         }
         if let Some(entry) = &plan.job.ptychography.frozen {
-            inputs.frozen = Some(mask::read(&entry.value, "ptychography.frozen", info.scan_shape)?);
+            frozen = Some(mask::read(&entry.value, "ptychography.frozen", info.scan_shape)?);
         }
-        Ok(inputs)
+        Ok(Self { positions, starts: Starts::read(plan, info)?, frozen })
     }
 
     /// The hash of the data and of all that is read beside them.
