@@ -45,6 +45,11 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+/// The refusal of a value.
+pub(super) fn refusal(place: Place, key: &str, found: String, expected: &str, remedy: &str) -> Error {
+    Refusal { place, key: key.to_owned(), found, expected: expected.to_owned(), remedy: remedy.to_owned() }.into()
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, key, found, expected, remedy } = self;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Value};
 
-use super::error::{Error, Place, Refusal};
+use super::error::{Error, Place, refusal};
 use super::schema::{Job, KeyDoc, SECTIONS, SectionDoc, Shown};
 use super::source::{self, Reader, key_doc, nearest, owner_of, unknown_key, unknown_section};
 use super::values::{Score, SearchMode};
@@ -508,10 +508,6 @@ fn number(x: f64, whole: bool) -> Value {
 /// A number to 12 digits, as people would write it: 0.3 and not 0.1 + 0.2. What is nothing beside the `largest` of its kind is 0.
 fn tidy(x: f64, largest: f64) -> f64 {
     if x.abs() < 1e-12 * largest { 0.0 } else { format!("{x:.11e}").parse().unwrap_or(x) }
-}
-
-fn refusal(place: Place, key: &str, found: String, expected: &str, remedy: &str) -> Error {
-    Refusal { place, key: key.to_owned(), found, expected: expected.to_owned(), remedy: remedy.to_owned() }.into()
 }
 
 #[cfg(test)]

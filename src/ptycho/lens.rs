@@ -47,13 +47,13 @@ pub(super) fn refine(
     let wanted: Vec<usize> = (0..UNKNOWNS).filter(|&i| i >= LENS_TERMS.len() || if i == 0 { defocus } else { others }).collect();
     let mut matrix = vec![vec![0.0; wanted.len()]; wanted.len()];
     let mut right = vec![0.0; wanted.len()];
-    for (k, (was, is)) in before[..pixels].iter().zip(&state.probe_hat).enumerate() {
+    let bases = bases(frame, wavelength_A);
+    for ((was, is), basis) in before[..pixels].iter().zip(&state.probe_hat).zip(&bases) {
         let product = is * was.conj();
         let weight = product.norm();
         if weight == 0.0 {
             continue;
         }
-        let basis = basis(k, frame, wavelength_A);
         for (row, &i) in wanted.iter().enumerate() {
             right[row] += weight * basis[i] * product.arg();
             for (column, &j) in wanted.iter().enumerate() {
@@ -67,8 +67,7 @@ pub(super) fn refine(
     for (&i, x) in wanted.iter().zip(solved).filter(|(i, _)| **i < LENS_TERMS.len()) {
         moved[i] = refinement.step * x + MOMENTUM * last[i];
     }
-    let turn: Vec<Complex64> =
-        (0..pixels).map(|k| Complex64::cis(basis(k, frame, wavelength_A).iter().zip(&moved).map(|(b, m)| b * m).sum())).collect();
+    let turn: Vec<Complex64> = bases.iter().map(|basis| Complex64::cis(basis.iter().zip(&moved).map(|(b, m)| b * m).sum())).collect();
     for (is, was) in state.probe_hat.chunks_exact_mut(pixels).zip(before.chunks_exact(pixels)) {
         for ((is, was), turn) in is.iter_mut().zip(was).zip(&turn) {
             *is = was * turn;
@@ -79,23 +78,27 @@ pub(super) fn refine(
     state.memory.insert(MOVEMENT.to_owned(), moved);
 }
 
-/// The change of phase −χ of pixel `k` of a spectrum by 1 Å of each coefficient, and by the gauge.
-fn basis(k: usize, frame: &ObjectFrame, wavelength_A: f64) -> [f64; UNKNOWNS] {
+/// The change of phase −χ of each pixel of a spectrum by 1 Å of each coefficient, and by the gauge.
+fn bases(frame: &ObjectFrame, wavelength_A: f64) -> Vec<[f64; UNKNOWNS]> {
+    let ones = LENS_TERMS.map(|(name, n, m)| {
+        if n == 1 && m == 0 {
+            return Aberrations::defocus(1.0);
+        }
+        let angle_deg = if name.ends_with("_sin") { 90.0 / f64::from(m) } else { 0.0 };
+        Aberrations { terms: vec![Aberration { n, m, magnitude_A: 1.0, angle_deg }] }
+    });
     let [ny, nx] = frame.window;
-    let fy = fft_index(k / nx, ny) / (ny as f64 * frame.pixel_A[0]);
-    let fx = fft_index(k % nx, nx) / (nx as f64 * frame.pixel_A[1]);
-    let mut basis = [0.0; UNKNOWNS];
-    for (value, (name, n, m)) in basis.iter_mut().zip(LENS_TERMS) {
-        let one = if n == 1 && m == 0 {
-            Aberrations::defocus(1.0)
-        } else {
-            let angle_deg = if name.ends_with("_sin") { 90.0 / f64::from(m) } else { 0.0 };
-            Aberrations { terms: vec![Aberration { n, m, magnitude_A: 1.0, angle_deg }] }
-        };
-        *value = -one.chi(wavelength_A, fy * wavelength_A, fx * wavelength_A);
-    }
-    basis[LENS_TERMS.len()..].copy_from_slice(&[1.0, fy, fx]);
-    basis
+    let basis = |k: usize| {
+        let fy = fft_index(k / nx, ny) / (ny as f64 * frame.pixel_A[0]);
+        let fx = fft_index(k % nx, nx) / (nx as f64 * frame.pixel_A[1]);
+        let mut basis = [0.0; UNKNOWNS];
+        for (value, one) in basis.iter_mut().zip(&ones) {
+            *value = -one.chi(wavelength_A, fy * wavelength_A, fx * wavelength_A);
+        }
+        basis[LENS_TERMS.len()..].copy_from_slice(&[1.0, fy, fx]);
+        basis
+    };
+    (0..ny * nx).map(basis).collect()
 }
 
 /// Solves a symmetric system, its rows and columns scaled alike; what is not determined stays 0.
@@ -140,6 +143,7 @@ mod tests {
         let pixel_A = window.map(|n| object_pixel_A(lambda, n, mrad));
         let places = [[0.0, 0.0], [4.0, 3.0]];
         let frame = ObjectFrame::enclose(&places, pixel_A, window).unwrap();
+        let bases = bases(&frame, lambda);
         for _ in 0..10 {
             let change: Vec<f64> =
                 LENS_TERMS.iter().map(|(_, n, _)| rng.random_range(-1.0..1.0) * [4.0, 150.0, 5000.0][*n as usize - 1]).collect();
@@ -147,7 +151,7 @@ mod tests {
                 ProbeOptics { voltage_kV: 200.0, convergence_mrad: 18.0, aberrations: Aberrations::defocus(rng.random_range(-80.0..80.0)) };
             let before = optics.spectrum(window, [mrad; 2], [0.0; 2], 100.0);
             let gauge = [rng.random_range(-0.5..0.5), rng.random_range(-0.4..0.4), rng.random_range(-0.4..0.4)];
-            let turned = |k: usize| -> f64 { basis(k, &frame, lambda).iter().zip(change.iter().chain(&gauge)).map(|(b, c)| b * c).sum() };
+            let turned = |k: usize| -> f64 { bases[k].iter().zip(change.iter().chain(&gauge)).map(|(b, c)| b * c).sum() };
             let after: Vec<Complex64> = before.iter().enumerate().map(|(k, p)| p * Complex64::cis(turned(k))).collect();
             if (0..after.len()).any(|k| before[k].norm() > 0.0 && turned(k).abs() > 3.0) {
                 continue;

@@ -37,8 +37,7 @@ pub(super) fn run<B: Backend>(
     keeper: &mut Keeper,
     run: &Run,
 ) -> Result<Found, Error> {
-    let keys = (setup.job.data.counts_per_electron.value, setup.job.ptychography.seed.value ^ DIVIDED);
-    let (counts_per_electron, seed) = keys;
+    let (counts_per_electron, seed) = (setup.job.data.counts_per_electron.value, setup.job.ptychography.seed.value ^ DIVIDED);
     let thinned = |half: Half| {
         move || -> Result<Box<dyn FrameSource>, Error> { Ok(Box::new(Thinned::new((whole.source)()?, half, counts_per_electron, seed))) }
     };

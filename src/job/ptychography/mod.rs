@@ -123,7 +123,7 @@ pub(super) fn run<B: Backend>(
             halves::Found::Stopped(stopped) => ended = stopped,
         }
     }
-    // The phase to look at stays the last one.
+    // On the sheet of pictures the phase comes last.
     arrays.extend(setup.phase_in_scan(&state));
     Ok(Reconstructed { arrays, ended })
 }

@@ -3,9 +3,10 @@
 use rand::seq::index;
 
 use crate::compute::Likelihood;
+use crate::job::Error;
+use crate::job::error::refusal;
 use crate::job::schema::{Job, Ptychography};
 use crate::job::values::{Algorithm, GroupingKind, JobValue, LikelihoodKind};
-use crate::job::{Error, Refusal};
 use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
 use crate::run::RngState;
 
@@ -97,17 +98,11 @@ pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error>
     let keys = &stage.job.ptychography;
     let (bin, padded) = (keys.bin.value, frame_shape.map(|n| n + 2 * keys.pad_px.value));
     if padded.iter().any(|n| !n.is_multiple_of(bin) || n / bin < SMALLEST_WINDOW) {
-        let refusal = Refusal {
-            place: keys.bin.place.clone(),
-            key: "ptychography.bin".to_owned(),
-            found: bin.to_string(),
-            expected: format!(
-                "a divisor of the frame's sides, {} and {} pixels, that leaves {SMALLEST_WINDOW} pixels",
-                padded[0], padded[1]
-            ),
-            remedy: "Take another one, or cut frames to sides that it divides (data.crop_detector).".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) = (
+            &format!("a divisor of the frame's sides, {} and {} pixels, that leaves {SMALLEST_WINDOW} pixels", padded[0], padded[1]),
+            "Take another one, or cut frames to sides that it divides (data.crop_detector).",
+        );
+        return Err(refusal(keys.bin.place.clone(), "ptychography.bin", bin.to_string(), expected, remedy));
     }
     let slices = keys.slices.value;
     if slices > 1 && keys.slice_thickness_A.is_none() {
@@ -115,57 +110,49 @@ pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error>
         return Err(Error::Missing { key: "ptychography.slice_thickness_A", why, example: "10" });
     }
     if bin > 1 && keys.upsample.value > 1 {
-        let refusal = Refusal {
-            place: keys.upsample.place.clone(),
-            key: "ptychography.upsample".to_owned(),
-            found: keys.upsample.value.to_string(),
-            expected: "1 where ptychography.bin adds pixels up".to_owned(),
-            remedy: "Do either of them; in stages one after the other.".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) = ("1 where ptychography.bin adds pixels up", "Do either of them; in stages one after the other.");
+        return Err(refusal(keys.upsample.place.clone(), "ptychography.upsample", keys.upsample.value.to_string(), expected, remedy));
     }
     let projects = matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar);
     if projects && keys.likelihood.value != LikelihoodKind::Amplitude {
-        let refusal = Refusal {
-            place: keys.likelihood.place.clone(),
-            key: "ptychography.likelihood".to_owned(),
-            found: keys.likelihood.value.toml().to_string(),
-            expected: "\"amplitude\" with the difference map and RAAR, which project waves to the measured amplitudes".to_owned(),
-            remedy: "Take another algorithm for other likelihoods, such as \"lsq_ml\" or \"adam\".".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) = (
+            "\"amplitude\" with the difference map and RAAR, which project waves to the measured amplitudes",
+            "Take another algorithm for other likelihoods, such as \"lsq_ml\" or \"adam\".",
+        );
+        return Err(refusal(
+            keys.likelihood.place.clone(),
+            "ptychography.likelihood",
+            keys.likelihood.value.toml().to_string(),
+            expected,
+            remedy,
+        ));
     }
     if projects && keys.probe_variations.value > 0 {
-        let refusal = Refusal {
-            place: keys.probe_variations.place.clone(),
-            key: "ptychography.probe_variations".to_owned(),
-            found: keys.probe_variations.value.to_string(),
-            expected: "0 with the difference map and RAAR, whose waves share one probe".to_owned(),
-            remedy: "Take another algorithm, such as \"lsq_ml\" or \"adam\".".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) =
+            ("0 with the difference map and RAAR, whose waves share one probe", "Take another algorithm, such as \"lsq_ml\" or \"adam\".");
+        return Err(refusal(
+            keys.probe_variations.place.clone(),
+            "ptychography.probe_variations",
+            keys.probe_variations.value.to_string(),
+            expected,
+            remedy,
+        ));
     }
     let refined =
         [("positions_from", &keys.positions_from), ("affine_from", &keys.affine_from), ("intensities_from", &keys.intensities_from)];
     if let Some((key, entry)) = refined.into_iter().find(|(_, entry)| projects && entry.value > 0) {
-        let refusal = Refusal {
-            place: entry.place.clone(),
-            key: format!("ptychography.{key}"),
-            found: entry.value.to_string(),
-            expected: "0 with the difference map and RAAR, whose waves belong to fixed positions".to_owned(),
-            remedy: "Refine in a stage with another algorithm, such as \"lsq_ml\" or \"adam\".".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) = (
+            "0 with the difference map and RAAR, whose waves belong to fixed positions",
+            "Refine in a stage with another algorithm, such as \"lsq_ml\" or \"adam\".",
+        );
+        return Err(refusal(entry.place.clone(), &format!("ptychography.{key}"), entry.value.to_string(), expected, remedy));
     }
     if projects && slices > 1 {
-        let refusal = Refusal {
-            place: keys.slices.place.clone(),
-            key: "ptychography.slices".to_owned(),
-            found: slices.to_string(),
-            expected: "1 with the difference map and RAAR, which keep one exit wave a pattern".to_owned(),
-            remedy: "Take another algorithm for several slices, such as \"lsq_ml\" or \"adam\".".to_owned(),
-        };
-        return Err(refusal.into());
+        let (expected, remedy) = (
+            "1 with the difference map and RAAR, which keep one exit wave a pattern",
+            "Take another algorithm for several slices, such as \"lsq_ml\" or \"adam\".",
+        );
+        return Err(refusal(keys.slices.place.clone(), "ptychography.slices", slices.to_string(), expected, remedy));
     }
     Ok(())
 }
