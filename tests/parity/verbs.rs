@@ -65,8 +65,10 @@ fn check(gpu: &Gpu, input: &Input) {
         let parts = gpu.into_iter().zip(cpu).zip(oracle);
         parts.map(|((gpu, cpu), oracle)| Outputs { gpu, cpu, oracle }).collect::<Vec<_>>()
     });
-    // Eight transforms of 2e-7 each at most, the residual, and products; what the batch adds up is smaller than the sum of its errors.
-    const BOUND: f64 = 3e-6;
+    // Eight transforms of 2e-7 each at most, the residual, and products: 2e-6, of moments, which cancel, 5e-6 in 150 trials. Where a wave is a
+    // part d of its usual size, the amplitude's residual is 1/d times as inexact, and a d occurs with the odds of d²: so do errors beyond
+    // the usual, by the square. Ten times what is usual passes in all but one of some thousand trials.
+    const BOUND: f64 = 2e-5;
     for (part, (verbs, kernels)) in verbs.iter().zip(&kernels).enumerate() {
         let bounded = |outputs: &Outputs| {
             for (name, values) in [("the GPU", &outputs.gpu), ("Cpu<f32>", &outputs.cpu)] {
@@ -121,8 +123,8 @@ fn run<B: Backend>(engine: &B, input: &Input, verb: bool) -> Vec<Vec<f64>> {
     let peaks = out.object.iter().chain([&out.probe]).flat_map(|update| engine.read_reals(&update.peak).unwrap()).collect();
     parts.push(peaks);
     parts.push(engine.read_reals(&out.metrics).unwrap());
-    // Each of the three moments on its own: their sizes differ.
+    // Each of a position's moments on its own: their sizes differ.
     let moments = engine.read_reals(&out.moments).unwrap();
-    parts.extend((0..3).map(|n| moments.iter().skip(n).step_by(3).copied().collect()));
+    parts.extend((0..shape.moments()).map(|n| moments.iter().skip(n).step_by(shape.moments()).copied().collect()));
     parts
 }
