@@ -353,7 +353,7 @@ sections! {
         aberrations_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines the scan's positions one by one; 0 never does.
         positions_from: u32, "a whole number from 0", Default "0";
-        /// The first iteration that refines one affine map of all positions (scale, rotation, shear); 0 never does. Before `positions_from` it is all that moves.
+        /// The first iteration that refines one map of all positions (rotation and shear; not the scale, which noise would widen); 0 never does. `positions_from` alone leaves this map as it is.
         affine_from: u32, "a whole number from 0", Default "0";
         /// The farthest that a position may move from where it began, in Å.
         positions_limit_A: f64, "a number of Å above 0", Default "1";

@@ -10,7 +10,7 @@ use super::options::{Options, Rule};
 use super::pack::{complex, parts};
 use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
-use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine, variations};
+use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine, scan_map, variations};
 use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, Model, ModelShape, Patterns, Update, Wanted};
 use crate::run::{Event, Run, Stage};
 
@@ -400,6 +400,13 @@ impl<'a, B: Backend> Engine<'a, B> {
         }
         if lens::is_due(refinement, iteration) {
             lens::refine(refinement, iteration, self.frame, self.options.wavelength_A, &before.probe_hat, &mut state);
+            self.write(&state)?;
+        }
+        if scan_map::is_due(refinement, iteration) && !self.options.rule.keeps_waves() {
+            scan_map::refine(self.frame, ids, &mut state, |ids, trial| {
+                self.write(trial)?;
+                self.validate(ids, trial)
+            })?;
             self.write(&state)?;
         }
         state.history.push(self.record(misfit / counts, &state));

@@ -15,6 +15,7 @@ mod projections;
 mod propagation;
 mod refine;
 mod resample;
+mod scan_map;
 mod state;
 mod variations;
 

@@ -5,7 +5,7 @@ use std::f64::consts::{PI, TAU};
 use num_complex::Complex64;
 
 use super::propagation::frequencies;
-use super::{ObjectFrame, State};
+use super::{Affine, ObjectFrame, State};
 use crate::optics::fft_index;
 
 /// How positions are refined.
@@ -13,9 +13,9 @@ use crate::optics::fft_index;
 pub struct PositionRefinement {
     /// The first iteration, from 1, that moves positions one by one; 0 is never.
     pub from: u32,
-    /// The first iteration that moves them all by one affine map of the scan (scale, rotation, shear, drift along it); 0 is never.
+    /// The first iteration that moves them all by one linear map of the scan (rotation and shear, but not its scale); 0 is never.
     pub affine_from: u32,
-    /// The farthest that a position may move from where it began, or from its place in the affine map, in Å.
+    /// The farthest that a position may move from where it began, in Å; without a limit while the map is refined.
     pub limit_A: f64,
 }
 
@@ -67,7 +67,7 @@ impl Refinement {
     pub(super) fn moments(&self, iteration: u32, variations: usize) -> bool {
         self.varies(iteration, variations)
             || due(self.intensities_from, iteration)
-            || self.positions.is_some_and(|p| due(p.from, iteration) || due(p.affine_from, iteration))
+            || self.positions.is_some_and(|p| due(p.from, iteration))
     }
 
     /// Do the weights of so many variations change in this iteration?
@@ -85,10 +85,12 @@ impl Refinement {
 const MOVEMENT: &str = "position_movement";
 const WAY: &str = "way_movement";
 
+/// A movement over moment and power of the probe's derivative. A pattern's misfit changes by −2·moment a pixel; its second derivative is the power where half of a wave's
+/// change changes its modulus, as it does on average, which makes the Gauss–Newton step 2. Neighbours that are displaced together take the object with them and come back
+/// slowly: three times as much is as far as steps with momentum 0.9 do not overshoot (2·(1 + 0.9) is the limit), and needs half the iterations.
+const POSITION_STEP: f64 = 6.0;
+
 /// Moves positions and changes intensities by the moments of the patterns `ids`.
-///
-/// A pattern's misfit changes by −2·moment for each unit of what is refined, and its second derivative is close to twice the power of the probe's own derivative: so the
-/// step is moment over power (Gauss–Newton, with the object taken as transparent).
 pub(super) fn positions_and_intensities(
     refinement: &Refinement,
     iteration: u32,
@@ -109,14 +111,15 @@ pub(super) fn positions_and_intensities(
         state.intensities.iter_mut().for_each(|a| *a /= mean);
     }
     let Some(rule) = refinement.positions else { return };
-    if !due(rule.from, iteration) && !due(rule.affine_from, iteration) {
+    if !due(rule.from, iteration) {
         return;
     }
     let mut moved = vec![[0.0; 2]; state.positions_px.len()];
     for &id in ids {
         let id = id as usize;
         for axis in 0..2 {
-            moved[id][axis] = refinement.step * moments[state.shape.moments() * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
+            moved[id][axis] = POSITION_STEP * refinement.step * moments[state.shape.moments() * id + 1 + axis]
+                / (powers[1 + axis] * state.intensities[id]);
         }
     }
     // One pixel at a time: what is linearised does not hold farther.
@@ -125,20 +128,19 @@ pub(super) fn positions_and_intensities(
     for (moved, last) in moved.iter_mut().zip(last.chunks_exact(2)) {
         (0..2).for_each(|axis| moved[axis] += refinement.momentum * last[axis]);
     }
-    let free = due(rule.from, iteration);
-    if !free {
-        moved = affine_part(&frame.positions_px, &moved, ids);
-    } else {
-        // A common shift of all positions is one of the object.
-        let mean = [0, 1].map(|axis| ids.iter().map(|&id| moved[id as usize][axis]).sum::<f64>() / ids.len().max(1) as f64);
-        ids.iter().for_each(|&id| (0..2).for_each(|axis| moved[id as usize][axis] -= mean[axis]));
+    // A common shift of all positions is one of the object; of what strains the scan [`super::scan_map`] knows more.
+    let (places, movements): (Vec<_>, Vec<_>) = ids.iter().map(|&id| (frame.positions_px[id as usize], moved[id as usize])).unzip();
+    let common = Affine::fit(&places, &movements, [[0.0; 2]; 2]);
+    for (&id, place) in ids.iter().zip(places) {
+        let common = common.apply(place);
+        (0..2).for_each(|axis| moved[id as usize][axis] -= common[axis]);
     }
     let [first, last_px] = frame.reach_px();
     for (id, moved) in moved.iter().enumerate() {
         for axis in 0..2 {
             let (start, limit) = (frame.positions_px[id][axis], rule.limit_A / frame.pixel_A[axis]);
             let mut there = state.positions_px[id][axis] + moved[axis];
-            if free && !due(rule.affine_from, iteration) {
+            if !due(rule.affine_from, iteration) {
                 there = there.clamp(start - limit, start + limit);
             }
             state.positions_px[id][axis] = there.clamp(first[axis], last_px[axis]);
@@ -159,32 +161,6 @@ fn derivative_powers(state: &State) -> [f64; 3] {
         powers[2] += (TAU * fx).powi(2) * power;
     }
     powers.map(|p| p.max(f64::MIN_POSITIVE))
-}
-
-/// The movement of the affine map of the plane that comes closest to the movements of the patterns `ids`: without its constant part.
-fn affine_part(places: &[[f64; 2]], moved: &[[f64; 2]], ids: &[u32]) -> Vec<[f64; 2]> {
-    let count = ids.len().max(1) as f64;
-    let centre = [0, 1].map(|a| ids.iter().map(|&id| places[id as usize][a]).sum::<f64>() / count);
-    let mean = [0, 1].map(|a| ids.iter().map(|&id| moved[id as usize][a]).sum::<f64>() / count);
-    let (mut scatter, mut cross) = ([[0.0; 2]; 2], [[0.0; 2]; 2]);
-    for &id in ids {
-        let (place, moved) = (places[id as usize], moved[id as usize]);
-        let (p, m) = ([0, 1].map(|a| place[a] - centre[a]), [0, 1].map(|a| moved[a] - mean[a]));
-        for i in 0..2 {
-            for j in 0..2 {
-                scatter[i][j] += p[i] * p[j];
-                cross[i][j] += m[i] * p[j];
-            }
-        }
-    }
-    let determinant = scatter[0][0] * scatter[1][1] - scatter[0][1] * scatter[1][0];
-    if determinant <= 1e-12 * scatter[0][0] * scatter[1][1] {
-        return vec![[0.0; 2]; places.len()];
-    }
-    let inverse =
-        [[scatter[1][1] / determinant, -scatter[0][1] / determinant], [-scatter[1][0] / determinant, scatter[0][0] / determinant]];
-    let map = [0, 1].map(|i| [0, 1].map(|j| cross[i][0] * inverse[0][j] + cross[i][1] * inverse[1][j]));
-    places.iter().map(|place| [0, 1].map(|i| map[i][0] * (place[0] - centre[0]) + map[i][1] * (place[1] - centre[1]))).collect()
 }
 
 /// Changes thickness and tilt by what the spectra between slices say: Σ φ̂*Δφ̂ and Σ|φ̂|² (Gauss–Newton in all that is refined).
