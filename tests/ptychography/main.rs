@@ -40,7 +40,7 @@ fn main() {
         Trial::test("the result depends neither on threads nor on the run", repeatable),
         Trial::test("a run that is stopped ends with its last whole iteration", stopped),
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
-        Trial::test("a jitter of the positions is found to a twentieth of an ångström", planted::jitter),
+        Trial::test("a jitter of the positions is found", planted::jitter),
         Trial::test("a shear of the scan is found", planted::shear),
         Trial::test("the thickness of slices is found", planted::thickness),
         Trial::test("a wrong defocus is put right", planted::defocus),
