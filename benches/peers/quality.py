@@ -4,6 +4,7 @@
     quality.py PEER SET --algorithm A --seed S --iterations 5,10,20 -o FOLDER
     quality.py --list                 every PEER, its algorithms and the sets
     quality.py --table FOLDER         what FOLDER/results.jsonl holds, as a Markdown table
+    quality.py --best FOLDER          the best of all numbers of iterations, a row for each set
 
 One line of JSON for each of the iterations is added to FOLDER/results.jsonl, out of one run that goes on; what the
 file already holds is skipped, so that a campaign can be stopped and continued. The objects go to FOLDER/objects.
@@ -21,6 +22,9 @@ phaser     0.3.1, JAX on the CPU. Engines after its examples, without position r
 quantem    0.1.10, PtychoLite. `adam` is the quick path of its user guide: pure_phase, both learning rates 0.05,
            batch 125, plateau scheduler; `mixed` the same with 3 probes. `defaults`: complex, learning rates 0.005 and 0.001,
            batch 32. `multislice`: slices of about 10 Å, potential and padding 64 as the guide advises, the default rates.
+ronchi     the binary of the environment variable RONCHI (target/release/ronchi), with the geometry above and defaults but for what RONCHI_WAYS says: one setting a
+           way for all sets. `idpc` and `ssb` have no iterations; the others are run anew for each number of iterations.
+           `epie` has nothing but defaults, all that follow a pure phase object; `long_step` begins with twice the step.
 ptychi     2.2.0, not yet run through. `lsqml` as its getting-started page has it: batch 44, SGD with steps 1, Gaussian noise, without the
            position refinement and the modes that vary over the scan; `multislice` with slices of about 10 Å, `mixed` 3 probes.
 
@@ -85,12 +89,12 @@ class Set:
         with h5py.File(self.path) as f:
             return f["datacube_root/datacube/data"][()].astype(dtype)
 
-    def shape(self):
-        """Scan shape, (y, x)."""
+    def shape(self, first=0):
+        """Scan shape, (y, x); the frames' with first=2."""
         import h5py
 
         with h5py.File(self.path) as f:
-            return f["datacube_root/datacube/data"].shape[:2]
+            return f["datacube_root/datacube/data"].shape[first : first + 2]
 
     def positions(self):
         """Places (y, x) of the probe in Å in the detector's frame, position (0, 0) at the origin, (n, 2)."""
@@ -563,7 +567,98 @@ def ptychi(data, args, recorder):
         recorder.lap(get)
 
 
+PURE_PHASE = 'ptychography.constraints=[{kind="pure_phase"}]'
+# Keys of [ptychography]; `slices` stands for the set's own number.
+RONCHI_WAYS = {
+    "idpc": {},
+    "ssb": {},
+    "epie": {},
+    "pure_phase": {"pure_phase": True},
+    "long_step": {"pure_phase": True, "step_object": 1.0},
+    "lsq_ml": {"algorithm": "lsq_ml", "pure_phase": True},
+    "mixed": {"pure_phase": True, "probe_modes": PROBES},
+    "multislice": {"pure_phase": True, "slices": None},
+}
+
+
+def ronchi(data, args, recorder):
+    """ronchi's images and reconstructions."""
+    import subprocess
+    import tempfile
+
+    import h5py
+
+    program = os.environ.get("RONCHI", os.path.join(HERE, "../../target/release/ronchi"))
+    recorder.version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    recorder.settings = RONCHI_WAYS[args.algorithm]
+    centre = [n // 2 for n in data.shape(first=2)]
+    common = {
+        "optics.voltage_kV": data.kV,
+        "optics.convergence_mrad": data.mrad,
+        "optics.defocus_A": data.defocus_A,
+        "scan.step_A": data.step_A,
+        "scan.rotation_deg": data.rotation_deg,
+        "detector.mrad_per_px": data.mrad_per_px,
+        "detector.centre_px": centre,
+        "output.png": "false",
+        "compute.device": '"cpu"',
+        "compute.threads": 1,
+    }
+    direct = args.algorithm in ("idpc", "ssb")
+    for iterations in [0] if direct else recorder.wanted:
+        keys = dict(common)
+        if not direct:
+            keys |= {"ptychography.iterations": iterations, "ptychography.seed": args.seed}
+            for name, value in recorder.settings.items():
+                if name == "slices":
+                    keys |= {"ptychography.slices": data.slices, "ptychography.slice_thickness_A": data.thickness_A / data.slices}
+                elif name != "pure_phase":
+                    keys[f"ptychography.{name}"] = f'"{value}"' if isinstance(value, str) else value
+        sets = [f"{key}={value}" for key, value in keys.items()]
+        if recorder.settings.get("pure_phase"):
+            sets.append(PURE_PHASE)
+        with tempfile.TemporaryDirectory() as folder:
+            job, result = os.path.join(folder, "job.toml"), os.path.join(folder, "result.emd")
+            with open(job, "w") as f:
+                f.write(f'[data]\npath = "{data.path}"\n[ptychography]\n')
+            verb = ["image", data.path, "-d", args.algorithm] if direct else ["reconstruct", job]
+            command = [program, *verb, "-o", result] + [part for one in sets for part in ("--set", one)]
+            recorder.start()
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RAYON_NUM_THREADS": "1"})
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr.strip()[-250:])
+            if direct:
+                recorder.seconds = recorder.cpu_seconds = [time.perf_counter() - recorder.began]
+                for n in recorder.wanted:
+                    recorder.write(n, *along_detector(result, args.algorithm, data))
+                return
+            with h5py.File(result) as f:
+                recorder.seconds = json.loads(f["ronchi/run"].attrs["timings"])["iterations_s"]
+            recorder.cpu_seconds = recorder.seconds
+            recorder.write(iterations, *score.load_phase(result))
+
+
+def along_detector(result, name, data):
+    """An image along the scan, resampled along the detector's axes: phase, pixel and origin (y, x) in Å."""
+    import h5py
+    from scipy.ndimage import map_coordinates
+
+    with h5py.File(result) as f:
+        group = f[f"ronchi/images/{name}"]
+        image, axes = group["data"][()].astype(float), [group[f"dim{a}"][:2] for a in (0, 1)]
+    pixel, first = np.array([a[1] - a[0] for a in axes]), np.array([a[0] for a in axes])
+    places = data.positions()
+    low, fine = places.min(0), pixel.min() / 2
+    shape = np.ceil((places.max(0) - low) / fine).astype(int) + 1
+    grid = np.moveaxis(np.indices(shape), 0, -1) * fine + low
+    c, s = np.cos(np.deg2rad(data.rotation_deg)), np.sin(np.deg2rad(data.rotation_deg))
+    scan = np.stack([c * grid[..., 0] + s * grid[..., 1], -s * grid[..., 0] + c * grid[..., 1]])
+    at = (scan - first[:, None, None]) / pixel[:, None, None]
+    return map_coordinates(image, at, order=3, mode="nearest"), np.array([fine, fine]), low
+
+
 PEERS = {
+    "ronchi": (ronchi, tuple(RONCHI_WAYS)),
     "py4dstem": (py4dstem, ("gd", "potential", "multislice", "multislice-potential", "mixed")),
     "phaser": (
         phaser,
@@ -594,6 +689,24 @@ def table(folder):
         print(f"| {peer} | {algorithm} | {name} | {' | '.join(cells)} | {len({line['seed'] for line in every})} | {speed} |")
 
 
+def best(folder):
+    """Markdown: a row for each set and score, a column for each peer and algorithm: the best of all iterations and of both ways to cut the phase, mean over seeds."""
+    found = {}
+    for line in lines(folder):
+        for way in (line, line.get("cut", {})):
+            for score_of, better in (("r", max), ("R2", max), ("atoms_rms", min)):
+                if score_of in way:
+                    seeds = found.setdefault((line["set"], score_of), {}).setdefault((line["peer"], line["algorithm"]), {})
+                    seeds[line["seed"]] = better(seeds.get(line["seed"], way[score_of]), way[score_of])
+    ways = sorted({way for row in found.values() for way in row}, key=lambda way: (list(PEERS).index(way[0]), way[1]))
+    print("| set | score | " + " | ".join(" ".join(way) for way in ways) + " |")
+    print("|---" * (len(ways) + 2) + "|")
+    for (name, score_of), row in sorted(found.items(), key=lambda item: (SETS.index(item[0][0]), ("r", "R2", "atoms_rms").index(item[0][1]))):
+        title = {"r": "r", "R2": "R²", "atoms_rms": "error in atoms"}[score_of]
+        cells = [f"{np.mean(list(row[way].values())):.3f}" if way in row else "" for way in ways]
+        print(f"| `_{name}` | {title} | {' | '.join(cells)} |")
+
+
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -605,6 +718,7 @@ def main():
     parser.add_argument("-o", "--folder")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--table", metavar="FOLDER")
+    parser.add_argument("--best", metavar="FOLDER")
     args = parser.parse_args()
     if args.list:
         for peer, (_, algorithms) in PEERS.items():
@@ -613,6 +727,9 @@ def main():
         return
     if args.table:
         table(args.table)
+        return
+    if args.best:
+        best(args.best)
         return
     if not (args.peer and args.set and args.folder):
         parser.error("PEER, SET and -o are needed")

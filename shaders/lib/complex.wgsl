@@ -4,6 +4,11 @@ fn mul(a: vec2f, b: vec2f) -> vec2f {
     return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
 }
 
+// a*
+fn conj(a: vec2f) -> vec2f {
+    return vec2f(a.x, -a.y);
+}
+
 // a* · b
 fn conj_mul(a: vec2f, b: vec2f) -> vec2f {
     return vec2f(a.x * b.x + a.y * b.y, a.x * b.y - a.y * b.x);

@@ -29,3 +29,8 @@ fn pixel_of(index: u32) -> Pixel {
 fn object_index(corner: vec2u, y: u32, x: u32) -> u32 {
     return (corner.x + y) * OBJECT_NX + corner.y + x;
 }
+
+// 2πf of the k-th of n frequencies in FFT order.
+fn angular_frequency(k: u32, n: u32) -> f32 {
+    return 6.283185307179586 * f32(i32(k) - select(0, i32(n), k >= (n + 1u) / 2u)) / f32(n);
+}

@@ -28,11 +28,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 
-// 2πf of the k-th of n frequencies in FFT order.
-fn angular_frequency(k: u32, n: u32) -> f32 {
-    return 6.283185307179586 * f32(i32(k) - select(0, i32(n), k >= (n + 1u) / 2u)) / f32(n);
-}
-
 @compute @workgroup_size(WIDTH)
 fn moments(
     @builtin(workgroup_id) group: vec3u,

@@ -34,6 +34,9 @@ pub struct BatchPlan {
     pub ramps_x: Vec<Complex64>,
     /// (batch, variation): what of each variation the first mode of a position has.
     pub weights: Vec<f64>,
+    /// (batch, ny) and (batch, nx): e^{−2πi f t} in FFT order for the shift t in pixels from slice to slice that a position's own tilt of the sample makes; empty
+    /// where the tilt is everywhere the same.
+    pub tilts: [Vec<Complex64>; 2],
     pub window: [usize; 2],
     pub object_shape: [usize; 2],
     pub tiles: Tiles,
@@ -61,7 +64,17 @@ impl BatchPlan {
             ramps_x.extend(shift_ramp(window[1], position[1] - whole[1]));
         }
         let tiles = Tiles::touched(&corners, window);
-        Self { ids: ids.to_vec(), corners, ramps_y, ramps_x, weights: Vec::new(), window, object_shape, tiles }
+        Self {
+            ids: ids.to_vec(),
+            corners,
+            ramps_y,
+            ramps_x,
+            weights: Vec::new(),
+            tilts: [Vec::new(), Vec::new()],
+            window,
+            object_shape,
+            tiles,
+        }
     }
 
     /// Multiplies the probes by a factor of each pattern.
@@ -72,6 +85,18 @@ impl BatchPlan {
                 ramp.iter_mut().for_each(|r| *r *= factor);
             }
         }
+    }
+
+    /// Gives each pattern a shift (y, x) in pixels from slice to slice.
+    pub fn tilt(&mut self, shift: impl Fn(u32) -> [f64; 2]) {
+        let shifts: Vec<[f64; 2]> = self.ids.iter().map(|&id| shift(id)).collect();
+        let of = |axis: usize| shifts.iter().flat_map(|shift| shift_ramp(self.window[axis], shift[axis])).collect();
+        self.tilts = [of(0), of(1)];
+    }
+
+    /// Have positions a tilt of their own?
+    pub fn is_tilted(&self) -> bool {
+        !self.tilts[0].is_empty()
     }
 
     /// The variations of the probe.

@@ -147,6 +147,20 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// The first `windows` spectra times the propagator, or times its conjugate.
     fn propagate(&self, spectra: &mut Self::Complexes, propagator: &Self::Complexes, windows: usize, adjoint: bool) -> Result<()>;
 
+    /// The spectra (batch, mode, ky, kx) times the ramps of their positions' tilts, or times their conjugates; as they are where the batch has none.
+    fn tilt_waves(&self, spectra: &mut Self::Complexes, modes: usize, batch: &Self::Batch, adjoint: bool) -> Result<()>;
+
+    /// For pattern id i of the batch, `out[2i..]` (+)= Σ_m Re Σ_k φ̂*Δφ̂ · {2πi·f_y, 2πi·f_x} with the frequencies f in cycles a pixel.
+    fn tilt_moments(
+        &self,
+        spectra: &Self::Complexes,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        fresh: bool,
+        out: &mut Self::Reals,
+    ) -> Result<()>;
+
     /// Replaces the waves ψ̂ of each position by −∂L/∂ψ̂* of the likelihood (0 where √Σ_m|ψ̂|² is not above `floor`; negative I is 0; 0 where a pixel does not count), and
     /// writes, for pattern id i of the batch, `metrics[2i]` = L and `metrics[2i+1]` = Σ I over the pixels that count. `frames[b]` belongs to the batch's
     /// b-th position.

@@ -186,6 +186,8 @@ pub struct Wanted {
     pub moments: bool,
     /// The sums that refine the propagator.
     pub propagator: bool,
+    /// The moments of each position's tilt.
+    pub tilts: bool,
     /// Go on from the sums for object and probe that are there instead of beginning at 0. The object's arrays have to be 0 in tiles that no batch touched.
     pub add: bool,
     /// The same for the propagator's sums.
@@ -207,6 +209,8 @@ pub struct Gradients<B: Backend> {
     pub moments: B::Reals,
     /// (ky, kx) Σ φ̂*Δφ̂ and Σ|φ̂|² of the spectra φ̂ of the waves that arrive at all slices but the first.
     pub propagator: Update<B>,
+    /// For pattern i at 2i: over all ways from slice to slice, Re Σ φ̂*Δφ̂ with the derivatives of the arriving φ̂ by a shift (y, x) in object pixels.
+    pub tilts: B::Reals,
     /// For pattern i at 2i: L and Σ I.
     pub metrics: B::Reals,
 }
@@ -224,6 +228,7 @@ impl<B: Backend> Gradients<B> {
             probe: Update::zeros(backend, shape.probe_len(), window)?,
             moments: backend.real_zeros(shape.moments() * patterns)?,
             propagator: Update::zeros(backend, between, between)?,
+            tilts: backend.real_zeros(2 * patterns)?,
             metrics: backend.real_zeros(2 * patterns)?,
         })
     }
@@ -234,7 +239,7 @@ pub struct KernelWork<B: Backend> {
     /// The waves that fall on each slice.
     pub incident: Vec<B::Complexes>,
     pub waves: B::Complexes,
-    /// Only used where the propagator is refined.
+    /// Only used where the propagator or tilts are refined.
     pub spectra: Option<B::Complexes>,
 }
 
@@ -263,6 +268,7 @@ pub fn exit_waves_of_kernels<B: Backend>(backend: &B, batch: &B::Batch, model: &
         if s + 1 < slices {
             backend.fft2(out, window, windows, Direction::Forward)?;
             backend.propagate(out, &model.propagator, windows, false)?;
+            backend.tilt_waves(out, modes, batch, false)?;
             backend.fft2(out, window, windows, Direction::Inverse)?;
         }
     }
@@ -297,7 +303,7 @@ pub fn gradients_of_kernels<B: Backend>(
         if !back {
             break;
         }
-        if s > 0 && wanted.propagator {
+        if s > 0 && (wanted.propagator || wanted.tilts) {
             let len = windows * model.shape.pixels();
             let spectra = match &mut work.spectra {
                 Some(spectra) => spectra,
@@ -314,6 +320,10 @@ pub fn gradients_of_kernels<B: Backend>(
                 backend.propagator_sums(spectra, &work.waves, windows, fresh, &mut out.propagator)?;
                 fresh = false;
             }
+            if let (true, Some(spectra)) = (wanted.tilts, &work.spectra) {
+                backend.tilt_moments(spectra, &work.waves, modes, batch, s + 1 == slices, &mut out.tilts)?;
+            }
+            backend.tilt_waves(&mut work.waves, modes, batch, true)?;
             backend.propagate(&mut work.waves, &model.propagator, windows, true)?;
             backend.fft2(&mut work.waves, window, windows, Direction::Inverse)?;
         }

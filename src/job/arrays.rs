@@ -249,6 +249,13 @@ fn csv(arrays: &[Array], along: &str) -> Option<String> {
     Some(text)
 }
 
+/// The tilt of the sample at each position, the common one and its own.
+pub(super) fn tilts(state: &State) -> Array {
+    let of = |own: &[f64; 2]| [0, 1].map(|axis| state.tilt_mrad[axis] + own[axis]);
+    let tilts: Vec<f64> = state.tilts_mrad.iter().flat_map(of).collect();
+    listed("tilts", vec![state.tilts_mrad.len(), 2], tilts, ["position", "component"], "mrad", Frame::Object)
+}
+
 /// What the probe varies by in real space, (variation, y, x), and the weights of each position.
 pub(super) fn variations(state: &State, frame: &ObjectFrame, grid: &ScanGrid, variations: &[Complex64]) -> [Array; 2] {
     let count = state.shape.variations;

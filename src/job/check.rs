@@ -179,6 +179,7 @@ impl Job {
         number(ptychography.step_probe.as_ref(), "ptychography.step_probe", step, wanted, remedy)?;
         let part = |x: &f64| *x > 0.0 && *x <= 1.0;
         let wanted = "a number above 0 and up to 1";
+        number(Some(&ptychography.step_end), "ptychography.step_end", part, wanted, "0.1 is a good end.")?;
         number(Some(&ptychography.alpha), "ptychography.alpha", part, wanted, "1 is ePIE.")?;
         number(Some(&ptychography.beta), "ptychography.beta", part, wanted, "0.9 is a good start.")?;
         let below_one = |x: &f64| *x >= 0.0 && *x < 1.0;
@@ -213,6 +214,12 @@ impl Job {
             "two numbers [y, x] in mrad of at most 500",
             "0 is a flat sample.",
         )?;
+        let limit = Some(&ptychography.tilts_limit_mrad);
+        let flat = |x: &f64| *x > 0.0 && *x <= 200.0;
+        number(limit, "ptychography.tilts_limit_mrad", flat, "a number of mrad above 0 and up to 200", "20 is a good start.")?;
+        let smooth = Some(&ptychography.tilts_smooth_A);
+        let from_0 = |x: &f64| *x >= 0.0 && x.is_finite();
+        number(smooth, "ptychography.tilts_smooth_A", from_0, "a number of Å from 0", "0 takes each position on its own.")?;
         let moved = "a number above 0 and up to 2";
         number(Some(&ptychography.refinement_step), "ptychography.refinement_step", step, moved, "1 is a good start.")?;
         let limit = Some(&ptychography.positions_limit_A);
@@ -308,6 +315,7 @@ mod tests {
         for (set, expected) in [
             ("ptychography.batch=0", "command line: ptychography.batch is 0, expected a whole number from 1."),
             ("ptychography.iterations=0", "ptychography.iterations is 0, expected a whole number from 1."),
+            ("ptychography.step_end=0", "ptychography.step_end is 0, expected a number above 0 and up to 1."),
             ("ptychography.step_object=0", "ptychography.step_object is 0, expected a number above 0 and up to 2."),
             ("ptychography.step_probe=2.1", "ptychography.step_probe is 2.1, expected"),
             ("ptychography.step_probe=nan", "ptychography.step_probe is NaN, expected"),

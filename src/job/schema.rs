@@ -316,6 +316,9 @@ sections! {
         step_object: f64, "a number above 0 and up to 2", Example "0.5";
         /// Step of the probe's update, above 0 and up to 2. By default 0.5; 0.02 (of the brightest amplitude) for "adam".
         step_probe: f64, "a number above 0 and up to 2", Example "0.5";
+        /// The part of both steps that is left in the last iteration (of the stage): they fall by the same factor from each iteration to the next, so that what chance
+        /// and counting noise put into single batches averages out towards the end. 1 keeps them as they are.
+        step_end: f64, "a number above 0 and up to 1", Default "0.1";
         /// Of "rpie", "mpie" and "lsq_ml": updates are divided by (1 − alpha)·(power on the pixel) + alpha·(largest power); 1 is "epie". By default 0.25.
         alpha: f64, "a number above 0 and up to 1", Default "0.25";
         /// Of "mpie" and "lsq_ml": the part of the mean way that object and probe go on by. By default 0.5, and 0 for "lsq_ml".
@@ -347,6 +350,13 @@ sections! {
         tilt_mrad: [f64; 2], "two numbers [y, x] in mrad", Default "[0, 0]";
         /// The first iteration that refines the tilt; 0 never does.
         tilt_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines the tilt of each position on its own, as a bent sample has it: what it differs by from the common one, which stays the mean. 0 never does. What is
+        /// everywhere the same, or changes slowly, is also a sample whose slices lie askew: say what is known of them (constraint "identical_slices" or "kz_filter").
+        tilts_from: u32, "a whole number from 0", Default "0";
+        /// How far in Å neighbours have a say in a position's tilt: the standard deviation of a Gaussian. 0 takes each on its own.
+        tilts_smooth_A: f64, "a number of Å from 0", Default "5";
+        /// The most that a position's tilt may differ from the common one, in mrad.
+        tilts_limit_mrad: f64, "a number of mrad above 0 and up to 200", Default "20";
         /// The first iteration that refines the probe's defocus; 0 never does. While the lens is refined the probe stays the one of a lens: nothing but its coefficients changes.
         defocus_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines C12, C21, C23 and C30 of the lens; 0 never does.
@@ -357,7 +367,7 @@ sections! {
         affine_from: u32, "a whole number from 0", Default "0";
         /// The farthest that a position may move from where it began, in Å.
         positions_limit_A: f64, "a number of Å above 0", Default "1";
-        /// Step of what is refined: positions, thickness, tilt, lens.
+        /// Step of what is refined: positions, thickness, tilts, lens.
         refinement_step: f64, "a number above 0 and up to 2", Default "1";
         /// The part of their last movement that is added to the next.
         refinement_momentum: f64, "a number from 0, below 1", Default "0.9";

@@ -10,7 +10,7 @@ use super::options::{Options, Rule};
 use super::pack::{complex, parts};
 use super::projections::{Projections, agreed_object, agreed_probe};
 use super::propagation::propagator;
-use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine, scan_map, variations};
+use super::{Ending, Error, ObjectFrame, Outcome, Record, Result, State, lens, refine, scan_map, tilts, variations};
 use crate::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Gradients, Model, ModelShape, Patterns, Update, Wanted};
 use crate::run::{Event, Run, Stage};
 
@@ -256,6 +256,9 @@ impl<'a, B: Backend> Engine<'a, B> {
     fn batch(&self, ids: &[u32], state: &State) -> Result<B::Batch> {
         let mut plan = BatchPlan::new(ids, &state.positions_px, self.frame.window, self.frame.shape);
         plan.scale(|id| state.intensities[id as usize].sqrt());
+        if state.shape.slices > 1 && !state.tilts_mrad.is_empty() {
+            plan.tilt(|id| tilts::shift_px(state, self.frame, id));
+        }
         let count = state.shape.variations;
         plan.weights = ids.iter().flat_map(|&id| &state.weights[id as usize * count..(id as usize + 1) * count]).copied().collect();
         Ok(self.backend.batch(plan)?)
@@ -292,26 +295,27 @@ impl<'a, B: Backend> Engine<'a, B> {
             probe,
             moments: options.refinement.moments(iteration, state.shape.variations),
             propagator: options.refinement.propagator(iteration, slices),
+            tilts: options.refinement.tilts(iteration, slices),
             add_propagator: number > 0,
             ..Wanted::default()
         };
         self.backend.gradients(&batch, &block, &self.model, options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
         self.steps += 1;
-        self.update(&batch, probe)
+        self.update(&batch, probe, options.step_part(iteration))
     }
 
-    /// Applies what the batch left behind.
-    fn update(&mut self, batch: &B::Batch, probe: bool) -> Result<()> {
+    /// Applies what the batch left behind, with this part of the steps.
+    fn update(&mut self, batch: &B::Batch, probe: bool, part: f64) -> Result<()> {
         let Self { backend, options, model, gradients, memory, .. } = self;
         // All slices change the exit wave alike: together they take one step.
-        let step_object = options.step_object / model.shape.slices as f64;
+        let (step_object, step_probe) = (part * options.step_object / model.shape.slices as f64, part * options.step_probe);
         if let (Rule::Adam, Memory::Adam { object, probe: of_probe }) = (options.rule, &mut *memory) {
             let brightest = model.floor / ROUNDING;
             for ((slice, update), moments) in model.object.iter_mut().zip(&gradients.object).zip(object) {
                 backend.adam_object(slice, update, moments, &AdamStep::new(step_object, self.steps), batch)?;
             }
             if probe {
-                let step = AdamStep::new(options.step_probe * brightest, self.steps);
+                let step = AdamStep::new(step_probe * brightest, self.steps);
                 backend.adam_probe(&mut model.probe_hat, &gradients.probe, of_probe, &step)?;
             }
             return Ok(());
@@ -330,7 +334,7 @@ impl<'a, B: Backend> Engine<'a, B> {
             if let Rule::LsqMl { .. } = options.rule {
                 backend.optimal_probe_step(&mut gradients.probe)?;
             }
-            backend.update_probe(&mut model.probe_hat, &gradients.probe, options.step_probe)?;
+            backend.update_probe(&mut model.probe_hat, &gradients.probe, step_probe)?;
         }
         if let Rule::Mpie { friction, every, .. } = options.rule
             && self.steps.is_multiple_of(u64::from(every.max(1)))
@@ -390,6 +394,10 @@ impl<'a, B: Backend> Engine<'a, B> {
                     *of_probe = self.backend.complex_zeros(state.shape.probe_len())?;
                 }
             }
+        }
+        if refinement.tilts(iteration, state.shape.slices) {
+            let moments = self.backend.read_reals(&self.gradients.tilts)?;
+            tilts::refine(refinement, self.frame, &moments, ids, &mut state);
         }
         if refinement.propagator(iteration, state.shape.slices) {
             let (numerator, denominator) = (&self.gradients.propagator.numerator, &self.gradients.propagator.denominator);

@@ -17,6 +17,7 @@ mod refine;
 mod resample;
 mod scan_map;
 mod state;
+mod tilts;
 mod variations;
 
 pub use batches::{Grouping, batches, shuffled};
@@ -30,7 +31,7 @@ pub use modes::{Blurred, blurred, rewindowed, with_modes};
 pub use options::{Options, Rule, Validation};
 pub use pack::{Lists, STATE_VERSION};
 pub use propagation::propagator;
-pub use refine::{PositionRefinement, Refinement};
+pub use refine::{PositionRefinement, Refinement, TiltRefinement};
 pub use resample::{Affine, probe_in_window, resampled, transmission};
 pub use state::{Begin, Ending, Outcome, Record, State, resliced};
 

@@ -53,6 +53,8 @@ pub struct Options {
     /// Object's step. With several slices each takes its part of it.
     pub step_object: f64,
     pub step_probe: f64,
+    /// The part of both steps that is left in the last iteration; see [`Self::step_part`].
+    pub step_end: f64,
     /// The first iteration, from 1, that refines the probe; 0 is never.
     pub probe_from: u32,
     pub wavelength_A: f64,
@@ -71,11 +73,20 @@ impl Options {
             grouping: Grouping::Random,
             step_object: 0.5,
             step_probe: 0.5,
+            step_end: 1.0,
             probe_from: 1,
             wavelength_A,
             refinement: Refinement::default(),
             validation: None,
         }
+    }
+
+    /// The part of the steps that is left in this iteration, counted from 1: they fall by the same factor from each to the next.
+    pub(super) fn step_part(&self, iteration: u32) -> f64 {
+        if self.iterations < 2 {
+            return 1.0;
+        }
+        self.step_end.powf(f64::from(iteration - 1) / f64::from(self.iterations - 1))
     }
 
     /// Is the probe refined in this iteration, counted from 1?

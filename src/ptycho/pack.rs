@@ -12,7 +12,7 @@ use crate::run::RngState;
 pub type Lists = BTreeMap<String, Vec<f64>>;
 
 /// The version of what [`State::pack`] makes.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 /// Before the names of what the rules remember.
 const MEMORY: &str = "memory.";
@@ -34,6 +34,7 @@ impl State {
         put("object", parts(&self.object));
         put("probe_hat", parts(&self.probe_hat));
         put("geometry", vec![self.slice_thickness_A, self.tilt_mrad[0], self.tilt_mrad[1]]);
+        put("tilts_mrad", self.tilts_mrad.iter().flatten().copied().collect());
         put("lens_A", self.lens_A.clone());
         put("positions_px", self.positions_px.iter().flatten().copied().collect());
         put("intensities", self.intensities.clone());
@@ -69,6 +70,7 @@ impl State {
         let &[slice_thickness_A, tilt_y, tilt_x] = list("geometry")?.as_slice() else { return None };
         let (object, probe_hat) = (complex(list("object")?), complex(list("probe_hat")?));
         let positions_px: Vec<[f64; 2]> = list("positions_px")?.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
+        let tilts_mrad: Vec<[f64; 2]> = list("tilts_mrad")?.chunks_exact(2).map(|t| [t[0], t[1]]).collect();
         let intensities = list("intensities")?.clone();
         let (varied, weights) = (complex(list("variations")?), list("weights")?.clone());
         let (stage, iteration) = (whole(stage)? as u32, whole(iteration)? as u32);
@@ -76,6 +78,7 @@ impl State {
         let fits = object.len() == slices * shape.object_pixels()
             && probe_hat.len() == modes * shape.pixels()
             && positions_px.len() == intensities.len()
+            && (tilts_mrad.is_empty() || tilts_mrad.len() == intensities.len())
             && varied.len() == variations * shape.pixels()
             && weights.len() == variations * intensities.len()
             && rng.len() == 8
@@ -96,6 +99,7 @@ impl State {
             shape,
             slice_thickness_A,
             tilt_mrad: [tilt_y, tilt_x],
+            tilts_mrad,
             lens_A: list("lens_A")?.clone(),
             positions_px,
             intensities,
@@ -171,6 +175,7 @@ mod tests {
             shape,
             slice_thickness_A: 10.3,
             tilt_mrad: [0.1, -0.2],
+            tilts_mrad: vec![[3.5, -1.25]; 7],
             lens_A: numbers(records),
             positions_px: vec![[1.5, 2.25]; 7],
             intensities: numbers(7),
@@ -196,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn lists_that_were_cut_are_refused(seed: u64, which in 0usize..11) {
+        fn lists_that_were_cut_are_refused(seed: u64, which in 0usize..12) {
             let mut lists = random(seed, 2, 2, 2).pack();
             let name = lists.keys().filter(|n| !["pattern_errors", "memory.velocity_0", "lens_A"].contains(&n.as_str())).nth(which).cloned();
             if let Some(name) = name {

@@ -19,6 +19,17 @@ pub struct PositionRefinement {
     pub limit_A: f64,
 }
 
+/// How each position's own tilt of the sample is refined: what a bent one has more than the common tilt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TiltRefinement {
+    /// The first iteration, from 1; 0 is never.
+    pub from: u32,
+    /// The most that a position's tilt may differ from the common one, in mrad.
+    pub limit_mrad: f64,
+    /// The standard deviation of the Gaussian by which neighbours are heard, in Å; 0 hears each position alone.
+    pub smooth_A: f64,
+}
+
 /// What is refined; nothing by default. Each number is the first iteration, from 1, that refines; 0 is never.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refinement {
@@ -29,6 +40,7 @@ pub struct Refinement {
     pub thickness_from: u32,
     /// The sample's tilt.
     pub tilt_from: u32,
+    pub tilts: TiltRefinement,
     /// The probe's defocus; while the lens is refined, the probe changes in nothing else.
     pub defocus_from: u32,
     /// The variations of the probe and their weights.
@@ -53,6 +65,7 @@ impl Default for Refinement {
             intensities_from: 0,
             thickness_from: 0,
             tilt_from: 0,
+            tilts: TiltRefinement { from: 0, limit_mrad: 20.0, smooth_A: 5.0 },
             defocus_from: 0,
             aberrations_from: 0,
             variations_from: 0,
@@ -75,6 +88,11 @@ impl Refinement {
         variations > 0 && due(self.variations_from, iteration)
     }
 
+    /// Are the moments of each position's tilt needed in this iteration?
+    pub(super) fn tilts(&self, iteration: u32, slices: usize) -> bool {
+        slices > 1 && due(self.tilts.from, iteration)
+    }
+
     /// Are the sums of the propagator needed in this iteration?
     pub(super) fn propagator(&self, iteration: u32, slices: usize) -> bool {
         slices > 1 && (due(self.thickness_from, iteration) || due(self.tilt_from, iteration))
@@ -88,7 +106,7 @@ const WAY: &str = "way_movement";
 /// A movement over moment and power of the probe's derivative. A pattern's misfit changes by −2·moment a pixel; its second derivative is the power where half of a wave's
 /// change changes its modulus, as it does on average, which makes the Gauss–Newton step 2. Neighbours that are displaced together take the object with them and come back
 /// slowly: three times as much is as far as steps with momentum 0.9 do not overshoot (2·(1 + 0.9) is the limit), and needs half the iterations.
-const POSITION_STEP: f64 = 6.0;
+pub(super) const STEP: f64 = 6.0;
 
 /// Moves positions and changes intensities by the moments of the patterns `ids`.
 pub(super) fn positions_and_intensities(
@@ -118,8 +136,8 @@ pub(super) fn positions_and_intensities(
     for &id in ids {
         let id = id as usize;
         for axis in 0..2 {
-            moved[id][axis] = POSITION_STEP * refinement.step * moments[state.shape.moments() * id + 1 + axis]
-                / (powers[1 + axis] * state.intensities[id]);
+            moved[id][axis] =
+                STEP * refinement.step * moments[state.shape.moments() * id + 1 + axis] / (powers[1 + axis] * state.intensities[id]);
         }
     }
     // One pixel at a time: what is linearised does not hold farther.
@@ -150,7 +168,7 @@ pub(super) fn positions_and_intensities(
 }
 
 /// Σ|P̂|², and Σ(2πf)²|P̂|² along y and x with f in cycles a pixel.
-fn derivative_powers(state: &State) -> [f64; 3] {
+pub(super) fn derivative_powers(state: &State) -> [f64; 3] {
     let [ny, nx] = state.shape.window;
     let mut powers = [0.0; 3];
     for (k, p) in state.probe_hat.iter().enumerate() {

@@ -44,6 +44,8 @@ pub struct State {
     pub slice_thickness_A: f64,
     /// Of the sample's normal, (y, x) in mrad: what a wave passes is shifted by its tangent a slice's thickness.
     pub tilt_mrad: [f64; 2],
+    /// What each position's tilt has more than that, (y, x) in mrad; empty where none has.
+    pub tilts_mrad: Vec<[f64; 2]>,
     /// What the refinement of the lens added to its coefficients in Å, see [`super::LENS_TERMS`]; empty where it was not refined.
     pub lens_A: Vec<f64>,
     /// Where each window's pixel N/2 sits, (row, col) in object pixels.
@@ -83,6 +85,7 @@ impl State {
             shape,
             slice_thickness_A,
             tilt_mrad: [0.0; 2],
+            tilts_mrad: Vec::new(),
             lens_A: Vec::new(),
             positions_px: frame.positions_px.clone(),
             intensities: vec![1.0; frame.positions_px.len()],

@@ -115,6 +115,7 @@ fn every_rule_and_what_it_refines_is_in_the_result() {
         "positions_from=1",
         "thickness_from=1",
         "tilt_from=1",
+        "tilts_from=2",
         "intensities_from=1",
         "probe_variations=2",
         "variations_from=1",

@@ -7,7 +7,7 @@ use ronchi::output::{Array, Results};
 
 use crate::cli_support::{Place, Ran};
 
-const JOB: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[scan]\nrotation_deg = 0\n[ptychography]\nbatch = 8\niterations = 15\n[output]\npng = false\n";
+const JOB: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[scan]\nrotation_deg = 0\n[ptychography]\nbatch = 8\niterations = 15\nstep_end = 1\n[output]\npng = false\n";
 
 /// A scan with a job, of which `first.emd` is the result.
 fn begun() -> Place {

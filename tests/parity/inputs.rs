@@ -1,5 +1,7 @@
 //! Random inputs, and the comparison of three engines.
 
+use std::collections::BTreeMap;
+
 use num_complex::{Complex32, Complex64};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -89,6 +91,13 @@ pub(crate) fn plan(rng: &mut ChaCha8Rng, len: usize, window: [usize; 2], object_
         let narrow = Complex32::new(ramp.re as f32, ramp.im as f32);
         *ramp = Complex64::new(narrow.re.into(), narrow.im.into());
     }
+    plan
+}
+
+/// The same with shifts from slice to slice.
+pub(crate) fn tilted(rng: &mut ChaCha8Rng, mut plan: BatchPlan) -> BatchPlan {
+    let shifts: BTreeMap<u32, [f64; 2]> = plan.ids.iter().map(|&id| (id, [0; 2].map(|_: i32| rng.random_range(-2.0..2.0)))).collect();
+    plan.tilt(|id| shifts[&id]);
     plan
 }
 

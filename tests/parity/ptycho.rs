@@ -4,7 +4,7 @@ use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout,
 use std::sync::Arc;
 
 use crate::Promise;
-use crate::inputs::{DTYPES, Outputs, complexes, engines, frames, parts, plan, random, read, varied};
+use crate::inputs::{DTYPES, Outputs, complexes, engines, frames, parts, plan, random, read, tilted, varied};
 
 pub(crate) const PROMISES: &[Promise] = &[
     ("shift_probe agrees with f64", shift_probe),
@@ -17,6 +17,8 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("probe_sum agrees with f64", probe_sum),
     ("object_power agrees with f64", object_power),
     ("moments agree with f64", moments),
+    ("tilt_waves agree with f64, there and back", tilt_waves),
+    ("tilt_moments agree with f64", tilt_moments),
     ("propagator_sums agree with f64", propagator_sums),
     ("updates agree with f64, and a peak of 0 changes nothing", updates),
     ("optimal steps agree with f64", optimal_steps),
@@ -284,6 +286,48 @@ fn moments(gpu: &Gpu, seed: u64) {
         for n in 0..stride {
             // Sums of 11520 and more numbers of either sign in 45 + 8 or more partial sums: the sum is as small as the root of their number.
             each(&run, |v| v.iter().skip(n).step_by(stride).copied().collect()).agree_within(2e-6);
+        }
+    }
+}
+
+fn tilt_waves(gpu: &Gpu, seed: u64) {
+    let mut rng = random(seed);
+    let plan = plan(&mut rng, BATCH, WINDOW, OBJECT);
+    let (plan, flat) = (tilted(&mut rng, plan.clone()), plan);
+    let spectra = complexes(&mut rng, STACK);
+    for adjoint in [false, true] {
+        let run = |plan: &BatchPlan| {
+            engines!(gpu, |engine| {
+                let mut out = engine.complexes(&spectra).unwrap();
+                engine.tilt_waves(&mut out, MODES, &engine.batch(plan.clone()).unwrap(), adjoint).unwrap();
+                read(engine, &out).unwrap()
+            })
+        };
+        let outputs = run(&plan);
+        outputs.agree_within(PRODUCTS);
+        let (b, y, x) = (BATCH - 1, 7, 5);
+        let ramp = plan.tilts[0][b * WINDOW[0] + y] * plan.tilts[1][b * WINDOW[1] + x];
+        let at = b * MODES * PIXELS + y * WINDOW[1] + x;
+        let expected = spectra[at] * if adjoint { ramp.conj() } else { ramp };
+        assert!((outputs.oracle[2 * at] - expected.re).abs() < 1e-14 && (outputs.oracle[2 * at + 1] - expected.im).abs() < 1e-14);
+        assert_eq!(run(&flat).gpu, parts(&spectra), "a flat sample shifts nothing");
+    }
+}
+
+fn tilt_moments(gpu: &Gpu, seed: u64) {
+    let mut rng = random(seed);
+    let plan = plan(&mut rng, BATCH, WINDOW, OBJECT);
+    let (spectra, gradients) = (complexes(&mut rng, STACK), complexes(&mut rng, STACK));
+    for fresh in [true, false] {
+        let run = engines!(gpu, |engine| {
+            let mut out = engine.reals(&vec![0.5; 4 * BATCH]).unwrap();
+            let (spectra, gradients) = (engine.complexes(&spectra).unwrap(), engine.complexes(&gradients).unwrap());
+            engine.tilt_moments(&spectra, &gradients, MODES, &engine.batch(plan.clone()).unwrap(), fresh, &mut out).unwrap();
+            engine.read_reals(&out).unwrap()
+        });
+        for axis in 0..2 {
+            // As of the other moments.
+            each(&run, |v| v.iter().skip(axis).step_by(2).copied().collect()).agree_within(2e-6);
         }
     }
 }

@@ -33,6 +33,8 @@ struct Point {
     strengths: Vec<f64>,
     thickness: f64,
     tilt: [f64; 2],
+    /// Each position's shift from slice to slice in object pixels.
+    shifts: Vec<[f64; 2]>,
 }
 
 struct Problem {
@@ -59,11 +61,12 @@ impl Problem {
         let mut plan = BatchPlan::new(&ids, &point.positions, WINDOW, OBJECT);
         plan.scale(|id| point.strengths[id as usize]);
         plan.weights = point.weights.clone();
+        plan.tilt(|id| point.shifts[id as usize]);
         let batch = engine.batch(plan).unwrap();
         let block = DeviceBlock { ids, frames: engine.frames(self.frames.clone()).unwrap() };
         let mut work = engine.work(&self.shape, PATTERNS).unwrap();
         let mut out = Gradients::zeros(&engine, &self.shape, PATTERNS).unwrap();
-        let wanted = Wanted { probe: true, moments: true, propagator: true, ..Wanted::default() };
+        let wanted = Wanted { probe: true, moments: true, propagator: true, tilts: true, ..Wanted::default() };
         engine.gradients(&batch, &block, &model, self.likelihood, wanted, &mut work, &mut out).unwrap();
         let metrics = engine.read_reals(&out.metrics).unwrap();
         (metrics.iter().step_by(2).sum(), out)
@@ -122,7 +125,8 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
     let positions = (0..PATTERNS).map(|_| [rng.random_range(8.6..15.4), rng.random_range(9.6..17.4)]).collect();
     let strengths = (0..PATTERNS).map(|_| rng.random_range(0.8..1.2)).collect();
     let weights: Vec<f64> = (0..PATTERNS * variations).map(|_| rng.random_range(-0.7..0.7)).collect();
-    let point = Point { object, probe_hat, weights, positions, strengths, thickness: 9.0, tilt: [6.0, -4.0] };
+    let shifts = (0..PATTERNS).map(|_| [rng.random_range(-0.7..0.7), rng.random_range(-0.7..0.7)]).collect();
+    let point = Point { object, probe_hat, weights, positions, strengths, thickness: 9.0, tilt: [6.0, -4.0], shifts };
 
     let (_, out) = problem.run(&point);
     let engine = Cpu::<f64>::new();
@@ -166,6 +170,14 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
         }
     }
     if slices > 1 {
+        let tilts = engine.read_reals(&out.tilts).unwrap();
+        let size = (tilts.iter().map(|m| m * m).sum::<f64>() / tilts.len() as f64).sqrt();
+        for i in 0..PATTERNS {
+            for axis in 0..2 {
+                let by_shift = difference(&problem, &point, H, |p, h| p.shifts[i][axis] += h);
+                close("tilt of a position", -2.0 * tilts[2 * i + axis], by_shift, size)?;
+            }
+        }
         let numerator = engine.read_complexes(&out.propagator.numerator).unwrap();
         let frequency =
             |k: usize, n: usize, pixel: f64| (if k < n.div_ceil(2) { k as f64 } else { k as f64 - n as f64 }) / (n as f64 * pixel);

@@ -8,6 +8,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod exit_wave;
 mod gradients;
 mod planted;
 mod score;
@@ -35,15 +36,19 @@ fn main() {
     let root =
         std::env::var_os("RONCHI_SHARED_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let mut trials = vec![
-        Trial::test("one position at a time is the published rule", || textbook_rule(1)),
-        Trial::test("a batch of five is the rule summed over its positions", || textbook_rule(5)),
+        Trial::test("one position at a time is the published rule", || textbook_rule(1, 1.0)),
+        Trial::test("a batch of five is the rule summed over its positions", || textbook_rule(5, 1.0)),
+        Trial::test("steps that fall do so by the same factor from iteration to iteration", || textbook_rule(5, 0.09)),
         Trial::test("the result depends neither on threads nor on the run", repeatable),
         Trial::test("a run that is stopped ends with its last whole iteration", stopped),
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("a jitter of the positions is found", planted::jitter),
         Trial::test("a shear of the scan is found", planted::shear),
         Trial::test("the thickness of slices is found", planted::thickness),
+        Trial::test("the tilts of a bent specimen are found", planted::bend),
+        Trial::test("the powers of a probe's two states are found", planted::two_states),
         Trial::test("a wrong defocus is put right", planted::defocus),
+        Trial::test("the wave behind a thick specimen is abTEM's", exit_wave::cpu),
         Trial::test("a probe that varies is found to vary as it does", planted::wandering_probe),
         Trial::test("added-up pixels are explained by an up-sampled window", planted::upsampled),
     ];
@@ -72,6 +77,9 @@ fn main() {
     let name = "both engines agree on a part of 010".to_owned();
     let name = why.as_ref().map_or(name.clone(), |why| format!("{name} [{why}]"));
     trials.push(Trial::test(name, move || engines_agree_on_data(&crop)).with_ignored_flag(why.is_some()));
+    let name = "the wave behind a thick specimen is abTEM's on the GPU".to_owned();
+    let name = if ignored { format!("{name} [no graphics adapter]") } else { name };
+    trials.push(Trial::test(name, exit_wave::gpu).with_ignored_flag(ignored));
     drop(gpu);
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -118,10 +126,10 @@ fn options(iterations: u32, batch: usize) -> Options {
 }
 
 /// The order of the patterns is the engine's own; everything else is written anew from the paper.
-fn textbook_rule(batch: usize) -> Result<(), Failed> {
+fn textbook_rule(batch: usize, step_end: f64) -> Result<(), Failed> {
     let seed = rand::random();
     let small = small(seed);
-    let options = options(3, batch);
+    let options = Options { step_end, ..options(3, batch) };
     let ours = reconstruct(Cpu::<f64>::new(), &small, &options, &CancelToken::default());
     let [ny, nx] = small.frame.window;
     let patterns: Vec<Vec<f64>> = (0..small.frames.count)
@@ -138,10 +146,12 @@ fn textbook_rule(batch: usize) -> Result<(), Failed> {
         let (order, next) = ronchi::ptycho::shuffled(small.frames.count, rng);
         rng = next;
         let mut misfit = 0.0;
+        // The second of three has the geometric mean of the first and the last.
+        let step = 0.5 * [1.0, step_end.sqrt(), step_end][iteration - 1];
         for ids in order.chunks(batch) {
             let places: Vec<_> = ids.iter().map(|&i| small.frame.positions_px[i as usize]).collect();
             let frames: Vec<_> = ids.iter().map(|&i| patterns[i as usize].clone()).collect();
-            misfit += book.step(&places, &frames, [0.5, 0.5], iteration >= 2);
+            misfit += book.step(&places, &frames, [step, step], iteration >= 2);
         }
         let ours = ours.state.history[iteration - 1].error;
         // Both sides are f64; a few thousand sums of rounding errors of 1e-16.

@@ -8,10 +8,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Poisson};
 use ronchi::compute::cpu::Cpu;
-use ronchi::compute::{DetectorLayout, HostFrames, SampleType, Spread};
+use ronchi::compute::{DetectorLayout, HostFrames, Likelihood, SampleType, Spread};
 use ronchi::optics::{Aberrations, ProbeOptics, object_pixel_A, wavelength_A};
 use ronchi::ptycho::{
-    Affine, Grouping, Hooks, ObjectFrame, Options, PositionRefinement, Refinement, Rule, State, propagator, reconstruct, rewindowed,
+    Affine, Grouping, Hooks, ObjectFrame, Options, PositionRefinement, Refinement, Rule, State, TiltRefinement, propagator, reconstruct,
+    rewindowed, with_modes,
 };
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::stream::Memory;
@@ -49,6 +50,10 @@ struct Truth {
     side: usize,
     /// The standard deviation of each position's defocus from `defocus_A`.
     wander_A: f64,
+    /// The most that the specimen, then of equal slices, is tilted along y and x, in mrad.
+    bend_mrad: f64,
+    /// A second state of the probe: its part of the electrons, and its defocus beyond that of the first.
+    second: Option<(f64, f64)>,
 }
 
 impl Default for Truth {
@@ -63,7 +68,27 @@ impl Default for Truth {
             step_A: 0.7,
             side: 16,
             wander_A: 0.0,
+            bend_mrad: 0.0,
+            second: None,
         }
+    }
+}
+
+impl Truth {
+    /// The tilt of a bent specimen: saddle-like waves as wide as the field.
+    fn tilt_mrad(&self, place_A: &[f64; 2]) -> [f64; 2] {
+        let turns = place_A.map(|x| std::f64::consts::TAU * x / (self.side as f64 * self.step_A));
+        [self.bend_mrad * turns[1].sin(), self.bend_mrad * turns[0].cos()]
+    }
+
+    /// The states of the probe, one after the other.
+    fn states(&self, defocus_A: f64, electrons: f64) -> Vec<Complex64> {
+        let (share, further_A) = self.second.unwrap_or((0.0, 0.0));
+        let mut states = probe(defocus_A, (1.0 - share) * electrons);
+        if share > 0.0 {
+            states.extend(probe(defocus_A + further_A, share * electrons));
+        }
+        states
     }
 }
 
@@ -99,6 +124,9 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
             }
         }
     }
+    if truth.bend_mrad > 0.0 {
+        object = vec![object[0].clone(); truth.slices];
+    }
     let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
     let probe_hat = probe(truth.defocus_A, electrons);
     let wander = Normal::new(0.0, truth.wander_A).unwrap();
@@ -106,16 +134,22 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
     let between = propagator(WINDOW, [pixel_A; 2], wavelength_A(VOLTAGE), truth.thickness_A, [0.0; 2]);
     let mut frames = HostFrames::zeros(SampleType::U32, WINDOW, positions_A.len());
     let [ny, nx] = WINDOW;
-    for (f, position) in frame.positions_px.iter().enumerate() {
+    for (f, (position, position_A)) in frame.positions_px.iter().zip(&positions_A).enumerate() {
         let whole = position.map(f64::round);
         let mut intensity = vec![0.0; ny * nx];
-        let here = probe(truth.defocus_A + wander_A[f], electrons);
+        let here = truth.states(truth.defocus_A + wander_A[f], electrons);
         for mode in here.chunks_exact(ny * nx) {
             let shifted: Vec<Complex64> = mode.iter().enumerate().map(|(k, p)| p * ramp(k, position, &whole)).collect();
             let mut wave = fft2(&shifted, WINDOW, true);
             for (s, slice) in object.iter().enumerate() {
                 if s > 0 {
-                    let spectrum: Vec<Complex64> = fft2(&wave, WINDOW, false).iter().zip(&between).map(|(w, h)| w * h).collect();
+                    let shift = truth.tilt_mrad(position_A).map(|t| truth.thickness_A * (t * 1e-3).tan() / pixel_A);
+                    let spectrum: Vec<Complex64> = fft2(&wave, WINDOW, false)
+                        .iter()
+                        .zip(&between)
+                        .enumerate()
+                        .map(|(k, (w, h))| w * h * ramp(k, &shift, &[0.0; 2]))
+                        .collect();
                     wave = fft2(&spectrum, WINDOW, true);
                 }
                 for (k, w) in wave.iter_mut().enumerate() {
@@ -190,7 +224,7 @@ pub(crate) fn jitter() -> Result<(), Failed> {
     check(after < 0.13, || format!("positions are {after:.4} Å off (seed {seed})"))
 }
 
-/// A shear of the scan by 1 % is found to 0.3 %; 0.07 to 0.17 % were off in 6 runs. The scale stays what it was.
+/// A shear of the scan by 1 % is found; at most 0.07 to 0.25 % of the map were off in 26 of 27 runs, 0.36 % in one. The scale stays what it was.
 pub(crate) fn shear() -> Result<(), Failed> {
     let seed = rand::random();
     let truth = Truth { shear: 0.01, ..Truth::default() };
@@ -198,7 +232,7 @@ pub(crate) fn shear() -> Result<(), Failed> {
     let [before, after] = [raster(&truth), found].map(|places| Affine::fit(&planted, &places, [[1.0, 0.0], [0.0, 1.0]]).linear);
     let off = (0..4).map(|n| (after[n / 2][n % 2] - f64::from(u8::from(n == 0 || n == 3))).abs()).fold(0.0, f64::max);
     eprintln!("shear: {:.5} of 0.01 found, at most {off:.5} off (seed {seed})", after[0][1] - before[0][1]);
-    check(off < 0.003, || format!("the scan is strained by {after:?} (seed {seed})"))
+    check(off < 0.006, || format!("the scan is strained by {after:?} (seed {seed})"))
 }
 
 /// The places found from a regular raster, and those planted, in Å.
@@ -226,6 +260,78 @@ pub(crate) fn thickness() -> Result<(), Failed> {
     check((state.slice_thickness_A - 60.0).abs() < 6.0, || {
         format!("the thickness is found as {:.2} Å of 60 (seed {seed})", state.slice_thickness_A)
     })
+}
+
+/// The powers of a probe's two states, of different focus as the energies of a beam have it, are found: the stronger one's to 0.1 to 0.7 % of the electrons in 12 of 15 runs, to 2.0 to 2.7 % in
+/// the others. (States that lie beside each other are not: to a weak object they are what a blur of the object is.)
+pub(crate) fn two_states() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { second: Some((0.2, 80.0)), ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let begun = with_modes(planted.probe.clone(), WINDOW, 2, 0.05);
+    let options = Options {
+        rule: Rule::Epie,
+        batch: 8,
+        grouping: Grouping::Random,
+        likelihood: Likelihood::Poisson { epsilon: 0.1 },
+        ..options(200)
+    };
+    let start = |frame: &ObjectFrame| State::start(frame, 1, 0.0, begun.clone(), RngState::new(seed));
+    let (state, _) = planted.reconstruct(&raster(&truth), &options, start, &mut PurePhase);
+    let [begun, found, expected] = [&begun, &state.probe_hat, &truth.states(truth.defocus_A, 1.0)].map(|states| first_share(states));
+    eprintln!("two states: {found:.4} of {expected:.4} in the first, begun at {begun:.4} (seed {seed})");
+    check((found - expected).abs() < 0.045, || {
+        format!("the first state has {found:.4} of the electrons, {expected:.4} were planted (seed {seed})")
+    })
+}
+
+/// The share of the stronger one of the orthogonal states that make the same patterns as these two.
+fn first_share(probe_hat: &[Complex64]) -> f64 {
+    let (a, b) = probe_hat.split_at(probe_hat.len() / 2);
+    let (aa, bb): (f64, f64) = (a.iter().map(Complex64::norm_sqr).sum(), b.iter().map(Complex64::norm_sqr).sum());
+    let ab: Complex64 = a.iter().zip(b).map(|(a, b)| a.conj() * b).sum();
+    let (half, root) = ((aa + bb) / 2.0, (((aa - bb) / 2.0).powi(2) + ab.norm_sqr()).sqrt());
+    (half + root) / (2.0 * half)
+}
+
+/// The object is known to absorb nothing.
+struct PurePhase;
+
+impl Hooks for PurePhase {
+    fn after_iteration(&mut self, state: &mut State) -> ronchi::ptycho::Result<bool> {
+        state.object.iter_mut().for_each(|o| *o /= o.norm());
+        Ok(true)
+    }
+}
+
+/// The tilts of a bent specimen of equal slices, 6 mrad rms, are found; 0.4 to 1.0 mrad were left in 11 runs.
+pub(crate) fn bend() -> Result<(), Failed> {
+    let seed = rand::random();
+    let truth = Truth { slices: 2, thickness_A: 60.0, bend_mrad: 6.0, ..Truth::default() };
+    let planted = plant(seed, &truth);
+    let tilts = TiltRefinement { from: 6, limit_mrad: 20.0, smooth_A: 2.0 };
+    let options = Options { refinement: Refinement { tilts, ..Refinement::default() }, probe_from: 0, ..options(100) };
+    let start = |frame: &ObjectFrame| State::start(frame, 2, truth.thickness_A, planted.probe.clone(), RngState::new(seed));
+    let (state, _) = planted.reconstruct(&raster(&truth), &options, start, &mut EqualSlices);
+    let planted: Vec<[f64; 2]> = planted.positions_A.iter().map(|place| truth.tilt_mrad(place)).collect();
+    let (before, after) = (distance_A(&vec![[0.0; 2]; planted.len()], &planted), distance_A(&state.tilts_mrad, &planted));
+    eprintln!("bend: {after:.2} mrad left of {before:.2} (seed {seed})");
+    check(after < 0.3 * before, || format!("tilts are {after:.2} mrad off (seed {seed})"))
+}
+
+/// Slices are known to be equal.
+struct EqualSlices;
+
+impl Hooks for EqualSlices {
+    fn after_iteration(&mut self, state: &mut State) -> ronchi::ptycho::Result<bool> {
+        let pixels = state.shape.object_pixels();
+        let (first, second) = state.object.split_at_mut(pixels);
+        for (a, b) in first.iter_mut().zip(second) {
+            let mean = (*a + *b) / 2.0;
+            (*a, *b) = (mean, mean);
+        }
+        Ok(true)
+    }
 }
 
 /// A defocus that is wrong by a tenth is put right to 1 Å in 100 Å.

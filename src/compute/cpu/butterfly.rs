@@ -24,18 +24,23 @@ fn scale<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, x: R) -> Pair<R, S> {
     (R::lanes_mul(simd, a.0, x), R::lanes_mul(simd, a.1, x))
 }
 
-/// −i times a.
+/// a + i·b.
 #[inline(always)]
-fn minus_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>) -> Pair<R, S> {
-    (a.1, R::lanes_sub(simd, R::splat(simd, R::zero()), a.0))
+fn add_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S> {
+    (R::lanes_sub(simd, a.0, b.1), R::lanes_add(simd, a.1, b.0))
+}
+
+/// a − i·b.
+#[inline(always)]
+fn sub_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S> {
+    (R::lanes_add(simd, a.0, b.1), R::lanes_sub(simd, a.1, b.0))
 }
 
 /// a times the same complex number in every lane.
 #[inline(always)]
 pub(super) fn twiddle<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, w: [R; 2]) -> Pair<R, S> {
     let (re, im) = (R::splat(simd, w[0]), R::splat(simd, w[1]));
-    let minus_im = R::splat(simd, -w[1]);
-    (R::lanes_mul_add(simd, a.1, minus_im, R::lanes_mul(simd, a.0, re)), R::lanes_mul_add(simd, a.1, re, R::lanes_mul(simd, a.0, im)))
+    (R::lanes_negate_mul_add(simd, a.1, im, R::lanes_mul(simd, a.0, re)), R::lanes_mul_add(simd, a.1, re, R::lanes_mul(simd, a.0, im)))
 }
 
 #[inline(always)]
@@ -47,26 +52,32 @@ pub(super) fn radix_2<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 2]) -> [Pair<
 pub(super) fn radix_4<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 4]) -> [Pair<R, S>; 4] {
     let [a, b] = radix_2::<R, S>(simd, [x[0], x[2]]);
     let [c, d] = radix_2::<R, S>(simd, [x[1], x[3]]);
-    let d = minus_i::<R, S>(simd, d);
-    [add::<R, S>(simd, a, c), add::<R, S>(simd, b, d), sub::<R, S>(simd, a, c), sub::<R, S>(simd, b, d)]
+    [add::<R, S>(simd, a, c), sub_i::<R, S>(simd, b, d), sub::<R, S>(simd, a, c), add_i::<R, S>(simd, b, d)]
 }
 
 #[inline(always)]
 pub(super) fn radix_8<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 8]) -> [Pair<R, S>; 8] {
     let even = radix_4::<R, S>(simd, [x[0], x[2], x[4], x[6]]);
     let odd = radix_4::<R, S>(simd, [x[1], x[3], x[5], x[7]]);
-    let half = R::of(std::f64::consts::FRAC_1_SQRT_2);
-    // e^{−iπ/4}·z = (1 − i)z/√2 and e^{−3iπ/4}·z = (−1 − i)z/√2.
-    let odd_1 = scale::<R, S>(simd, add::<R, S>(simd, odd[1], minus_i::<R, S>(simd, odd[1])), half);
-    let odd_2 = minus_i::<R, S>(simd, odd[2]);
-    let odd_3 = scale::<R, S>(simd, sub::<R, S>(simd, minus_i::<R, S>(simd, odd[3]), odd[3]), half);
-    let odd = [odd[0], odd_1, odd_2, odd_3];
-    let mut out = x;
-    for k in 0..4 {
-        out[k] = add::<R, S>(simd, even[k], odd[k]);
-        out[k + 4] = sub::<R, S>(simd, even[k], odd[k]);
-    }
-    out
+    // e^{−iπ/4} = (1 − i)/√2 and e^{−3iπ/4} = −i·(1 − i)/√2.
+    let odd_1 = eighth::<R, S>(simd, odd[1]);
+    let odd_3 = eighth::<R, S>(simd, odd[3]);
+    [
+        add::<R, S>(simd, even[0], odd[0]),
+        add::<R, S>(simd, even[1], odd_1),
+        sub_i::<R, S>(simd, even[2], odd[2]),
+        sub_i::<R, S>(simd, even[3], odd_3),
+        sub::<R, S>(simd, even[0], odd[0]),
+        sub::<R, S>(simd, even[1], odd_1),
+        add_i::<R, S>(simd, even[2], odd[2]),
+        add_i::<R, S>(simd, even[3], odd_3),
+    ]
+}
+
+/// e^{−iπ/4} = (1 − i)/√2 times a.
+#[inline(always)]
+fn eighth<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>) -> Pair<R, S> {
+    scale::<R, S>(simd, (R::lanes_add(simd, a.0, a.1), R::lanes_sub(simd, a.1, a.0)), R::of(std::f64::consts::FRAC_1_SQRT_2))
 }
 
 /// A transform of odd length `N`, from the sums and differences of the points k and N − k.
@@ -88,9 +99,8 @@ pub(super) fn radix_odd<const N: usize, R: Scalar, S: Simd>(simd: S, x: [Pair<R,
             even = (R::lanes_mul_add(simd, cos, sum.0, even.0), R::lanes_mul_add(simd, cos, sum.1, even.1));
             odd = (R::lanes_mul_add(simd, sin, difference.0, odd.0), R::lanes_mul_add(simd, sin, difference.1, odd.1));
         }
-        let odd = minus_i::<R, S>(simd, odd);
-        out[k] = add::<R, S>(simd, even, odd);
-        out[N - k] = sub::<R, S>(simd, even, odd);
+        out[k] = sub_i::<R, S>(simd, even, odd);
+        out[N - k] = add_i::<R, S>(simd, even, odd);
     }
     out
 }

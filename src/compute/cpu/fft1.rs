@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use pulp::Simd;
+use pulp::{NullaryFnOnce, Simd};
 
 use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, twiddle};
 use super::lanes::Scalar;
@@ -31,16 +31,11 @@ pub(super) struct Columns<'a, R: Scalar, S: Simd> {
     pub(super) im: &'a mut [R::Lanes<S>],
 }
 
-impl<R: Scalar, S: Simd> Columns<'_, R, S> {
-    #[inline(always)]
-    fn get(&self, i: usize) -> Pair<R, S> {
-        (self.re[i], self.im[i])
-    }
-
-    #[inline(always)]
-    fn set(&mut self, i: usize, x: Pair<R, S>) {
-        (self.re[i], self.im[i]) = x;
-    }
+/// Complex lanes that are read, one every `step`.
+pub(super) struct Source<'a, R: Scalar, S: Simd> {
+    pub(super) re: &'a [R::Lanes<S>],
+    pub(super) im: &'a [R::Lanes<S>],
+    pub(super) step: usize,
 }
 
 impl<R: Scalar> Fft1<R> {
@@ -61,55 +56,41 @@ impl<R: Scalar> Fft1<R> {
         Self { n, stages }
     }
 
-    /// Transforms `here` through `there` and returns the one that holds the transform.
+    /// Transforms `from` into one of the buffers and returns that one.
     #[inline(always)]
-    pub(super) fn run<'a, S: Simd>(&self, simd: S, mut here: Columns<'a, R, S>, mut there: Columns<'a, R, S>) -> Columns<'a, R, S> {
-        for stage in &self.stages {
-            match stage.radix {
-                2 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_2::<R, S>(simd, x),
-                ),
-                4 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_4::<R, S>(simd, x),
-                ),
-                8 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_8::<R, S>(simd, x),
-                ),
-                3 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_odd::<3, R, S>(simd, x, &stage.roots),
-                ),
-                5 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_odd::<5, R, S>(simd, x, &stage.roots),
-                ),
-                7 => stage.run(
-                    simd,
-                    &here,
-                    &mut there,
-                    #[inline(always)]
-                    |x| radix_odd::<7, R, S>(simd, x, &stage.roots),
-                ),
-                _ => stage.run_any(simd, &here, &mut there),
-            }
+    pub(super) fn run<'a, S: Simd>(
+        &self,
+        simd: S,
+        from: Source<'_, R, S>,
+        here: Columns<'a, R, S>,
+        there: Columns<'a, R, S>,
+    ) -> Columns<'a, R, S> {
+        simd.vectorize(Transform { simd, stages: &self.stages, from, here, there })
+    }
+}
+
+/// A transform as a function of its own: all that calls it shares the code of its stages, which is long.
+struct Transform<'f, 'a, R: Scalar, S: Simd> {
+    simd: S,
+    stages: &'f [Stage<R>],
+    from: Source<'f, R, S>,
+    here: Columns<'a, R, S>,
+    there: Columns<'a, R, S>,
+}
+
+impl<'a, R: Scalar, S: Simd> NullaryFnOnce for Transform<'_, 'a, R, S> {
+    type Output = Columns<'a, R, S>;
+
+    #[inline(always)]
+    fn call(self) -> Columns<'a, R, S> {
+        let Self { simd, stages, from, mut here, mut there } = self;
+        let Some((first, others)) = stages.split_first() else {
+            (here.re[0], here.im[0]) = (from.re[0], from.im[0]);
+            return here;
+        };
+        first.apply::<true, S>(simd, &from, &mut here);
+        for stage in others {
+            stage.apply::<false, S>(simd, &Source { re: here.re, im: here.im, step: 1 }, &mut there);
             std::mem::swap(&mut here, &mut there);
         }
         here
@@ -129,18 +110,49 @@ fn next_radix(n: usize) -> usize {
 }
 
 impl<R: Scalar> Stage<R> {
+    /// `FIRST` where the stage is the first.
+    #[inline(always)]
+    fn apply<const FIRST: bool, S: Simd>(&self, simd: S, from: &Source<R, S>, to: &mut Columns<R, S>) {
+        macro_rules! run {
+            ($butterfly:expr) => {
+                if FIRST {
+                    self.run_first(
+                        simd,
+                        from,
+                        to,
+                        #[inline(always)]
+                        $butterfly,
+                    )
+                } else {
+                    self.run(
+                        simd,
+                        from,
+                        to,
+                        #[inline(always)]
+                        $butterfly,
+                    )
+                }
+            };
+        }
+        match self.radix {
+            2 => run!(|x| radix_2::<R, S>(simd, x)),
+            4 => run!(|x| radix_4::<R, S>(simd, x)),
+            8 => run!(|x| radix_8::<R, S>(simd, x)),
+            3 => run!(|x| radix_odd::<3, R, S>(simd, x, &self.roots)),
+            5 => run!(|x| radix_odd::<5, R, S>(simd, x, &self.roots)),
+            7 => run!(|x| radix_odd::<7, R, S>(simd, x, &self.roots)),
+            _ => self.run_any(simd, from, to),
+        }
+    }
+
     #[inline(always)]
     fn run<const N: usize, S: Simd>(
         &self,
         simd: S,
-        from: &Columns<R, S>,
+        from: &Source<R, S>,
         to: &mut Columns<R, S>,
         butterfly: impl Fn([Pair<R, S>; N]) -> [Pair<R, S>; N],
     ) {
-        if self.stride == 1 {
-            self.run_first(simd, from, to, butterfly);
-            return;
-        }
         let (stride, step) = (self.stride, self.stride * self.count);
         let outs = to.re.chunks_exact_mut(N * stride).zip(to.im.chunks_exact_mut(N * stride));
         for (p, (out_re, out_im)) in outs.enumerate() {
@@ -166,14 +178,16 @@ impl<R: Scalar> Stage<R> {
     fn run_first<const N: usize, S: Simd>(
         &self,
         simd: S,
-        from: &Columns<R, S>,
+        from: &Source<R, S>,
         to: &mut Columns<R, S>,
         butterfly: impl Fn([Pair<R, S>; N]) -> [Pair<R, S>; N],
     ) {
-        let count = self.count;
-        let (re, im) = (lines::<N, _>(from.re, count, count), lines::<N, _>(from.im, count, count));
+        let (count, step) = (self.count, from.step);
+        let len = (count - 1) * step + 1;
+        let (re, im) = (lines::<N, _>(from.re, count * step, len), lines::<N, _>(from.im, count * step, len));
         let outs = to.re.as_chunks_mut::<N>().0.iter_mut().zip(to.im.as_chunks_mut::<N>().0);
         for (p, ((out_re, out_im), twiddles)) in outs.zip(self.twiddles.chunks_exact(N - 1)).enumerate().take(count) {
+            let p = p * step;
             let mut x = [(re[0][p], im[0][p]); N];
             for k in 1..N {
                 x[k] = (re[k][p], im[k][p]);
@@ -188,18 +202,20 @@ impl<R: Scalar> Stage<R> {
 
     /// A stage of any radix, straight from the definition.
     #[inline(always)]
-    fn run_any<S: Simd>(&self, simd: S, from: &Columns<R, S>, to: &mut Columns<R, S>) {
+    fn run_any<S: Simd>(&self, simd: S, from: &Source<R, S>, to: &mut Columns<R, S>) {
         let (n, stride, step) = (self.radix, self.stride, self.stride * self.count);
+        let get = |i: usize| (from.re[i * from.step], from.im[i * from.step]);
         for p in 0..self.count {
             for q in 0..stride {
                 for k in 0..n {
-                    let mut sum = from.get(p * stride + q);
+                    let mut sum = get(p * stride + q);
                     for j in 1..n {
-                        let term = twiddle::<R, S>(simd, from.get(p * stride + q + j * step), self.roots[j * k % n]);
+                        let term = twiddle::<R, S>(simd, get(p * stride + q + j * step), self.roots[j * k % n]);
                         sum = (R::lanes_add(simd, sum.0, term.0), R::lanes_add(simd, sum.1, term.1));
                     }
                     let w = if k == 0 { [R::one(), R::zero()] } else { self.twiddles[p * (n - 1) + k - 1] };
-                    to.set(q + stride * (n * p + k), twiddle::<R, S>(simd, sum, w));
+                    let out = q + stride * (n * p + k);
+                    (to.re[out], to.im[out]) = twiddle::<R, S>(simd, sum, w);
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::aligned::Aligned;
 use super::exit_wave::multiply_window;
 use super::fft2::{Fft2, Scratch};
 use super::lanes::Scalar;
-use super::moments::{self, angular_frequencies, moments_of_position, moments_of_window};
+use super::moments::{self, moments_of_position, moments_of_window};
 use super::object_gradient::{Summed, add_products, gather};
 use super::object_power::object_power;
 use super::planes::{Part, PartMut, Planes};
@@ -19,6 +19,8 @@ use super::propagate::propagate_window;
 use super::propagator_sums;
 use super::residual::{self, Comparison, residual_windows};
 use super::shift_probe::shift_mode;
+use super::tilt_moments::{self, Along};
+use super::tilt_waves::tilt_window;
 use super::{Cpu, CpuBatch};
 use crate::compute::{DeviceBlock, Direction, Gradients, Likelihood, Model, ModelShape, Wanted};
 
@@ -44,7 +46,7 @@ struct Arena<R: Scalar> {
     waves: Planes<R>,
     /// Of the comparison.
     intensity: Aligned<R>,
-    /// A window where the propagator is refined.
+    /// A window where the propagator or tilts are refined.
     spectrum: Planes<R>,
 }
 
@@ -99,6 +101,7 @@ struct Sums<R> {
     metrics: [R; 2],
     /// Empty where they are not wanted.
     moments: Vec<R>,
+    tilts: [R; 2],
 }
 
 /// What all positions share.
@@ -109,7 +112,9 @@ struct Shared<'a, R: Scalar> {
     model: &'a Model<Cpu<R>>,
     comparison: Comparison<'a, R>,
     wanted: Wanted,
-    frequencies: [Vec<R>; 2],
+    along: Along<R>,
+    /// The propagator for [`Fft2::through`], where nothing is wanted of the spectra that it passes.
+    way: Option<Planes<R>>,
 }
 
 /// What a group of positions leaves behind beside its windows.
@@ -131,9 +136,10 @@ pub(super) fn gradients<R: Scalar>(
 ) {
     let (shape, n, count) = (&model.shape, batch.window_len(), batch.plan.len());
     let comparison = Comparison::new(&model.detector, likelihood, model.floor);
-    let frequencies = angular_frequencies(shape.window);
     let spread = !comparison.weights.is_empty();
-    let shared = Shared { fft, batch, block, model, comparison, wanted, frequencies };
+    let several = shape.slices > 1 && !batch.plan.is_tilted();
+    let way = if several { fft.in_registers(model.propagator.window(n, 0)) } else { None };
+    let shared = Shared { fft, batch, block, model, comparison, wanted, along: Along::new(shape.window), way };
     let CpuWork { products, powers, probes, arenas } = work;
     let arenas: &Mutex<_> = arenas;
     let mut places = places(products, powers, probes, shape, count);
@@ -176,6 +182,9 @@ pub(super) fn gradients<R: Scalar>(
     }
     if wanted.moments {
         moments::store(&sums().map(|s| s.moments.clone()).collect::<Vec<_>>(), batch, &mut out.moments);
+    }
+    if wanted.tilts {
+        tilt_moments::store(&sums().map(|s| s.tilts).collect::<Vec<_>>(), batch, true, &mut out.tilts);
     }
     if refine {
         add_groups(groups.into_iter().filter_map(|(_, sums)| sums), R::one() / fft.unitary, !wanted.add_propagator, &mut out.propagator);
@@ -231,9 +240,9 @@ impl<R: Scalar> Shared<'_, R> {
     /// One position, from its probe to what it adds to everything.
     fn position(&self, b: usize, place: &mut Place<R>, arena: &mut Arena<R>, propagator: Option<&mut PropagatorSums<R>>) -> Sums<R> {
         let metrics = self.forward(b, arena);
-        let mut sums = Sums { metrics, moments: Vec::new() };
+        let mut sums = Sums { metrics, moments: Vec::new(), tilts: [R::zero(); 2] };
         if !self.wanted.metrics_only {
-            self.backward(b, place, arena, propagator);
+            sums.tilts = self.backward(b, place, arena, propagator);
             if self.wanted.moments {
                 sums.moments = self.moments(b, place.probe.as_part());
             }
@@ -269,13 +278,13 @@ impl<R: Scalar> Shared<'_, R> {
                     #[inline(always)]
                     move || multiply_window(here, &model.object[s], batch, b, scale, target),
                 );
-                fft.window(wave.reborrow(), Direction::Forward, scratch);
-                if !last {
-                    let target = wave.reborrow();
-                    arch.dispatch(
-                        #[inline(always)]
-                        move || propagate_window(target, model.propagator.window(n, 0), R::one(), false),
-                    );
+                if last {
+                    fft.window(wave, Direction::Forward, scratch);
+                } else if let Some(way) = &self.way {
+                    fft.through(wave, way, false, scratch);
+                } else {
+                    fft.window(wave.reborrow(), Direction::Forward, scratch);
+                    self.propagate(wave.reborrow(), b, false);
                     fft.window(wave, Direction::Inverse, scratch);
                 }
             }
@@ -288,72 +297,98 @@ impl<R: Scalar> Shared<'_, R> {
         )
     }
 
-    /// What the residuals of the arena add to each slice and to the probe.
-    fn backward(&self, b: usize, place: &mut Place<R>, arena: &mut Arena<R>, mut propagator: Option<&mut PropagatorSums<R>>) {
+    /// A spectrum on its way to the next slice or back, shifted by its position's own tilt.
+    fn propagate(&self, wave: PartMut<R>, b: usize, adjoint: bool) {
+        let (batch, propagator) = (self.batch, self.model.propagator.window(self.batch.window_len(), 0));
+        Arch::new().dispatch(
+            #[inline(always)]
+            move || {
+                let mut wave = wave;
+                propagate_window(wave.reborrow(), propagator, R::one(), adjoint);
+                if batch.plan.is_tilted() {
+                    tilt_window(wave, batch.tilt_ramps(b), adjoint);
+                }
+            },
+        );
+    }
+
+    /// What the residuals of the arena add to each slice and to the probe; gives the moments of the position's tilt.
+    fn backward(&self, b: usize, place: &mut Place<R>, arena: &mut Arena<R>, mut propagator: Option<&mut PropagatorSums<R>>) -> [R; 2] {
         let Self { fft, batch, model, wanted, .. } = *self;
         let ModelShape { modes, slices, .. } = model.shape;
         let (n, arch) = (batch.window_len(), Arch::new());
         let Arena { scratch, incident, waves, spectrum, .. } = arena;
         let to_probe = wanted.probe || wanted.moments;
+        let mut tilts = [R::zero(); 2];
         for m in 0..modes {
-            let mut wave = waves.window_mut(n, m);
-            fft.window(wave.reborrow(), Direction::Inverse, scratch);
-            for s in (0..slices).rev() {
+            fft.window(waves.window_mut(n, m), Direction::Inverse, scratch);
+        }
+        // Slice by slice, so that what the modes add to one stays in the cache.
+        for s in (0..slices).rev() {
+            for m in 0..modes {
                 let here = incident.window(n, s * modes + m);
-                let (product, power) = (place.products[s].reborrow(), &mut *place.powers[s]);
-                let change = wave.as_part();
-                arch.dispatch(
-                    #[inline(always)]
-                    move || collect(here, change, product, power, m == 0),
-                );
-                if s == 0 && !to_probe {
-                    break;
-                }
-                if s > 0 {
-                    if propagator.is_some() {
-                        let mut copy = spectrum.part_mut(0..n);
-                        let scaled = |to: &mut [R], from: &[R]| to.iter_mut().zip(from).for_each(|(to, from)| *to = *from * fft.unitary);
-                        scaled(copy.re, here.re);
-                        scaled(copy.im, here.im);
-                        fft.window(copy.reborrow(), Direction::Forward, scratch);
-                    }
-                    let scale = fft.unitary * fft.unitary;
-                    let target = wave.reborrow();
+                let mut wave = waves.window_mut(n, m);
+                let sums = Collected { product: place.products[s].reborrow(), power: &mut *place.powers[s], first: m == 0 };
+                if s == 0 {
+                    let change = wave.as_part();
                     arch.dispatch(
                         #[inline(always)]
-                        move || conjugate_window(target, &model.object[s], batch, b, scale),
+                        move || collect(here, change, sums),
                     );
-                    fft.window(wave.reborrow(), Direction::Forward, scratch);
-                    if let Some((numerator, denominator)) = propagator.as_deref_mut() {
-                        // The second is too small by 1/√(ny·nx), which is made up for when all are added.
-                        let (f, d, out) =
-                            (spectrum.window(n, 0), wave.as_part(), [&mut *numerator.re, &mut *numerator.im, denominator.as_mut_slice()]);
+                    if to_probe {
+                        let mut gradient = place.probe.range(m * n..(m + 1) * n);
+                        let target = gradient.reborrow();
                         arch.dispatch(
                             #[inline(always)]
-                            move || propagator_sums::add(f, d, out),
+                            move || gradient_window(change, &model.object[0], batch, b, fft.unitary, target),
                         );
+                        fft.window(gradient, Direction::Forward, scratch);
                     }
-                    let target = wave.reborrow();
-                    arch.dispatch(
-                        #[inline(always)]
-                        move || propagate_window(target, model.propagator.window(n, 0), R::one(), true),
-                    );
-                    fft.window(wave.reborrow(), Direction::Inverse, scratch);
-                } else {
-                    let mut gradient = place.probe.range(m * n..(m + 1) * n);
-                    let (change, target) = (wave.as_part(), gradient.reborrow());
-                    arch.dispatch(
-                        #[inline(always)]
-                        move || gradient_window(change, &model.object[0], batch, b, fft.unitary, target),
-                    );
-                    fft.window(gradient, Direction::Forward, scratch);
+                    continue;
                 }
+                let target = wave.reborrow();
+                arch.dispatch(
+                    #[inline(always)]
+                    move || collect_and_conjugate(here, target, sums, &model.object[s], batch, b, fft.unitary * fft.unitary),
+                );
+                if let Some(way) = self.way.as_ref().filter(|_| propagator.is_none() && !wanted.tilts) {
+                    fft.through(wave, way, true, scratch);
+                    continue;
+                }
+                if propagator.is_some() || wanted.tilts {
+                    let mut copy = spectrum.part_mut(0..n);
+                    let scaled = |to: &mut [R], from: &[R]| to.iter_mut().zip(from).for_each(|(to, from)| *to = *from * fft.unitary);
+                    scaled(copy.re, here.re);
+                    scaled(copy.im, here.im);
+                    fft.window(copy.reborrow(), Direction::Forward, scratch);
+                }
+                fft.window(wave.reborrow(), Direction::Forward, scratch);
+                if let Some((numerator, denominator)) = propagator.as_deref_mut() {
+                    // The second is too small by 1/√(ny·nx), which is made up for when all are added.
+                    let (f, d, out) =
+                        (spectrum.window(n, 0), wave.as_part(), [&mut *numerator.re, &mut *numerator.im, denominator.as_mut_slice()]);
+                    arch.dispatch(
+                        #[inline(always)]
+                        move || propagator_sums::add(f, d, out),
+                    );
+                }
+                if wanted.tilts {
+                    let (f, d, along) = (spectrum.window(n, 0), wave.as_part(), &self.along);
+                    let moments = arch.dispatch(
+                        #[inline(always)]
+                        move || along.of_window(f, d),
+                    );
+                    (0..2).for_each(|axis| tilts[axis] += moments[axis] / fft.unitary);
+                }
+                self.propagate(wave.reborrow(), b, true);
+                fft.window(wave, Direction::Inverse, scratch);
             }
         }
+        tilts
     }
 
     fn moments(&self, b: usize, gradients: Part<R>) -> Vec<R> {
-        let (model, frequencies) = (self.model, &self.frequencies);
+        let (model, frequencies) = (self.model, &self.along.frequencies);
         moments_of_position(&model.probe_hat, gradients, model.shape.modes, self.batch, b, |probe, gradient, ramps| {
             Arch::new().dispatch(
                 #[inline(always)]
@@ -363,9 +398,18 @@ impl<R: Scalar> Shared<'_, R> {
     }
 }
 
-/// ψ*Δψ and |ψ|² of a mode, added to those of the modes before it.
+/// ψ*Δψ and |ψ|² of a slice, to which the modes add theirs one after the other.
+struct Collected<'a, R> {
+    product: PartMut<'a, R>,
+    power: &'a mut [R],
+    /// The first mode's, which does not add to what is there.
+    first: bool,
+}
+
+/// Adds a mode's.
 #[inline(always)]
-fn collect<R: Scalar>(incident: Part<R>, change: Part<R>, mut product: PartMut<R>, power: &mut [R], first: bool) {
+fn collect<R: Scalar>(incident: Part<R>, change: Part<R>, sums: Collected<R>) {
+    let Collected { mut product, power, first } = sums;
     if first {
         product.re.fill(R::zero());
         product.im.fill(R::zero());
@@ -374,12 +418,24 @@ fn collect<R: Scalar>(incident: Part<R>, change: Part<R>, mut product: PartMut<R
     add_products(incident, change, product.reborrow(), power);
 }
 
-/// Δψ becomes O*Δψ, times `scale`.
+/// Adds a mode's, row by row, and Δψ becomes O*Δψ, times `scale`.
 #[inline(always)]
-fn conjugate_window<R: Scalar>(mut wave: PartMut<R>, object: &Planes<R>, batch: &CpuBatch<R>, b: usize, scale: R) {
+fn collect_and_conjugate<R: Scalar>(
+    incident: Part<R>,
+    mut wave: PartMut<R>,
+    mut sums: Collected<R>,
+    object: &Planes<R>,
+    batch: &CpuBatch<R>,
+    b: usize,
+    scale: R,
+) {
     let [ny, nx] = batch.plan.window;
     for y in 0..ny {
-        let (wave, o) = (wave.range(y * nx..(y + 1) * nx), object.part(batch.object_row(b, y)));
+        let row = y * nx..(y + 1) * nx;
+        let (mut wave, o) = (wave.range(row.clone()), object.part(batch.object_row(b, y)));
+        let of_row = Collected { product: sums.product.range(row.clone()), power: &mut sums.power[row.clone()], first: sums.first };
+        collect(incident.range(row), wave.as_part(), of_row);
+        let wave = wave.reborrow();
         for ((re, im), (or, oi)) in wave.re.iter_mut().zip(wave.im).zip(o.re.iter().zip(o.im)) {
             let (or, oi) = (*or * scale, *oi * scale);
             (*re, *im) = (or * *re + oi * *im, or * *im - oi * *re);

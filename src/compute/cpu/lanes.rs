@@ -20,6 +20,8 @@ pub trait Scalar: Real {
     fn cis(turns: Self) -> [Self; 2];
     /// ln x of a positive, normal x: f64's own, or a series with an error of some 1e-7 that many lanes evaluate at once.
     fn natural_log(x: Self) -> Self;
+    /// c − a·b.
+    fn lanes_negate_mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// a·b + c.
     fn lanes_mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
 }
@@ -63,7 +65,7 @@ fn cis_f64(turns: f64) -> [f64; 2] {
 }
 
 macro_rules! scalar {
-    ($cis:ident, $ln:ident, $real:ty, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $shuffle:ident) => {
+    ($cis:ident, $ln:ident, $real:ty, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $nmul_add:ident, $shuffle:ident) => {
         impl Scalar for $real {
             type Lanes<S: Simd> = S::$lanes;
 
@@ -96,14 +98,18 @@ macro_rules! scalar {
                 $ln(x)
             }
             #[inline(always)]
+            fn lanes_negate_mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
+                simd.$nmul_add(a, b, c)
+            }
+            #[inline(always)]
             fn lanes_mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
                 simd.$mul_add(a, b, c)
             }
         }
     };
 }
-scalar!(cis_f32, ln_f32, f32, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, deinterleave_shfl_f32s);
-scalar!(cis_f64, ln_f64, f64, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, deinterleave_shfl_f64s);
+scalar!(cis_f32, ln_f32, f32, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, negate_mul_add_f32s, deinterleave_shfl_f32s);
+scalar!(cis_f64, ln_f64, f64, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, negate_mul_add_f64s, deinterleave_shfl_f64s);
 
 /// Whether [`Scalar::shuffle_4`] transposes each group of four lanes: register i, group g, lane j becomes register j, group g, lane i.
 #[inline(always)]

@@ -36,7 +36,10 @@ mod shift_probe;
 mod side_bands;
 mod spread;
 mod square_parts;
+mod tiles;
+mod tilt_moments;
 mod tilt_sum;
+mod tilt_waves;
 mod update_object;
 mod update_probe;
 mod virtual_detectors;
@@ -80,6 +83,7 @@ pub struct CpuBatch<R: Scalar> {
     ramps_y: Planes<R>,
     ramps_x: Planes<R>,
     weights: Vec<R>,
+    tilts: [Planes<R>; 2],
 }
 
 impl<R: Scalar> Default for Cpu<R> {
@@ -115,6 +119,12 @@ impl<R: Scalar> CpuBatch<R> {
     fn ramps(&self, b: usize) -> (Part<'_, R>, Part<'_, R>) {
         let [ny, nx] = self.plan.window;
         (self.ramps_y.window(ny, b), self.ramps_x.window(nx, b))
+    }
+
+    /// The ramps of the tilt at position b, where there are such.
+    fn tilt_ramps(&self, b: usize) -> (Part<'_, R>, Part<'_, R>) {
+        let [ny, nx] = self.plan.window;
+        (self.tilts[0].window(ny, b), self.tilts[1].window(nx, b))
     }
 
     /// The weights of the variations at position b.
@@ -209,7 +219,8 @@ impl<R: Scalar> Backend for Cpu<R> {
         let ramps_y = Planes::from_complex(&plan.ramps_y);
         let ramps_x = Planes::from_complex(&plan.ramps_x);
         let weights = plan.weights.iter().map(|&w| R::of(w)).collect();
-        Ok(CpuBatch { plan, ramps_y, ramps_x, weights })
+        let tilts = [0, 1].map(|axis| Planes::from_complex(&plan.tilts[axis]));
+        Ok(CpuBatch { plan, ramps_y, ramps_x, weights, tilts })
     }
 
     fn batch_len(&self, batch: &Self::Batch) -> usize {
@@ -256,6 +267,24 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     fn propagate(&self, spectra: &mut Self::Complexes, propagator: &Self::Complexes, windows: usize, adjoint: bool) -> Result<()> {
         propagate::propagate(spectra, propagator, windows, adjoint);
+        Ok(())
+    }
+
+    fn tilt_waves(&self, spectra: &mut Self::Complexes, modes: usize, batch: &Self::Batch, adjoint: bool) -> Result<()> {
+        tilt_waves::tilt_waves(spectra, modes, batch, adjoint);
+        Ok(())
+    }
+
+    fn tilt_moments(
+        &self,
+        spectra: &Self::Complexes,
+        gradients: &Self::Complexes,
+        modes: usize,
+        batch: &Self::Batch,
+        fresh: bool,
+        out: &mut Self::Reals,
+    ) -> Result<()> {
+        tilt_moments::tilt_moments(spectra, gradients, modes, batch, fresh, out);
         Ok(())
     }
 

@@ -37,6 +37,8 @@ pub struct GpuBatch {
     pub(super) variations: usize,
     /// (batch, variation)
     pub(super) weights: Array,
+    /// (batch, ny) and (batch, nx), where positions have a tilt of their own.
+    pub(super) tilts: Option<[Array; 2]>,
     pub(super) tiles: usize,
     /// One after the other: pattern ids, corners, tile origins, tile offsets, tile members.
     pub(super) lists: Array,
@@ -143,14 +145,16 @@ impl GpuBatch {
         lists.extend(&tiles.members);
         // There is no empty buffer to bind.
         let weights: Vec<f32> = if plan.weights.is_empty() { vec![0.0] } else { plan.weights.iter().map(|&w| w as f32).collect() };
+        let ramps = |values: &[Complex64], axis: usize| Array::of(device, "the ramps of a batch", &narrow(values), plan.window[axis]);
         Ok(Self {
             len: plan.len(),
             window: plan.window,
             object_shape: plan.object_shape,
-            ramps_y: Array::of(device, "the ramps of a batch", &narrow(&plan.ramps_y), plan.window[0])?,
-            ramps_x: Array::of(device, "the ramps of a batch", &narrow(&plan.ramps_x), plan.window[1])?,
+            ramps_y: ramps(&plan.ramps_y, 0)?,
+            ramps_x: ramps(&plan.ramps_x, 1)?,
             variations: plan.variations(),
             weights: Array::of(device, "the weights of a batch", &weights, 1)?,
+            tilts: if plan.is_tilted() { Some([ramps(&plan.tilts[0], 0)?, ramps(&plan.tilts[1], 1)?]) } else { None },
             tiles: tiles.origins.len(),
             lists: Array::of(device, "the lists of a batch", &lists, 1)?,
             peaks: Array::zeros(device, "the peaks of a batch", 4, tiles.origins.len(), 1)?,

@@ -5,6 +5,7 @@
 mod adapter;
 mod arrays;
 mod device;
+mod fused;
 mod kernels;
 mod memory;
 mod pipelines;
@@ -18,14 +19,15 @@ use num_complex::{Complex32, Complex64};
 
 use super::{
     AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients,
-    HostFrames, KernelWork, Likelihood, Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update,
-    Wanted, gradients_of_kernels,
+    HostFrames, Likelihood, Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update, Wanted,
+    gradients_of_kernels,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
 pub use arrays::{GpuBatch, GpuBrightField, GpuComplexes, GpuDetector, GpuDetectorSet, GpuFrames, GpuReals};
 use device::Device;
-use kernels::fft2::Transforms;
+pub use fused::GpuWork;
+use kernels::lines::{Transforms, radices};
 use memory::Array;
 pub use watch::{KernelTime, MemoryPeak, Seen, Watch};
 
@@ -77,14 +79,14 @@ impl Backend for Gpu {
     type DetectorSet = GpuDetectorSet;
     type PixelSums = Option<BlockSums>;
     type BrightField = GpuBrightField;
-    type Work = KernelWork<Self>;
+    type Work = GpuWork;
 
     fn device_name(&self) -> String {
         self.device.name().to_owned()
     }
 
     fn supports_window(&self, shape: [usize; 2]) -> bool {
-        shape.iter().all(|&side| kernels::fft2::radices(side).is_some())
+        shape.iter().all(|&side| radices(side).is_some())
     }
 
     fn complexes(&self, values: &[Complex64]) -> Result<GpuComplexes> {
@@ -169,6 +171,22 @@ impl Backend for Gpu {
 
     fn propagate(&self, spectra: &mut GpuComplexes, propagator: &GpuComplexes, windows: usize, adjoint: bool) -> Result<()> {
         kernels::propagate::propagate(&self.device, spectra, propagator, windows, adjoint)
+    }
+
+    fn tilt_waves(&self, spectra: &mut GpuComplexes, modes: usize, batch: &GpuBatch, adjoint: bool) -> Result<()> {
+        kernels::tilt_waves::tilt_waves(&self.device, spectra, modes, batch, adjoint)
+    }
+
+    fn tilt_moments(
+        &self,
+        spectra: &GpuComplexes,
+        gradients: &GpuComplexes,
+        modes: usize,
+        batch: &GpuBatch,
+        fresh: bool,
+        out: &mut GpuReals,
+    ) -> Result<()> {
+        kernels::tilt_moments::tilt_moments(&self.device, spectra, gradients, modes, batch, fresh, out)
     }
 
     fn residual(
@@ -301,8 +319,8 @@ impl Backend for Gpu {
         kernels::momentum::momentum(&self.device, x, previous, velocity, friction)
     }
 
-    fn work(&self, shape: &ModelShape, batch: usize) -> Result<KernelWork<Self>> {
-        KernelWork::new(self, shape, batch)
+    fn work(&self, shape: &ModelShape, batch: usize) -> Result<GpuWork> {
+        GpuWork::new(self, shape, batch)
     }
 
     fn gradients(
@@ -312,10 +330,13 @@ impl Backend for Gpu {
         model: &Model<Self>,
         likelihood: Likelihood,
         wanted: Wanted,
-        work: &mut KernelWork<Self>,
+        work: &mut GpuWork,
         out: &mut Gradients<Self>,
     ) -> Result<()> {
-        gradients_of_kernels(self, batch, block, model, likelihood, wanted, work, out)
+        match work {
+            GpuWork::Fused(work) => fused::gradients(self, batch, block, model, likelihood, wanted, work, out),
+            GpuWork::Kernels(work) => gradients_of_kernels(self, batch, block, model, likelihood, wanted, work, out),
+        }
     }
 
     fn bright_field(&self, bright: &BrightField) -> Result<GpuBrightField> {

@@ -50,9 +50,10 @@ macro_rules! params {
 }
 pub(super) use params;
 
-const LIBRARY: [(&str, &str); 13] = [
+const LIBRARY: [(&str, &str); 15] = [
     ("adam", include_str!("../../../shaders/lib/adam.wgsl")),
     ("aperture", include_str!("../../../shaders/lib/aperture.wgsl")),
+    ("bands", include_str!("../../../shaders/lib/bands.wgsl")),
     ("butterflies", include_str!("../../../shaders/lib/butterflies.wgsl")),
     ("complex", include_str!("../../../shaders/lib/complex.wgsl")),
     ("frames", include_str!("../../../shaders/lib/frames.wgsl")),
@@ -60,6 +61,7 @@ const LIBRARY: [(&str, &str); 13] = [
     ("likelihood", include_str!("../../../shaders/lib/likelihood.wgsl")),
     ("maximum", include_str!("../../../shaders/lib/maximum.wgsl")),
     ("spectra", include_str!("../../../shaders/lib/spectra.wgsl")),
+    ("stages", include_str!("../../../shaders/lib/stages.wgsl")),
     ("sum", include_str!("../../../shaders/lib/sum.wgsl")),
     ("tiles", include_str!("../../../shaders/lib/tiles.wgsl")),
     ("wide", include_str!("../../../shaders/lib/wide.wgsl")),
@@ -67,7 +69,7 @@ const LIBRARY: [(&str, &str); 13] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 34] {
+pub fn kernels() -> [&'static Kernel; 45] {
     super::kernels::ALL
 }
 

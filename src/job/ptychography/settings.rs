@@ -7,7 +7,7 @@ use crate::job::Error;
 use crate::job::error::refusal;
 use crate::job::schema::{Job, Ptychography};
 use crate::job::values::{Algorithm, GroupingKind, JobValue, LikelihoodKind};
-use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, Validation};
+use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, TiltRefinement, Validation};
 use crate::run::RngState;
 
 /// The settings of a job, or of one of its stages. `variance` is that of the Gaussian likelihood, in electrons².
@@ -46,6 +46,7 @@ pub(super) fn options(job: &Job, wavelength_A: f64, frames: usize, variance: f64
         },
         step_object: keys.step_object.as_ref().map_or(step_object, |entry| entry.value),
         step_probe: keys.step_probe.as_ref().map_or(step_probe, |entry| entry.value),
+        step_end: keys.step_end.value,
         probe_from: keys.probe_from.value,
         wavelength_A,
         refinement: refinement(keys),
@@ -60,6 +61,7 @@ fn refinement(keys: &Ptychography) -> Refinement {
         intensities_from: keys.intensities_from.value,
         thickness_from: keys.thickness_from.value,
         tilt_from: keys.tilt_from.value,
+        tilts: TiltRefinement { from: keys.tilts_from.value, limit_mrad: keys.tilts_limit_mrad.value, smooth_A: keys.tilts_smooth_A.value },
         defocus_from: keys.defocus_from.value,
         aberrations_from: keys.aberrations_from.value,
         variations_from: keys.variations_from.value,

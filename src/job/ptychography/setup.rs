@@ -258,6 +258,9 @@ impl<'a> Setup<'a> {
             let variations = transformed(&state.variations, window, Direction::Inverse)?;
             arrays.extend(arrays::variations(state, &frame, &self.grid, &variations));
         }
+        if state.tilts_mrad.iter().flatten().any(|&tilt| tilt != 0.0) {
+            arrays.push(arrays::tilts(state));
+        }
         Ok(arrays)
     }
 
