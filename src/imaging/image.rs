@@ -89,12 +89,24 @@ pub struct Images {
 /// Looks at up to 256 frames spread over the scan and finds the bright-field disk in their mean. `pixel` is a detector pixel's
 /// size (y, x) in any unit.
 pub fn survey<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, valid: Option<&[bool]>, pixel: [f64; 2]) -> Result<Survey> {
-    let shape = patterns.frame_shape();
+    let pass = sampled(run, backend, patterns, valid)?;
+    let pattern = pass.mean_pattern();
+    let disk = find_disk(&pattern, patterns.frame_shape(), valid, pixel)?;
+    Ok(Survey { frames: pass.frames, incident: pass.incident(), pattern, disk })
+}
+
+/// The mean sum of up to 256 frames spread over the scan over the valid pixels, in counts.
+pub fn sampled_incident<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, valid: Option<&[bool]>) -> Result<f64> {
+    Ok(sampled(run, backend, patterns, valid)?.incident())
+}
+
+/// The sums of up to 256 frames spread over the scan.
+fn sampled<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, valid: Option<&[bool]>) -> Result<Pass> {
     let ids = sample(patterns.len());
     let stage = Stage::Survey;
     let begun = Instant::now();
     run.emit(Event::StageStarted { stage, total: ids.len() as u64, unit: "frames" });
-    let set = DetectorSet::sums_only(shape, valid);
+    let set = DetectorSet::sums_only(patterns.frame_shape(), valid);
     let mut pass = Pass::new(&set, 0);
     let set = backend.detector_set(&set)?;
     patterns.prefetch(&ids);
@@ -103,10 +115,8 @@ pub fn survey<B: Backend>(run: &Run, backend: &B, patterns: &dyn Patterns<B>, va
         pass.take(&ids.iter().map(|_| 0).collect::<Vec<_>>(), &backend.virtual_detectors(&patterns.batch(ids)?.frames, &set)?);
         run.emit(Event::Progress { stage, done: pass.frames as u64 });
     }
-    let pattern = pass.mean_pattern();
-    let disk = find_disk(&pattern, shape, valid, pixel)?;
     run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
-    Ok(Survey { frames: ids.len(), incident: pass.incident(), pattern, disk })
+    Ok(pass)
 }
 
 /// Makes the images of `plan` in one pass over `patterns`, after a [`survey`] unless the zero angle is given and either the disk's radius follows from the

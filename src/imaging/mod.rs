@@ -22,7 +22,7 @@ pub use direct::{Direct, DirectImage, DirectPlan, Fit, Method, Sweep, direct};
 pub use disk::{Disk, DiskErrors, find_disk};
 pub use error::Error;
 pub use geometry::SamplingUnit;
-pub use image::{CentreOrigin, Image, Images, Survey, image, survey};
+pub use image::{CentreOrigin, Image, Images, Survey, image, sampled_incident, survey};
 pub use integrate::{Edges, integrate};
 pub use plan::{ImagingPlan, Integration};
 

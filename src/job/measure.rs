@@ -56,3 +56,55 @@ pub(super) fn detector<B: Backend>(
     let centre = detector.centre_px.get_or_insert_with(|| Entry { value: disk.centre, place: origin("the centre") });
     Ok(Measured { centre_px: centre.value, incident: Some(survey.incident) })
 }
+
+/// Patterns of one update that a job does not say: the default, or as many more as hold [`BATCH_ELECTRONS`], by doubling.
+pub(super) fn batch<B: Backend>(
+    plan: &mut Plan,
+    measured: &Measured,
+    backend: &B,
+    stream: &Stream<B>,
+    valid: Option<&[bool]>,
+    run: &Run,
+) -> Result<(), Error> {
+    let batch = &mut plan.job.ptychography.batch;
+    if plan.ptychography.is_none() || batch.place != Place::Default {
+        return Ok(());
+    }
+    let incident = match measured.incident {
+        Some(incident) => incident,
+        None => imaging::sampled_incident(run, backend, stream, valid)?,
+    };
+    let wanted = enough(batch.value, incident).min(stream.info().frames());
+    if wanted > batch.value {
+        let place = Place::Measured(format!("for {BATCH_ELECTRONS} electrons an update; patterns hold {incident:.3}"));
+        *batch = Entry { value: wanted, place };
+    }
+    Ok(())
+}
+
+/// Updates from fewer electrons follow the counting noise: at 40 electrons a pattern, batches of 32 ruin what those of 128 resolve (docs/quality.md).
+const BATCH_ELECTRONS: f64 = 5000.0;
+
+/// Larger batches are not chosen unasked.
+const LARGEST_BATCH: usize = 1024;
+
+/// `batch`, doubled until as many patterns of `incident` electrons hold [`BATCH_ELECTRONS`] or are [`LARGEST_BATCH`].
+fn enough(batch: usize, incident: f64) -> usize {
+    let doubled = std::iter::successors(Some(batch), |batch| Some(2 * batch));
+    let enough = |batch: &usize| *batch as f64 * incident >= BATCH_ELECTRONS || *batch >= LARGEST_BATCH;
+    doubled.take(64).find(enough).unwrap_or(LARGEST_BATCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_grow_where_patterns_hold_few_electrons() {
+        for (incident, expected) in
+            [(1e6, 32), (157.0, 32), (156.0, 64), (40.0, 128), (5.0, 1024), (0.01, 1024), (0.0, 1024), (f64::NAN, 1024)]
+        {
+            assert_eq!(enough(32, incident), expected, "{incident} electrons");
+        }
+    }
+}

@@ -124,6 +124,7 @@ impl Work {
         let stream = Stream::new(source, backend.clone(), options);
         let mut measured = measure::detector(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
         calibrate::fill_in_rotation(&mut plan, &*backend, &stream, valid.as_deref(), run)?;
+        measure::batch(&mut plan, &measured, &*backend, &stream, valid.as_deref(), run)?;
         tell_origins(&plan, run);
 
         let (mut made, mut ended) = (Vec::new(), Ended::Whole);

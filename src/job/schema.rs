@@ -304,7 +304,8 @@ sections! {
         likelihood: LikelihoodKind, "\"amplitude\", \"poisson\" or \"gaussian\"", Default "\"amplitude\"";
         /// Passes over all patterns.
         iterations: u32, "a whole number from 1", Default "10";
-        /// Patterns of one update.
+        /// Patterns of one update. Where the job does not say and 32 patterns hold less than 5000 electrons, as many as do (64, 128, … up to 1024): fewer follow the
+        /// counting noise.
         batch: usize, "a whole number from 1", Default "32";
         /// Which patterns are taken together: "random" ones, neighbours ("compact"), such as lie far from each other ("sparse"), or in the order of the scan
         /// ("sequential").

@@ -64,6 +64,31 @@ fn a_job_becomes_a_result_with_its_pictures() {
 }
 
 #[test]
+fn patterns_of_few_electrons_are_taken_together_in_larger_batches_unless_the_job_says_how_many() {
+    let place = Place::new();
+    // 38 electrons a pattern: 132 of them hold 5000, and the scan has 64.
+    place.scan_of(60.0);
+    let job = JOB.replace("batch = 8\n", "");
+    place.write("job.toml", &job);
+    let batch_told = |sets: &[&str], told: &str| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let said = place.done(&[&["reconstruct", "job.toml", "--force"], &sets[..]].concat()).stderr;
+        let line = said.lines().find(|line| line.contains("ptychography.batch = ")).unwrap_or_default();
+        assert!(line.contains(told), "{said}");
+    };
+    batch_told(&[], "ptychography.batch = 64");
+    assert!(job_of(&place.path("job.emd")).contains("\nbatch = 64  # measured, for 5000 electrons an update; patterns hold 3"));
+    // Nothing else has to be measured.
+    batch_told(&["detector.centre_px=[16,16]", "detector.mrad_per_px=3.5"], "ptychography.batch = 64");
+    batch_told(&["ptychography.batch=16"], "");
+    assert!(job_of(&place.path("job.emd")).contains("\nbatch = 16\n"), "what the job says stands");
+    fs::remove_file(place.path("scan.h5")).unwrap();
+    place.scan();
+    batch_told(&[], "assumed: ");
+    assert!(job_of(&place.path("job.emd")).contains("\nbatch = 32  # default\n"));
+}
+
+#[test]
 fn iterations_are_told_in_lines_off_a_terminal_and_quiet_tells_nothing() {
     let place = place_with_job();
     let said = place.done(&["reconstruct", "job.toml"]).stderr;

@@ -76,12 +76,17 @@ impl Place {
 
     /// A simulated scan of 8×8 positions with frames of 32×32 pixels, `scan.h5`: a disk of 7.1 pixels.
     pub(crate) fn scan(&self) {
+        self.scan_of(2e3);
+    }
+
+    /// [`Self::scan`] at another dose.
+    pub(crate) fn scan_of(&self, dose_e_per_A2: f64) {
         let spec = Spec {
             scan: ScanGrid { shape: [8, 8], step_A: [0.8, 0.8], rotation_deg: 0.0, transpose: false },
             frame: 32,
             mrad_per_px: 3.5,
             optics: ProbeOptics { voltage_kV: 300.0, convergence_mrad: 25.0, aberrations: Aberrations::defocus(100.0) },
-            dose_e_per_A2: 2e3,
+            dose_e_per_A2,
             atoms_per_column: 4,
             thinned: 0.0,
         };

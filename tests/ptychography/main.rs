@@ -1,7 +1,7 @@
 //! What ptychography promises: the published rule, the same on every engine, and images that are true.
 //!
 //! Trials that need `../shared/data` (or the folder that `RONCHI_SHARED_DATA` names) or a graphics adapter are ignored, with the
-//! reason in their names, where these are missing.
+//! reason in their names, where these are missing. RONCHI_TEST_SEED=n repeats a failed run.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "the figures are worth reading")]
@@ -84,6 +84,11 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
+/// A fresh seed, or that of RONCHI_TEST_SEED.
+fn seed() -> u64 {
+    std::env::var("RONCHI_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
+}
+
 /// A small dataset of random patterns at random places, and a random start.
 struct Small {
     frame: ObjectFrame,
@@ -127,7 +132,7 @@ fn options(iterations: u32, batch: usize) -> Options {
 
 /// The order of the patterns is the engine's own; everything else is written anew from the paper.
 fn textbook_rule(batch: usize, step_end: f64) -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = seed();
     let small = small(seed);
     let options = Options { step_end, ..options(3, batch) };
     let ours = reconstruct(Cpu::<f64>::new(), &small, &options, &CancelToken::default());

@@ -110,12 +110,13 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
     let positions_A: Vec<[f64; 2]> =
         raster(truth).into_iter().map(|[y, x]| [y + truth.shear * x + jitter.sample(&mut rng), x + jitter.sample(&mut rng)]).collect();
     let frame = ObjectFrame::enclose(&positions_A, [pixel_A; 2], WINDOW).unwrap();
-    // Gaussian atoms at random, of some 0.4 rad each over all slices.
+    // Gaussian atoms at random, one in each cell of 10 pixels: what stands in a hole cannot be told from what stands beside.
     let [height, width] = frame.shape;
     let mut object = vec![vec![0.0; height * width]; truth.slices];
     for slice in &mut object {
-        for _ in 0..height * width / 100 {
-            let (y, x, peak) = (rng.random_range(0.0..height as f64), rng.random_range(0.0..width as f64), rng.random_range(0.3..0.8));
+        for cell in 0..(height / 10) * (width / 10) {
+            let [row, col] = [cell / (width / 10) * 10, cell % (width / 10) * 10].map(|start| start as f64);
+            let (y, x, peak) = (row + rng.random_range(0.0..10.0), col + rng.random_range(0.0..10.0), rng.random_range(0.3..0.8));
             for row in (y as usize).saturating_sub(8)..(y as usize + 9).min(height) {
                 for col in (x as usize).saturating_sub(8)..(x as usize + 9).min(width) {
                     let distance = (row as f64 - y).hypot(col as f64 - x) * pixel_A;
@@ -213,26 +214,26 @@ fn places_A(state: &State, frame: &ObjectFrame) -> Vec<[f64; 2]> {
     state.positions_px.iter().map(|p| [0, 1].map(|a| (p[a] - frame.origin_px[a]) * frame.pixel_A[a])).collect()
 }
 
-/// A jitter of 0.3 Å rms is found; its own linear part, 0.03 Å, is not looked for (a gauge that `affine_from` frees) and left out. Beside it 0.021 to 0.034 Å were left in 5 of 6 runs, 0.082 in one: patches of the object that sit a pixel off are slow to move.
+/// A jitter of 0.3 Å rms is found to 0.05 Å; its own linear part, 0.03 Å, is not looked for (a gauge that `affine_from` frees) and left out. Beside it 0.019 to 0.025 Å were left in 25 runs.
 pub(crate) fn jitter() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { jitter_A: 0.3, ..Truth::default() };
-    let after = positions_found(seed, &truth, PositionRefinement { from: 4, affine_from: 0, limit_A: 1.5 }, 140);
+    let after = positions_found(seed, &truth, PositionRefinement { from: 4, affine_from: 0, limit_A: 1.5 }, 100);
     let linear = Affine::fit(&after.0, &after.1, [[1.0, 0.0], [0.0, 1.0]]);
     let after = distance_A(&after.0.iter().map(|p| linear.apply(*p)).collect::<Vec<_>>(), &after.1);
     eprintln!("jitter: {after:.4} Å left of 0.3 (seed {seed})");
-    check(after < 0.13, || format!("positions are {after:.4} Å off (seed {seed})"))
+    check(after < 0.05, || format!("positions are {after:.4} Å off (seed {seed})"))
 }
 
-/// A shear of the scan by 1 % is found; at most 0.07 to 0.25 % of the map were off in 26 of 27 runs, 0.36 % in one. The scale stays what it was.
+/// A shear of the scan by 1 % is found; at most 0.03 to 0.25 % of the map were off in 20 runs. The scale stays what it was.
 pub(crate) fn shear() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { shear: 0.01, ..Truth::default() };
     let (found, planted) = positions_found(seed, &truth, PositionRefinement { from: 0, affine_from: 4, limit_A: 1.5 }, 60);
     let [before, after] = [raster(&truth), found].map(|places| Affine::fit(&planted, &places, [[1.0, 0.0], [0.0, 1.0]]).linear);
     let off = (0..4).map(|n| (after[n / 2][n % 2] - f64::from(u8::from(n == 0 || n == 3))).abs()).fold(0.0, f64::max);
     eprintln!("shear: {:.5} of 0.01 found, at most {off:.5} off (seed {seed})", after[0][1] - before[0][1]);
-    check(off < 0.006, || format!("the scan is strained by {after:?} (seed {seed})"))
+    check(off < 0.005, || format!("the scan is strained by {after:?} (seed {seed})"))
 }
 
 /// The places found from a regular raster, and those planted, in Å.
@@ -246,7 +247,7 @@ fn positions_found(seed: u64, truth: &Truth, rule: PositionRefinement, iteration
 
 /// The thickness of a slice is found to 10 %.
 pub(crate) fn thickness() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { slices: 2, thickness_A: 60.0, ..Truth::default() };
     let planted = plant(seed, &truth);
     let options = Options { refinement: Refinement { thickness_from: 6, ..Refinement::default() }, probe_from: 0, ..options(160) };
@@ -262,10 +263,10 @@ pub(crate) fn thickness() -> Result<(), Failed> {
     })
 }
 
-/// The powers of a probe's two states, of different focus as the energies of a beam have it, are found: the stronger one's to 0.1 to 0.7 % of the electrons in 12 of 15 runs, to 2.0 to 2.7 % in
-/// the others. (States that lie beside each other are not: to a weak object they are what a blur of the object is.)
+/// The powers of a probe's two states, of different focus as the energies of a beam have it, are found; ten runs were off by 0.3 to 0.8 % of the electrons.
+/// (After half the iterations 2 of 20 were still 2 % off. States that lie beside each other are not: to a weak object they are what a blur of the object is.)
 pub(crate) fn two_states() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { second: Some((0.2, 80.0)), ..Truth::default() };
     let planted = plant(seed, &truth);
     let begun = with_modes(planted.probe.clone(), WINDOW, 2, 0.05);
@@ -274,13 +275,13 @@ pub(crate) fn two_states() -> Result<(), Failed> {
         batch: 8,
         grouping: Grouping::Random,
         likelihood: Likelihood::Poisson { epsilon: 0.1 },
-        ..options(200)
+        ..options(800)
     };
     let start = |frame: &ObjectFrame| State::start(frame, 1, 0.0, begun.clone(), RngState::new(seed));
     let (state, _) = planted.reconstruct(&raster(&truth), &options, start, &mut PurePhase);
     let [begun, found, expected] = [&begun, &state.probe_hat, &truth.states(truth.defocus_A, 1.0)].map(|states| first_share(states));
     eprintln!("two states: {found:.4} of {expected:.4} in the first, begun at {begun:.4} (seed {seed})");
-    check((found - expected).abs() < 0.045, || {
+    check((found - expected).abs() < 0.02, || {
         format!("the first state has {found:.4} of the electrons, {expected:.4} were planted (seed {seed})")
     })
 }
@@ -304,9 +305,9 @@ impl Hooks for PurePhase {
     }
 }
 
-/// The tilts of a bent specimen of equal slices, 6 mrad rms, are found; 0.4 to 1.0 mrad were left in 11 runs.
+/// The tilts of a bent specimen of equal slices, 6 mrad rms, are found to a fifth; 0.34 to 0.55 mrad were left in 20 runs.
 pub(crate) fn bend() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { slices: 2, thickness_A: 60.0, bend_mrad: 6.0, ..Truth::default() };
     let planted = plant(seed, &truth);
     let tilts = TiltRefinement { from: 6, limit_mrad: 20.0, smooth_A: 2.0 };
@@ -316,7 +317,7 @@ pub(crate) fn bend() -> Result<(), Failed> {
     let planted: Vec<[f64; 2]> = planted.positions_A.iter().map(|place| truth.tilt_mrad(place)).collect();
     let (before, after) = (distance_A(&vec![[0.0; 2]; planted.len()], &planted), distance_A(&state.tilts_mrad, &planted));
     eprintln!("bend: {after:.2} mrad left of {before:.2} (seed {seed})");
-    check(after < 0.3 * before, || format!("tilts are {after:.2} mrad off (seed {seed})"))
+    check(after < 0.2 * before, || format!("tilts are {after:.2} mrad off (seed {seed})"))
 }
 
 /// Slices are known to be equal.
@@ -334,14 +335,14 @@ impl Hooks for EqualSlices {
     }
 }
 
-/// A defocus that is wrong by a tenth is put right to 1 Å in 100 Å.
+/// A defocus that is wrong by a tenth is put right to 1 Å in 100 Å; 0.01 to 0.53 Å were left in 60 runs. (In batches of 64 up to 1.05 Å: the noise that the object has taken up holds the lens.)
 pub(crate) fn defocus() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     let truth = Truth { defocus_A: 100.0, ..Truth::default() };
     let planted = plant(seed, &truth);
     for wrong_A in [-10.0, 10.0] {
         let refinement = Refinement { defocus_from: 2, ..Refinement::default() };
-        let options = Options { refinement, ..options(120) };
+        let options = Options { refinement, batch: 128, ..options(120) };
         let electrons = truth.dose_e_per_A2 * truth.step_A * truth.step_A;
         let begun = probe(truth.defocus_A + wrong_A, electrons);
         let start = |frame: &ObjectFrame| State::start(frame, 1, 0.0, begun.clone(), RngState::new(seed));
@@ -355,7 +356,7 @@ pub(crate) fn defocus() -> Result<(), Failed> {
 
 /// Patterns whose pixels were added up in fours are explained as well as whole ones where the window is up-sampled, and far better than without.
 pub(crate) fn upsampled() -> Result<(), Failed> {
-    let seed = rand::random();
+    let seed = crate::seed();
     // A disk of 11 Å in a window of 17.5 Å, which frames of half the pixels make 8.7 Å wide.
     let truth = Truth { defocus_A: 250.0, ..Truth::default() };
     let planted = plant(seed, &truth);
@@ -394,8 +395,8 @@ pub(crate) fn upsampled() -> Result<(), Failed> {
 
 /// A defocus that differs from position to position is what the probe is found to vary by: the weights of the strongest variation follow it. (One that drifts slowly is not: the object takes it up.)
 pub(crate) fn wandering_probe() -> Result<(), Failed> {
-    let seed = rand::random();
-    let truth = Truth { wander_A: 12.0, ..Truth::default() };
+    let seed = crate::seed();
+    let truth = Truth { wander_A: 20.0, ..Truth::default() };
     let planted = plant(seed, &truth);
     let of = |variations: usize| {
         let options = Options { refinement: Refinement { variations_from: 3, ..Refinement::default() }, ..options(200) };
@@ -409,7 +410,7 @@ pub(crate) fn wandering_probe() -> Result<(), Failed> {
     let sums = weights.iter().zip(&planted.wander_A).fold([0.0; 3], |[a, b, c], (w, d)| [a + w * d, b + w * w, c + d * d]);
     let correlation = (sums[0] / (sums[1] * sums[2]).sqrt()).abs();
     eprintln!("wandering probe: error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})");
-    // In eight runs 0.91 to 0.97 of the error, most of which is counting noise, and correlations of 0.82 to 0.94.
+    // In 20 runs 0.80 to 0.91 of the error, most of which is counting noise, and correlations of 0.82 to 0.95; 0.75 once where columns were few.
     check(with < without && correlation > 0.6, || {
         format!("error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})")
     })
