@@ -24,7 +24,9 @@ quantem    0.1.10, PtychoLite. `adam` is the quick path of its user guide: pure_
            batch 32. `multislice`: slices of about 10 Å, potential and padding 64 as the guide advises, the default rates.
 ronchi     the binary of the environment variable RONCHI (target/release/ronchi), with the geometry above and defaults but for what RONCHI_WAYS says: one setting a
            way for all sets. `idpc` and `ssb` have no iterations; the others are run anew for each number of iterations.
-           `epie` has nothing but defaults, all that follow a pure phase object; `long_step` begins with twice the step.
+           `epie` has nothing but defaults, `pure_phase` an object that absorbs nothing; all that follow have that, a probe of known intensity over the angles
+           (fourier_amplitude) and a gentle low pass (order 2) at twice the convergence angle. `adam` is of Poisson's misfit, and so is `multislice`, with
+           identical slices of about 20 Å.
 ptychi     2.2.0, not yet run through. `lsqml` as its getting-started page has it: batch 44, SGD with steps 1, Gaussian noise, without the
            position refinement and the modes that vary over the scan; `multislice` with slices of about 10 Å, `mixed` 3 probes.
 
@@ -567,18 +569,29 @@ def ptychi(data, args, recorder):
         recorder.lap(get)
 
 
-PURE_PHASE = 'ptychography.constraints=[{kind="pure_phase"}]'
+SMOOTH = ("pure_phase", "fourier_amplitude", "low_pass")
+IDENTICAL = (*SMOOTH, "identical_slices")
+ADAM = {"algorithm": "adam", "likelihood": "poisson"}
 # Keys of [ptychography]; `slices` stands for the set's own number.
 RONCHI_WAYS = {
     "idpc": {},
     "ssb": {},
     "epie": {},
-    "pure_phase": {"pure_phase": True},
-    "long_step": {"pure_phase": True, "step_object": 1.0},
-    "lsq_ml": {"algorithm": "lsq_ml", "pure_phase": True},
-    "mixed": {"pure_phase": True, "probe_modes": PROBES},
-    "multislice": {"pure_phase": True, "slices": None},
+    "pure_phase": {"constraints": ("pure_phase",)},
+    "smooth": {"constraints": SMOOTH},
+    "lsq_ml": {"constraints": SMOOTH, "algorithm": "lsq_ml"},
+    "mixed": {"constraints": SMOOTH, "probe_modes": PROBES},
+    "adam": {"constraints": SMOOTH} | ADAM,
+    "multislice": {"constraints": IDENTICAL, "slices": None} | ADAM,
 }
+
+
+def constraints(data, kinds):
+    """The value of ptychography.constraints; a low pass is at the largest angle between two rays of the probe."""
+    wavelength_A = 12.3984198 / (data.kV * (2 * 510.99895 + data.kV)) ** 0.5
+    cutoff = 2e-3 * data.mrad / wavelength_A
+    tables = (f'{{kind="{kind}"' + (f", cutoff_inverse_A={cutoff:.3f}, order=2" if kind == "low_pass" else "") + "}" for kind in kinds)
+    return f"[{', '.join(tables)}]"
 
 
 def ronchi(data, args, recorder):
@@ -611,12 +624,13 @@ def ronchi(data, args, recorder):
             keys |= {"ptychography.iterations": iterations, "ptychography.seed": args.seed}
             for name, value in recorder.settings.items():
                 if name == "slices":
-                    keys |= {"ptychography.slices": data.slices, "ptychography.slice_thickness_A": data.thickness_A / data.slices}
-                elif name != "pure_phase":
+                    slices = max(2, round(data.thickness_A / (2 * SLICE_A)))
+                    keys |= {"ptychography.slices": slices, "ptychography.slice_thickness_A": data.thickness_A / slices}
+                elif name == "constraints":
+                    keys["ptychography.constraints"] = constraints(data, value)
+                else:
                     keys[f"ptychography.{name}"] = f'"{value}"' if isinstance(value, str) else value
         sets = [f"{key}={value}" for key, value in keys.items()]
-        if recorder.settings.get("pure_phase"):
-            sets.append(PURE_PHASE)
         with tempfile.TemporaryDirectory() as folder:
             job, result = os.path.join(folder, "job.toml"), os.path.join(folder, "result.emd")
             with open(job, "w") as f:
