@@ -263,19 +263,19 @@ pub(crate) fn thickness() -> Result<(), Failed> {
     })
 }
 
-/// The powers of a probe's two states, of different focus as the energies of a beam have it, are found; ten runs were off by 0.3 to 0.8 % of the electrons.
-/// (After half the iterations 2 of 20 were still 2 % off. States that lie beside each other are not: to a weak object they are what a blur of the object is.)
+/// The powers of a probe's two states, of different focus as the energies of a beam have it, are found; 14 runs were off by 0.4 % of the electrons at most. (From a weak second mode and with
+/// 0.1 electrons for epsilon a run in twenty was still 2 to 3 % off after 800 iterations. States that lie beside each other are not found: to a weak object they are what a blur of the object is.)
 pub(crate) fn two_states() -> Result<(), Failed> {
     let seed = crate::seed();
     let truth = Truth { second: Some((0.2, 80.0)), ..Truth::default() };
     let planted = plant(seed, &truth);
-    let begun = with_modes(planted.probe.clone(), WINDOW, 2, 0.05);
+    let begun = with_modes(planted.probe.clone(), WINDOW, 2, 0.3);
     let options = Options {
         rule: Rule::Epie,
         batch: 8,
         grouping: Grouping::Random,
-        likelihood: Likelihood::Poisson { epsilon: 0.1 },
-        ..options(800)
+        likelihood: Likelihood::Poisson { epsilon: 1.0 },
+        ..options(600)
     };
     let start = |frame: &ObjectFrame| State::start(frame, 1, 0.0, begun.clone(), RngState::new(seed));
     let (state, _) = planted.reconstruct(&raster(&truth), &options, start, &mut PurePhase);
