@@ -107,7 +107,7 @@ fn gains() -> Result<(), Failed> {
             let told = found.counts_per_electron.ok_or("no gain")?;
             // With a readout noise to be told from the gain, contrast hides more of it.
             let bound = if dtype == SampleType::F32 { 0.1 } else { 0.05 };
-            ensure((told.value - gain).abs() < (4.0 * told.se).max(0.01 * gain) && told.se < bound * gain, || format!("{gain}: {told:?}"))?;
+            ensure((told.value - gain).abs() < 4.0 * told.se && told.se < bound * gain, || format!("{gain}: {told:?}"))?;
             // Errors in degrees are those of electrons, not of counts.
             let rotation = found.rotation?;
             ensure(rotation.angle_deg.se > 0.2 && rotation.angle_deg.se < 4.0, || format!("{gain}: {rotation:?}"))?;

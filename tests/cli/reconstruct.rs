@@ -303,3 +303,27 @@ fn another_job_on_the_same_result_leaves_the_checkpoint_of_a_reconstruction() {
     place.done(&["image", "scan.h5", "-o", "x.emd", "--set", "scan.rotation_deg=0"]);
     assert!(place.path("x.emd.checkpoint").exists());
 }
+
+#[test]
+fn a_key_that_no_stage_makes_use_of_is_told() {
+    let place = Place::new();
+    place.scan();
+    place.write("job.toml", "[data]\npath = \"scan.h5\"\n[scan]\nrotation_deg = 0\n[ptychography]\niterations = 2\nbatch = 8\n");
+    let told = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|set| format!("ptychography.{set}")).collect();
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let said = place.done(&[&["reconstruct", "job.toml", "--force"], &sets[..]].concat()).stderr;
+        said.lines().filter(|line| line.contains("does nothing")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for key in ["thickness_from", "tilt_from", "tilts_from"] {
+        let key = format!("{key}=2");
+        let name = key.trim_end_matches("=2");
+        assert_eq!(told(&[&key]), [format!("warning: ptychography.{name} does nothing with one slice.")]);
+        assert_eq!(told(&[&key, "slices=2", "slice_thickness_A=5"]), [""; 0]);
+        let stages = "stages=[{iterations=1}, {iterations=1, slices=2, slice_thickness_A=5}]";
+        assert_eq!(told(&[&key, stages]), [""; 0], "the second stage makes use of it");
+    }
+    let projects = "algorithm=\"raar\"";
+    assert_eq!(told(&[projects, "step_end=0.5"]), ["warning: ptychography.step_end does nothing with the difference map and RAAR."]);
+    assert_eq!(told(&[projects]), [""; 0]);
+}

@@ -11,6 +11,8 @@ use crate::imaging::pass::stop_if_cancelled;
 const PAIRS: usize = 256;
 /// A gain that is not known to this part of it is not told.
 const WORTH_TELLING: f64 = 0.1;
+/// The part of the gain that contrast which looks like noise adds to its standard error: where specimens were made by chance, 2 of 500 gains were told 1.9 and 3.9 % too large.
+const UNSEEN_CONTRAST: f64 = 0.01;
 /// Pixels of alike brightness are taken together.
 const CLASSES: usize = 24;
 
@@ -94,7 +96,7 @@ pub(super) fn of_readings(mut readings: Vec<(f64, f64)>, pairs: usize, readout: 
         fit = Some((gain, se));
     }
     let (gain, se) = fit?;
-    let se = se.max(1e-4 * gain);
+    let se = se.hypot(UNSEEN_CONTRAST * gain);
     (gain.is_finite() && gain > 0.0 && se < WORTH_TELLING * gain).then_some(Estimate { value: gain, se })
 }
 

@@ -103,6 +103,7 @@ pub(super) fn run<B: Backend>(
     run: &Run,
 ) -> Result<Reconstructed, Error> {
     let setup = Setup::new(plan, needs, inputs, measured, valid, stream.info())?;
+    settings::idle(&setup.stages).into_iter().for_each(|text| run.warn(text));
     let incident = match measured.incident {
         Some(incident) => incident,
         None => setup.mean_frame(&**backend, stream, run)?.incident,

@@ -3,10 +3,10 @@
 use rand::seq::index;
 
 use crate::compute::Likelihood;
-use crate::job::Error;
 use crate::job::error::refusal;
 use crate::job::schema::{Job, Ptychography};
 use crate::job::values::{Algorithm, GroupingKind, JobValue, LikelihoodKind};
+use crate::job::{Error, Place};
 use crate::ptycho::{Grouping, Options, PositionRefinement, Refinement, Rule, TiltRefinement, Validation};
 use crate::run::RngState;
 
@@ -157,6 +157,24 @@ pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error>
         return Err(refusal(keys.slices.place.clone(), "ptychography.slices", slices.to_string(), expected, remedy));
     }
     Ok(())
+}
+
+/// A sentence for each key that was said and that none of the stages makes use of.
+pub(super) fn idle(stages: &[Stage]) -> Vec<String> {
+    let one_slice = |keys: &Ptychography| keys.slices.value == 1;
+    let projects = |keys: &Ptychography| matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar);
+    // Of each stage: is it said, and does it do nothing?
+    let of = |what: &dyn Fn(&Ptychography) -> [bool; 2]| stages.iter().map(|stage| what(&stage.job.ptychography)).collect::<Vec<_>>();
+    let (slice, waves) = ("with one slice", "with the difference map and RAAR");
+    let keys = [
+        ("thickness_from", of(&|keys| [keys.thickness_from.value > 0, one_slice(keys)]), slice),
+        ("tilt_from", of(&|keys| [keys.tilt_from.value > 0, one_slice(keys)]), slice),
+        ("tilts_from", of(&|keys| [keys.tilts_from.value > 0, one_slice(keys)]), slice),
+        ("step_end", of(&|keys| [keys.step_end.place != Place::Default, projects(keys)]), waves),
+    ];
+    let idle = |stages: &[[bool; 2]]| stages.iter().any(|[said, _]| *said) && stages.iter().all(|[said, idle]| *idle || !said);
+    let told = keys.into_iter().filter(|(_, stages, _)| idle(stages));
+    told.map(|(key, _, why)| format!("ptychography.{key} does nothing {why}.")).collect()
 }
 
 /// The stages of a job; one where it has none.
