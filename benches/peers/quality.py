@@ -5,6 +5,8 @@
     quality.py --list                 every PEER, its algorithms and the sets
     quality.py --table FOLDER         what FOLDER/results.jsonl holds, as a Markdown table
     quality.py --best FOLDER          the best of all numbers of iterations, a row for each set
+    quality.py --ceiling              what the truth itself comes to, at several resolutions
+    quality.py --picture FOLDER RUN … the truth and the phases of runs, such as ronchi_staged_100_10000_0_20, beside each other
 
 One line of JSON for each of the iterations is added to FOLDER/results.jsonl, out of one run that goes on; what the
 file already holds is skipped, so that a campaign can be stopped and continued. The objects go to FOLDER/objects.
@@ -26,7 +28,8 @@ ronchi     the binary of the environment variable RONCHI (target/release/ronchi)
            way for all sets. `idpc` and `ssb` have no iterations; the others are run anew for each number of iterations.
            `epie` has nothing but defaults, `pure_phase` an object that absorbs nothing; all that follow have that, a probe of known intensity over the angles
            (fourier_amplitude) and a gentle low pass (order 2) at twice the convergence angle. `adam` is of Poisson's misfit, and so is `multislice`, with
-           identical slices of about 20 Å.
+           identical slices of about 20 Å. `staged` comes to such slices from two thick ones with twice the step, which have half of the iterations; its
+           low pass ends at three times the convergence angle.
 ptychi     2.2.0, not yet run through. `lsqml` as its getting-started page has it: batch 44, SGD with steps 1, Gaussian noise, without the
            position refinement and the modes that vary over the scan; `multislice` with slices of about 10 Å, `mixed` 3 probes.
 
@@ -572,7 +575,7 @@ def ptychi(data, args, recorder):
 SMOOTH = ("pure_phase", "fourier_amplitude", "low_pass")
 IDENTICAL = (*SMOOTH, "identical_slices")
 ADAM = {"algorithm": "adam", "likelihood": "poisson"}
-# Keys of [ptychography]; `slices` stands for the set's own number.
+# Keys of [ptychography]; `slices` stands for the set's own number, and `staged` for the two stages that lead to it.
 RONCHI_WAYS = {
     "idpc": {},
     "ssb": {},
@@ -583,15 +586,35 @@ RONCHI_WAYS = {
     "mixed": {"constraints": SMOOTH, "probe_modes": PROBES},
     "adam": {"constraints": SMOOTH} | ADAM,
     "multislice": {"constraints": IDENTICAL, "slices": None} | ADAM,
+    "staged": {"constraints": IDENTICAL, "staged": None} | ADAM,
 }
 
 
-def constraints(data, kinds):
-    """The value of ptychography.constraints; a low pass is at the largest angle between two rays of the probe."""
+def constraints(data, kinds, angles=2):
+    """The value of ptychography.constraints; a low pass is at so many convergence angles: 2 is the largest between two rays of the probe."""
     wavelength_A = 12.3984198 / (data.kV * (2 * 510.99895 + data.kV)) ** 0.5
-    cutoff = 2e-3 * data.mrad / wavelength_A
+    cutoff = angles * 1e-3 * data.mrad / wavelength_A
     tables = (f'{{kind="{kind}"' + (f", cutoff_inverse_A={cutoff:.3f}, order=2" if kind == "low_pass" else "") + "}" for kind in kinds)
     return f"[{', '.join(tables)}]"
+
+
+def sliced(data, count):
+    """The keys of so many slices, all of one thickness."""
+    return {"slices": count, "slice_thickness_A": data.thickness_A / count}
+
+
+def stages(data, kinds, iterations):
+    """The value of ptychography.stages: from two thick slices with long steps to slices of about 20 Å."""
+    rough = {"name": '"thick"', "iterations": iterations // 2, "step_object": 0.1, "step_end": 0.5}
+    fine = {"name": '"thin"', "iterations": iterations - iterations // 2, "constraints": constraints(data, kinds, angles=3)}
+    fine |= sliced(data, fine_slices(data))
+    tables = ("{" + ", ".join(f"{key}={value}" for key, value in stage.items()) + "}" for stage in (rough, fine))
+    return f"[{', '.join(tables)}]"
+
+
+def fine_slices(data):
+    """Slices of about 20 Å, but two at least."""
+    return max(2, round(data.thickness_A / (2 * SLICE_A)))
 
 
 def ronchi(data, args, recorder):
@@ -624,8 +647,10 @@ def ronchi(data, args, recorder):
             keys |= {"ptychography.iterations": iterations, "ptychography.seed": args.seed}
             for name, value in recorder.settings.items():
                 if name == "slices":
-                    slices = max(2, round(data.thickness_A / (2 * SLICE_A)))
-                    keys |= {"ptychography.slices": slices, "ptychography.slice_thickness_A": data.thickness_A / slices}
+                    keys |= {f"ptychography.{key}": value for key, value in sliced(data, fine_slices(data)).items()}
+                elif name == "staged":
+                    keys |= {f"ptychography.{key}": value for key, value in sliced(data, 2).items()}
+                    keys["ptychography.stages"] = stages(data, recorder.settings["constraints"], iterations)
                 elif name == "constraints":
                     keys["ptychography.constraints"] = constraints(data, value)
                 else:
@@ -717,8 +742,69 @@ def best(folder):
     print("|---" * (len(ways) + 2) + "|")
     for (name, score_of), row in sorted(found.items(), key=lambda item: (SETS.index(item[0][0]), ("r", "R2", "atoms_rms").index(item[0][1]))):
         title = {"r": "r", "R2": "R²", "atoms_rms": "error in atoms"}[score_of]
-        cells = [f"{np.mean(list(row[way].values())):.3f}" if way in row else "" for way in ways]
+        cells = [spread(list(row[way].values())) if way in row else "" for way in ways]
         print(f"| `_{name}` | {title} | {' | '.join(cells)} |")
+
+
+def spread(values):
+    """Mean, and in brackets the standard deviation of several seeds in its last digit."""
+    mean = f"{np.mean(values):.3f}"
+    return f"{mean}({1e3 * np.std(values, ddof=1):.0f})" if len(values) > 1 else mean
+
+
+def ceiling():
+    """Markdown: the scores of the truth's own potential, as a perfect phase would have them at several resolutions."""
+    import h5py
+
+    print("| set | as it is: r, R², error in atoms | order 2 at 2α | order 2 at 3α | blurred by 0.35 Å |")
+    print("|---" * 5 + "|")
+    for zone in GEOMETRY:
+        data = Set(f"{zone}_{DOSES[zone][0]}")
+        with h5py.File(data.truth) as f:
+            pixel = json.loads(f.attrs["parameters"])["potential_sampling_A"]
+            potential, first = f["projected_potential"][()].astype(float), f["positions_yx"][0]
+        k = np.hypot(*np.meshgrid(*[np.fft.fftfreq(n, pixel) for n in potential.shape], indexing="ij"))
+        wavelength_A = 12.3984198 / (data.kV * (2 * 510.99895 + data.kV)) ** 0.5
+        angle = 1e-3 * data.mrad / wavelength_A
+        cells = []
+        for damping in (1.0, *(1 / (1 + (k / (n * angle)) ** 4) for n in (2, 3)), np.exp(-2 * (np.pi * k * score.BLUR_A) ** 2)):
+            image = np.fft.ifft2(np.fft.fft2(potential) * damping).real
+            found = score.score(image, np.array([pixel, pixel]), -first, data.truth)
+            cells.append(", ".join(f"{found[key]:.3f}" for key in ("r", "R2", "atoms_rms")))
+        print(f"| `_{zone}` | {' | '.join(cells)} |")
+
+
+def picture(folder, runs):
+    """FOLDER/phases.png: the truth's potential, blurred as for r, and the phases of FOLDER/objects/RUN.npz over the same field."""
+    import h5py
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    data = Set(next(name for name in sorted(SETS, key=len, reverse=True) if f"_{name}_" in runs[0]))
+    with h5py.File(data.truth) as f:
+        pixel = json.loads(f.attrs["parameters"])["potential_sampling_A"]
+        potential, places = f["projected_potential"][()].astype(float), f["positions_yx"][()]
+    low, high = places.min(0), places.max(0)
+    grid = np.stack(np.meshgrid(*(np.arange(a, b, pixel / 2) for a, b in zip(low, high)), indexing="ij"))
+    images = [("truth", map_coordinates(gaussian_filter(potential, score.BLUR_A / pixel, mode="wrap"), grid / pixel))]
+    for run in runs:
+        with np.load(os.path.join(folder, "objects", f"{run}.npz")) as f:
+            array, size, origin = phase(f["object"]), f["pixel_A"], f["origin_yx_A"]
+        at = (grid - (places[0] + origin)[:, None, None]) / size[:, None, None]
+        images.append((run.split(f"_{data.name}_")[0], map_coordinates(array, at, mode="nearest")))
+    rows = -(-len(images) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(9, 3.2 * rows), layout="constrained")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (title, image) in zip(axes.flat, images):
+        axis.imshow(image, cmap="gray", extent=(low[1], high[1], high[0], low[0]), vmin=image.min(), vmax=np.quantile(image, 0.999))
+        axis.plot([low[1] + 1, low[1] + 6], [high[0] - 1] * 2, "w", lw=3)
+        axis.text(low[1] + 3.5, high[0] - 1.4, "5 Å", color="w", ha="center")
+        axis.set_title(title.replace("_", " "), fontsize=10)
+    figure.savefig(os.path.join(folder, "phases.png"), dpi=100)
 
 
 def main():
@@ -733,6 +819,8 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--table", metavar="FOLDER")
     parser.add_argument("--best", metavar="FOLDER")
+    parser.add_argument("--ceiling", action="store_true")
+    parser.add_argument("--picture", metavar=("FOLDER", "RUN"), nargs="+")
     args = parser.parse_args()
     if args.list:
         for peer, (_, algorithms) in PEERS.items():
@@ -744,6 +832,12 @@ def main():
         return
     if args.best:
         best(args.best)
+        return
+    if args.picture:
+        picture(args.picture[0], args.picture[1:])
+        return
+    if args.ceiling:
+        ceiling()
         return
     if not (args.peer and args.set and args.folder):
         parser.error("PEER, SET and -o are needed")
