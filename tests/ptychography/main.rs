@@ -2,6 +2,7 @@
 //!
 //! Trials that need `../shared/data` (or the folder that `RONCHI_SHARED_DATA` names) or a graphics adapter are ignored, with the
 //! reason in their names, where these are missing. RONCHI_TEST_SEED=n repeats a failed run.
+//! RONCHI_TEST_DOSE=10000 plants the truths at that many e⁻/Å² instead of 10⁵, for the figures that are printed then; the bounds are those of 10⁵.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "the figures are worth reading")]
@@ -82,6 +83,11 @@ fn main() {
     trials.push(Trial::test(name, exit_wave::gpu).with_ignored_flag(ignored));
     drop(gpu);
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The dose of planted truths in e⁻/Å²: 10⁵, or that of RONCHI_TEST_DOSE.
+pub(crate) fn dose_e_per_A2() -> f64 {
+    std::env::var("RONCHI_TEST_DOSE").ok().and_then(|dose| dose.parse().ok()).unwrap_or(1e5)
 }
 
 /// A fresh seed, or that of RONCHI_TEST_SEED.

@@ -59,7 +59,7 @@ struct Truth {
 impl Default for Truth {
     fn default() -> Self {
         Self {
-            dose_e_per_A2: 1e5,
+            dose_e_per_A2: crate::dose_e_per_A2(),
             defocus_A: 120.0,
             jitter_A: 0.0,
             shear: 0.0,
