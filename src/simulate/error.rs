@@ -6,6 +6,10 @@
 pub enum Error {
     #[error("{what} is {value}, but {expected}.")]
     BadNumber { what: &'static str, value: String, expected: String },
+    #[error("no crystal here is called \"{name}\": there are {}.", super::structure::NAMES.join(", "))]
+    UnknownCrystal { name: String },
+    #[error("\"{symbol}\" is none of the elements from H to Cf.")]
+    UnknownElement { symbol: String },
     #[error(
         "frame {frame} has a pixel of {count} counts, more than the 65535 that its type holds. Lower the dose or the step, or raise the number of pixels across the disk."
     )]
@@ -20,7 +24,7 @@ impl Error {
     /// 2 where the specification says what cannot be, 130 after an interruption, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::BadNumber { .. } | Self::Overflow { .. } => 2,
+            Self::BadNumber { .. } | Self::UnknownCrystal { .. } | Self::UnknownElement { .. } | Self::Overflow { .. } => 2,
             Self::Interrupted => 130,
             Self::Compute(e) => e.exit_code(),
         }

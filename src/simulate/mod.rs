@@ -3,10 +3,12 @@
 //! The smallest honest one: a thin slab of Na₃Ni₂SbO₆ as a pure phase object (one slice, no absorption, no thermal diffuse scattering),
 //! scanned by an aberrated probe, with Poisson counts. [`Spec::demo`] is what `ronchi demo` looks at.
 
-mod atoms;
 mod crystal;
+mod elements;
 mod error;
+mod kirkland;
 mod scan;
+mod structure;
 
 pub use crystal::Column;
 pub use error::Error;

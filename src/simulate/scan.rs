@@ -10,6 +10,7 @@ use rand_distr::{Distribution, Poisson};
 use rayon::prelude::*;
 
 use super::crystal::{Column, Placed, columns};
+use super::structure::{Site, Structure};
 use super::{Error, Result};
 use crate::compute::cpu::transformed;
 use crate::compute::{Backend, BatchPlan, Direction, HostFrames, SampleType};
@@ -131,7 +132,8 @@ pub fn simulate<B: Backend>(run: &Run, backend: &B, spec: &Spec) -> Result<Simul
     let shape = span.map(|s| (s / pixel).ceil() as usize + spec.frame + 2);
     let origin = low.map(|v| v - margin * pixel);
     let end = [0, 1].map(|a| origin[a] + shape[a] as f64 * pixel);
-    let placed = columns(origin, end, spec.atoms_per_column, spec.thinned, &mut run.rng.generator());
+    let crystal = Structure::named("Na3Ni2SbO6")?;
+    let placed = columns(&crystal, origin, end, spec.atoms_per_column, spec.thinned, &mut run.rng.generator());
     let phase = projected_phase(&placed, shape, pixel, origin, interaction_constant(spec.optics.voltage_kV))?;
     let electrons = spec.dose_e_per_A2 * spec.scan.step_A[0] * spec.scan.step_A[1];
     let probe_hat = spec.optics.spectrum(window, [spec.mrad_per_px; 2], [0.0; 2], electrons);
@@ -163,22 +165,24 @@ pub fn simulate<B: Backend>(run: &Run, backend: &B, spec: &Spec) -> Result<Simul
 }
 
 /// σ·∫V dz of the columns on a grid that repeats itself: φ̂(q) = σ Σ n·V̂(q)·e^{−2πi q·r}, transformed in f64.
-fn projected_phase(placed: &[Placed], shape: [usize; 2], pixel: f64, origin: [f64; 2], sigma: f64) -> Result<Vec<f64>> {
+fn projected_phase(placed: &[Placed<'_>], shape: [usize; 2], pixel: f64, origin: [f64; 2], sigma: f64) -> Result<Vec<f64>> {
     let frequencies = shape.map(|n| (0..n).map(|k| fft_index(k, n) / (n as f64 * pixel)).collect::<Vec<_>>());
     let ramps = |axis: usize, at: f64| frequencies[axis].iter().map(|q| Complex64::cis(-TAU * q * at)).collect::<Vec<_>>();
-    let mut elements: Vec<&'static super::atoms::Element> = Vec::new();
+    // Atoms of one element that move alike scatter alike.
+    let alike = |a: &Site, b: &Site| a.element == b.element && a.b_A2 == b.b_A2;
+    let mut kinds: Vec<&Site> = Vec::new();
     for p in placed {
-        if !elements.contains(&p.element) {
-            elements.push(p.element);
+        if !kinds.iter().any(|kind| alike(kind, p.site)) {
+            kinds.push(p.site);
         }
     }
     let mut spectrum = vec![Complex64::ZERO; shape[0] * shape[1]];
     // A unitary transform divides by √(pixels), the integral over the box by its area.
     let scale = sigma / (pixel * pixel * ((shape[0] * shape[1]) as f64).sqrt());
-    for element in elements {
+    for kind in kinds {
         let ramped: Vec<_> = placed
             .iter()
-            .filter(|p| p.element == element && p.column.atoms > 0)
+            .filter(|p| alike(p.site, kind) && p.column.atoms > 0)
             .map(|p| (f64::from(p.column.atoms), ramps(0, p.column.y_A - origin[0]), ramps(1, p.column.x_A - origin[1])))
             .collect();
         spectrum.par_chunks_mut(shape[1]).enumerate().for_each(|(ky, row)| {
@@ -189,7 +193,7 @@ fn projected_phase(placed: &[Placed], shape: [usize; 2], pixel: f64, origin: [f6
                 sums.iter_mut().zip(x).for_each(|(s, x)| *s += along * x);
             }
             for ((out, sum), qx) in row.iter_mut().zip(sums).zip(&frequencies[1]) {
-                *out += sum * element.potential(qy * qy + qx * qx) * scale;
+                *out += sum * kind.element.potential(qy * qy + qx * qx, kind.b_A2) * scale;
             }
         });
     }
