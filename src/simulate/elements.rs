@@ -53,12 +53,12 @@ mod tests {
         // apart from Al on, while neighbours in each other's place would be 0.0088 apart.
         let per_charge = 1.0 / (2.0 * std::f64::consts::PI.powi(2) * 0.529_177);
         let seen = |n: usize, q: f64| Element { row: &TABLE[n] }.scattering_A(q * q) * q * q / per_charge / (n + 1) as f64;
-        for n in 0..TABLE.len() {
-            assert!((0.94..1.03).contains(&seen(n, 12.0)), "{}: {}", TABLE[n].0, seen(n, 12.0));
+        for (n, (symbol, _)) in TABLE.iter().enumerate() {
+            assert!((0.94..1.03).contains(&seen(n, 12.0)), "{symbol}: {}", seen(n, 12.0));
             for q in [6.0, 8.0, 10.0, 12.0] {
                 let step = (seen(n, q) - seen(n.max(4) - 1, q)).abs();
                 let bound = if n < 12 { 0.01 } else { 0.0045 };
-                assert!(n < 5 || step < bound, "{}: {step} at {q}", TABLE[n].0);
+                assert!(n < 5 || step < bound, "{symbol}: {step} at {q}");
             }
         }
     }

@@ -145,8 +145,9 @@ mod tests {
 
     #[test]
     fn every_named_crystal_has_its_formula_and_the_distances_that_its_bonds_have() {
-        // Atoms of a cell, and the shortest bond in Å between two elements.
-        let expected: [(&str, &[(&str, f64)], [&str; 2], [f64; 2]); 6] = [
+        /// A name, the atoms of its cell, and where in Å the shortest bond between two elements lies.
+        type Expected = (&'static str, &'static [(&'static str, f64)], [&'static str; 2], [f64; 2]);
+        let expected: [Expected; 6] = [
             ("Na3Ni2SbO6", &[("Na", 6.0), ("Ni", 4.0), ("Sb", 2.0), ("O", 12.0)], ["Ni", "O"], [1.95, 2.15]),
             ("P2-NaNiMnO2", &[("Na", 4.0 / 3.0), ("Ni", 2.0 / 3.0), ("Mn", 4.0 / 3.0), ("O", 4.0)], ["Mn", "O"], [1.85, 2.0]),
             ("O3-NaNiFeMnO2", &[("Na", 3.0), ("Ni", 1.0), ("Fe", 1.0), ("Mn", 1.0), ("O", 6.0)], ["Fe", "O"], [1.95, 2.1]),

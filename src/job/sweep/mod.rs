@@ -1,17 +1,20 @@
 //! The sweep of a job: the section `[sweep]`, and the trials that it comes to.
 
-use std::borrow::Cow;
+mod range;
+mod target;
+
 use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
-use toml::{Spanned, Value};
+use toml::Value;
+use toml::de::{DeTable, DeValue};
 
+use self::range::{NumberRange, RANGE, number, tidy};
+use self::target::Target;
 use super::error::{Error, Place, refusal};
-use super::schema::{Job, KeyDoc, SECTIONS, SectionDoc, Shown};
-use super::source::{self, Reader, key_doc, nearest, owner_of, unknown_key, unknown_section};
+use super::schema::{KeyDoc, SECTIONS, SectionDoc, Shown};
+use super::source::{self, Reader, key_doc, nearest, owner_of};
 use super::values::{Score, SearchMode};
 use crate::run::RngState;
 
@@ -19,8 +22,6 @@ use crate::run::RngState;
 const MOST: usize = 10_000;
 /// Sections whose keys make no trials that could be compared.
 const FIXED: [&str; 3] = ["data", "output", "compute"];
-/// The keys of a range.
-const RANGE: &[&str] = &["from", "to", "step", "count", "log"];
 
 /// What is to be said of `[sweep]` and those keys of it that have a name of their own.
 pub const SWEEP: SectionDoc = SectionDoc {
@@ -303,217 +304,11 @@ impl Written<'_> {
     }
 }
 
-/// The key that values are for, and a job to try them in.
-struct Target<'a> {
-    path: &'a str,
-    section: &'a str,
-    key: &'a str,
-    /// A key of the table that is the key's value.
-    field: Option<&'a str>,
-    job: Job,
-    reader: &'a Reader<'a>,
-}
-
-impl<'a> Target<'a> {
-    fn find(path: &'a str, span: &Range<usize>, reader: &'a Reader<'a>) -> Result<Self, Error> {
-        let place = || reader.place(span);
-        let (section, rest) = path.split_once('.').unwrap_or((path, ""));
-        let (key, field) = rest.split_once('.').map_or((rest, None), |(key, field)| (key, Some(field)));
-        if SECTIONS.iter().all(|s| s.name != section) {
-            return Err(unknown_section(section, place()));
-        }
-        let Some(doc) = key_doc(section, key) else { return Err(unknown_key(section, key, place())) };
-        if FIXED.contains(&section) {
-            let free: Vec<&str> = SECTIONS.iter().map(|s| s.name).filter(|name| !FIXED.contains(name)).collect();
-            let remedy = "All trials are of the same data, and their results do not depend on [output] and [compute].";
-            let expected = format!("a key of {}", free.join(", "));
-            return Err(refusal(place(), "what [sweep] varies", path.to_owned(), &expected, remedy));
-        }
-        if let Some(field) = field {
-            if doc.fields.is_empty() {
-                return Err(Error::Unknown {
-                    place: place(),
-                    kind: "key",
-                    name: path.to_owned(),
-                    nearest: format!("the value of {section}.{key} is no table"),
-                });
-            }
-            let table = DeTable::from_iter([(
-                Spanned::new(span.clone(), Cow::Borrowed(field)),
-                Spanned::new(span.clone(), DeValue::Boolean(true)),
-            )]);
-            reader.check_fields(&format!("{section}.{key}"), doc.fields, &Spanned::new(span.clone(), DeValue::Table(table)))?;
-        }
-        Ok(Self { path, section, key, field, job: Job::default(), reader })
-    }
-
-    /// An item of a list as the key's value.
-    fn item(&mut self, item: &source::Value<'_>) -> Result<Value, Error> {
-        if let (None, Some(doc)) = (self.field, key_doc(self.section, self.key)) {
-            self.reader.check_fields(&format!("{}.{}", self.section, self.key), doc.fields, item)?;
-        }
-        let value = Value::deserialize(ValueDeserializer::from(item.clone())).map_err(|e| Error::Mistyped {
-            place: self.reader.place(&item.span()),
-            key: format!("sweep.{}", self.path),
-            found: self.reader.found(item),
-            expected: format!("a value: {}", e.message()),
-        })?;
-        self.check(&value, &item.span())?;
-        Ok(value)
-    }
-
-    /// Refuses a value that the key can't have.
-    fn check(&mut self, value: &Value, span: &Range<usize>) -> Result<(), Error> {
-        self.assign(value, span)?;
-        self.job.check()
-    }
-
-    /// Refuses a value of another type than the key's.
-    fn assign(&mut self, value: &Value, span: &Range<usize>) -> Result<(), Error> {
-        let text = value.to_string();
-        let parse = || DeValue::parse(&text).map_or(DeValue::Boolean(false), Spanned::into_inner);
-        let mut whole = Spanned::new(span.clone(), parse());
-        if let Some(field) = self.field {
-            // All tables of a job that are values hold numbers.
-            self.reader.entry::<f64>(self.path, "a number", whole.clone())?;
-            let table = DeTable::from_iter([(Spanned::new(span.clone(), Cow::Borrowed(field)), whole)]);
-            whole = Spanned::new(span.clone(), DeValue::Table(table));
-        }
-        self.job.assign(self.section, self.key, whole, self.reader).map(|_| ())
-    }
-
-    fn takes_whole_numbers(&mut self, span: &Range<usize>) -> bool {
-        self.assign(&Value::Float(1.5), span).is_err() && self.assign(&Value::Integer(1), span).is_ok()
-    }
-}
-
-/// A range as it is written.
-#[derive(Default)]
-struct NumberRange {
-    from: f64,
-    to: f64,
-    step: Option<f64>,
-    count: Option<usize>,
-    log: bool,
-}
-
-impl NumberRange {
-    fn read(name: &str, value: source::Value<'_>, reader: &Reader<'_>) -> Result<Self, Error> {
-        let place = reader.place(&value.span());
-        let (mut from, mut to, mut range) = (None, None, Self::default());
-        if let DeValue::Table(table) = value.into_inner() {
-            for (key, value) in table {
-                let of = format!("{name}.{}", key.get_ref());
-                match key.get_ref().as_ref() {
-                    "from" => from = Some(reader.entry::<f64>(&of, "a number", value)?.value),
-                    "to" => to = Some(reader.entry::<f64>(&of, "a number", value)?.value),
-                    "step" => range.step = Some(reader.entry::<f64>(&of, "a number", value)?.value),
-                    "count" => range.count = Some(reader.entry::<usize>(&of, "a whole number from 2", value)?.value),
-                    _ => range.log = reader.entry::<bool>(&of, "true or false", value)?.value,
-                }
-            }
-        }
-        let (Some(from), Some(to)) = (from, to) else {
-            let missing = if from.is_none() { "from" } else { "to" };
-            let found = format!("a range without {missing}");
-            return Err(refusal(place, name, found, "both its ends", "Write { from = -200, to = 200, step = 50 }, or a list of values."));
-        };
-        Ok(Self { from, to, ..range })
-    }
-
-    /// The values of the range, each of which `check` accepts.
-    fn values(
-        &self,
-        name: &str,
-        place: Place,
-        whole: bool,
-        random: bool,
-        mut check: impl FnMut(&Value) -> Result<(), Error>,
-    ) -> Result<Values, Error> {
-        let Self { from, to, step, count, log } = *self;
-        let refuse = |expected: &str, remedy: &str| Err(refusal(place.clone(), name, self.to_string(), expected, remedy));
-        let numbers = [Some(from), Some(to), step];
-        if numbers.into_iter().flatten().any(|x| !x.is_finite()) {
-            return refuse("finite numbers", "Write numbers such as { from = -200, to = 200, step = 50 }.");
-        }
-        if from == to {
-            return refuse("two different ends", "Leave the key out of [sweep] to keep it as it is.");
-        }
-        if step.is_some() && count.is_some() {
-            return refuse("a step or a count", "Leave one of them out: each follows from the other.");
-        }
-        if log && (from <= 0.0 || to <= 0.0) {
-            return refuse("ends above 0", "A logarithm has no other numbers.");
-        }
-        if log && step.is_some() {
-            return refuse("a count", "Steps of a logarithm are ratios: say how many values there are.");
-        }
-        let largest = from.abs().max(to.abs());
-        // An end that should be whole and is not is left so, and refused by the key.
-        let exact = |x: f64| number(x, whole && x.fract() == 0.0);
-        check(&exact(from))?;
-        check(&exact(to))?;
-        let too_many = || refuse(&format!("at most {MOST} values"), "Take a larger step, a smaller count or a smaller range.");
-        let mut values: Vec<Value> = if let Some(step) = step {
-            if step == 0.0 || (step > 0.0) != (to > from) {
-                let sign = if to > from { "above" } else { "below" };
-                return refuse(&format!("a step {sign} 0"), "The step has the sign of to − from.");
-            }
-            // An end that rounding puts just beyond the range belongs to it.
-            let n = ((to - from) / step + 1e-9).floor() + 1.0;
-            if n > MOST as f64 {
-                return too_many();
-            }
-            (0..n as usize).map(|k| exact(tidy(from + k as f64 * step, largest))).collect()
-        } else if let Some(count) = count {
-            if count < 2 {
-                return refuse("a count from 2", "One value is a list: [1].");
-            }
-            if count > MOST {
-                return too_many();
-            }
-            let at = |k: usize| {
-                let part = k as f64 / (count - 1) as f64;
-                if log { from * (to / from).powf(part) } else { from + part * (to - from) }
-            };
-            (0..count).map(|k| number(tidy(at(k), largest), whole)).collect()
-        } else if !random {
-            return refuse("a step or a count", "Only a random search, mode = \"random\", takes any number of a range.");
-        } else if from > to {
-            return refuse("from below to", "Exchange the two ends.");
-        } else {
-            return Ok(Values::Between { from, to, log, whole });
-        };
-        values.iter().try_for_each(check)?;
-        // Whole numbers that were rounded to may be the same.
-        values.dedup();
-        Ok(Values::Each(values))
-    }
-}
-
-impl std::fmt::Display for NumberRange {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{{ from = {}, to = {}", self.from, self.to)?;
-        self.step.map_or(Ok(()), |step| write!(f, ", step = {step}"))?;
-        self.count.map_or(Ok(()), |count| write!(f, ", count = {count}"))?;
-        write!(f, "{} }}", if self.log { ", log = true" } else { "" })
-    }
-}
-
-/// A number as TOML, rounded where it is to be whole.
-fn number(x: f64, whole: bool) -> Value {
-    if whole { Value::Integer(x.round() as i64) } else { Value::Float(x) }
-}
-
-/// A number to 12 digits, as people would write it: 0.3 and not 0.1 + 0.2. What is nothing beside the `largest` of its kind is 0.
-fn tidy(x: f64, largest: f64) -> f64 {
-    if x.abs() < 1e-12 * largest { 0.0 } else { format!("{x:.11e}").parse().unwrap_or(x) }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::schema::Job;
     use super::*;
 
     fn sweep(body: &str) -> Result<Sweep, Error> {
