@@ -1,15 +1,18 @@
 //! `ronchi info`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Common, words};
 use crate::data::{CubeInfo, Known};
 use crate::job::{self, Job};
+use crate::simulate::Structure;
 
-/// Show a file's format, shape, type and calibration, with the origin of each value
+/// Show a file's format, shape, type and calibration, with the origin of each value; of a CIF the crystal
 #[derive(clap::Args)]
-#[command(after_help = "Example: ronchi info scan.h5\nExample: ronchi info frames.h5 --set data.scan_shape=[64,64] --json")]
+#[command(
+    after_help = "Example: ronchi info scan.h5\nExample: ronchi info frames.h5 --set data.scan_shape=[64,64] --json\nExample: ronchi info NaNiO2.cif"
+)]
 pub(super) struct Args {
     file: PathBuf,
     /// Print JSON
@@ -18,6 +21,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
+    if args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cif")) {
+        let crystal = job::crystal(&args.file)?;
+        if args.json {
+            words::print_json(&crystal)?;
+        } else {
+            words::print(&describe_crystal(&args.file, &crystal))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let source = job::open(&Job::of_data(&args.file, &common.sets)?)?;
     if args.json {
         words::print_json(source.info())?;
@@ -57,6 +69,25 @@ fn describe(info: &CubeInfo) -> String {
     }
     for extra in &calibration.extra {
         line("also", format!("{} ({}), not used", extra.value, extra.origin));
+    }
+    text
+}
+
+fn describe_crystal(file: &Path, crystal: &Structure) -> String {
+    let count = |atoms: f64| if atoms == 1.0 { String::new() } else { ((atoms * 1e3).round() / 1e3).to_string() };
+    let formula: Vec<String> = crystal.atoms().iter().map(|(element, atoms)| format!("{}{}", element.symbol(), count(*atoms))).collect();
+    let [a, b, c] = crystal.cell.edges_A;
+    let [alpha, beta, gamma] = crystal.cell.angles_deg;
+    let mut text = format!(
+        "file     {}\ncell     a {a}  b {b}  c {c} Å  α {alpha}  β {beta}  γ {gamma}°  {:.2} Å³\natoms    {}\n\n",
+        file.display(),
+        crystal.volume_A3(),
+        formula.join(" ")
+    );
+    text.push_str("element        x        y        z  occupancy  B (Å²)\n");
+    for site in &crystal.sites {
+        let [x, y, z] = site.at;
+        text.push_str(&format!("{:<7} {x:>8.5} {y:>8.5} {z:>8.5}  {:>9.4}  {:>6.3}\n", site.element.symbol(), site.occupancy, site.b_A2));
     }
     text
 }

@@ -6,6 +6,7 @@ mod arrays;
 mod bench;
 mod calibrate;
 mod check;
+mod crystal;
 mod demo;
 mod describe;
 mod device;
@@ -30,6 +31,7 @@ mod values;
 
 pub use bench::{Depth, Extent, Report, Wish, WorkloadReport, bench};
 pub use calibrate::{BadPixels, Calibrated, DescanFound, Found, HalfTurn, calibrate};
+pub use crystal::crystal;
 pub use demo::{Demo, Sodium};
 pub use describe::{page, template};
 pub use error::{Error, Place, Refusal};

@@ -4,8 +4,8 @@ use super::kirkland::TABLE;
 use super::{Error, Result};
 
 /// One of the elements 1 to 98, with Kirkland's electron scattering factor.
-#[derive(Debug, PartialEq)]
-pub(super) struct Element {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Element {
     row: &'static (&'static str, [f64; 12]),
 }
 
@@ -16,7 +16,8 @@ impl Element {
         Ok(Self { row })
     }
 
-    pub(super) fn symbol(&self) -> &'static str {
+    /// Such as "Na".
+    pub fn symbol(&self) -> &'static str {
         self.row.0
     }
 
@@ -31,6 +32,12 @@ impl Element {
         /// h²/(2πm₀e) in V·Å².
         const PER_SCATTERING_FACTOR: f64 = 47.878;
         PER_SCATTERING_FACTOR * self.scattering_A(q2) * (-b_A2 * q2 / 4.0).exp()
+    }
+}
+
+impl serde::Serialize for Element {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.symbol())
     }
 }
 

@@ -3,6 +3,7 @@
 //! The smallest honest one: a thin slab of Na₃Ni₂SbO₆ as a pure phase object (one slice, no absorption, no thermal diffuse scattering),
 //! scanned by an aberrated probe, with Poisson counts. [`Spec::demo`] is what `ronchi demo` looks at.
 
+mod cif;
 mod crystal;
 mod elements;
 mod error;
@@ -11,7 +12,9 @@ mod scan;
 mod structure;
 
 pub use crystal::Column;
+pub use elements::Element;
 pub use error::Error;
 pub use scan::{Simulated, Spec, Truth, simulate};
+pub use structure::{Cell, Site, Structure};
 
 pub type Result<T> = std::result::Result<T, Error>;

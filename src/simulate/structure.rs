@@ -1,18 +1,18 @@
 //! Crystals: a cell and what stands in it.
 
 use super::elements::Element;
-use super::{Error, Result};
+use super::{Error, Result, cif};
 
 /// Edges in Å and angles in degrees: α between b and c, β between a and c, γ between a and b.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Cell {
-    pub(super) edges_A: [f64; 3],
-    pub(super) angles_deg: [f64; 3],
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Cell {
+    pub edges_A: [f64; 3],
+    pub angles_deg: [f64; 3],
 }
 
 impl Cell {
     /// The cell's vectors in Å as rows (x, y, z): a along x, b in the plane of x and y.
-    pub(super) fn vectors_A(&self) -> [[f64; 3]; 3] {
+    pub fn vectors_A(&self) -> [[f64; 3]; 3] {
         let [a, b, c] = self.edges_A;
         let [alpha, beta, gamma] = self.angles_deg.map(f64::to_radians);
         let along_y = (alpha.cos() - beta.cos() * gamma.cos()) / gamma.sin();
@@ -22,22 +22,22 @@ impl Cell {
 }
 
 /// Atoms at a place of the cell. Several sites may share one place.
-#[derive(Debug, PartialEq)]
-pub(super) struct Site {
-    pub(super) element: Element,
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Site {
+    pub element: Element,
     /// In parts of the cell's edges, from 0 up to 1.
-    pub(super) at: [f64; 3],
+    pub at: [f64; 3],
     /// The share of cells in which the atom is there.
-    pub(super) occupancy: f64,
+    pub occupancy: f64,
     /// The Debye–Waller factor B = 8π²⟨u²⟩.
-    pub(super) b_A2: f64,
+    pub b_A2: f64,
 }
 
 /// A crystal: its cell and every site in it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Structure {
-    pub(super) cell: Cell,
-    pub(super) sites: Vec<Site>,
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Structure {
+    pub cell: Cell,
+    pub sites: Vec<Site>,
 }
 
 /// The names of [`Structure::named`].
@@ -47,6 +47,32 @@ pub(super) const NAMES: [&str; 6] = ["Na3Ni2SbO6", "P2-NaNiMnO2", "O3-NaNiFeMnO2
 type Listed = (&'static str, [f64; 3], f64);
 
 impl Structure {
+    /// The crystal of a CIF's first block that lists atoms, from the file's text; `path` is for the errors, which tell the line.
+    ///
+    /// What is taken: the cell, the symmetry operations (none stand for P1), and of each atom its place, element, occupancy (1 where it is not said) and isotropic U or B.
+    pub fn from_cif(text: &str, path: &str) -> Result<Self> {
+        cif::parse(text, path)
+    }
+
+    /// The cell's volume in Å³.
+    pub fn volume_A3(&self) -> f64 {
+        let v = self.cell.vectors_A();
+        v[0][0] * v[1][1] * v[2][2]
+    }
+
+    /// The atoms of a cell by element, in the order of the elements' symbols.
+    pub fn atoms(&self) -> Vec<(Element, f64)> {
+        let mut atoms: Vec<(Element, f64)> = Vec::new();
+        for site in &self.sites {
+            match atoms.iter_mut().find(|(element, _)| *element == site.element) {
+                Some((_, count)) => *count += site.occupancy,
+                None => atoms.push((site.element, site.occupancy)),
+            }
+        }
+        atoms.sort_by_key(|(element, _)| element.symbol());
+        atoms
+    }
+
     /// One of the crystals of [`NAMES`].
     ///
     /// - Na₃Ni₂SbO₆, C2/m: Sb 2a; Ni 4g (y ⅔); Na 2d and 4h; O 4i (.744, 0, .196) and 8j (.725, .339, .195), idealised.
@@ -117,7 +143,7 @@ impl Structure {
 }
 
 /// What B is about at room temperature in these oxides: of oxygen 0.8, of sodium 1.5, of heavier atoms 0.4 Å².
-fn usual_b_A2(symbol: &str) -> f64 {
+pub(super) fn usual_b_A2(symbol: &str) -> f64 {
     match symbol {
         "O" | "C" => 0.8,
         "Na" => 1.5,

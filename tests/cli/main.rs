@@ -43,6 +43,27 @@ fn every_command_has_a_help_that_ends_with_an_example() {
 }
 
 #[test]
+fn the_crystal_of_a_cif_is_shown_and_what_is_wrong_with_one_is_told_with_its_line() {
+    let place = Place::new();
+    let cell = "data_x\n_cell_length_a 4.2\n_cell_length_b 4.2\n_cell_length_c 4.2\n_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n";
+    let operations = "loop_\n_space_group_symop_operation_xyz\nx,y,z\n\"x+1/2, y+1/2, z\"\n";
+    let atoms = "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nMg1 0 0 0\nO1 0 0 0.5\n";
+    place.write("good.cif", &format!("{cell}{operations}{atoms}"));
+    let shown = place.done(&["info", "good.cif"]).stdout;
+    assert!(shown.contains("Mg2 O2") && shown.contains("74.09 Å³"), "{shown}");
+    let json: serde_json::Value = serde_json::from_str(&place.done(&["info", "good.cif", "--json"]).stdout).unwrap();
+    assert_eq!(json["sites"][3], serde_json::json!({ "element": "O", "at": [0.5, 0.5, 0.5], "occupancy": 1.0, "b_A2": 0.8 }));
+
+    place.write("bad.cif", &format!("{cell}{operations}{}", atoms.replace("O1", "Qq1")));
+    let refused = place.run(&["info", "bad.cif"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("bad.cif, line 18: \"Qq1\" is no element"), "{}", refused.stderr);
+    let missing = place.run(&["info", "nothing.cif"]);
+    assert_eq!(missing.code, 1);
+    assert!(missing.stderr.contains("nothing.cif could not be read"), "{}", missing.stderr);
+}
+
+#[test]
 fn a_job_becomes_a_result_with_its_pictures() {
     let place = place_with_job();
     let ran = place.done(&["run", "job.toml"]);
