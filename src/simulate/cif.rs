@@ -12,6 +12,9 @@ use super::{Error, Result};
 /// Images of one listed atom that lie closer than this are one atom on a special position.
 const SAME_A: f64 = 0.1;
 
+/// Those of a space group of a face-centred cube.
+const MOST_OPERATIONS: usize = 192;
+
 /// Where in a CIF something is wrong.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -66,7 +69,7 @@ fn cell(block: &Block, whole: Place<'_>) -> Result<Cell> {
         if !range.contains(&value) {
             let place = Place { line: item.line, ..whole };
             return place
-                .refuse(format!("{name} is {}", item.text), &format!("It should be from {} to {} {unit}.", range.start, range.end));
+                .refuse(format!("{name} is {}", item.shown()), &format!("It should be from {} to {} {unit}.", range.start, range.end));
         }
         Ok(value)
     };
@@ -89,10 +92,22 @@ fn operations(block: &Block, whole: Place<'_>) -> Result<Vec<Operation>> {
             Some(operation) => Ok(operation),
             None => {
                 let place = Place { line: item.line, ..whole };
-                place.refuse(format!("\"{}\" is no symmetry operation", item.text), "It should be like \"-x, y+1/2, -z\".")
+                place.refuse(format!("\"{}\" is no symmetry operation", item.shown()), "It should be like \"-x, y+1/2, -z\".")
             }
         };
-        return items.iter().map(read).collect();
+        if items.len() > MOST_OPERATIONS {
+            return whole.refuse(format!("it has {} symmetry operations", items.len()), "No space group has more than 192.");
+        }
+        let operations = items.iter().map(read).collect::<Result<Vec<_>>>()?;
+        for (first, item) in operations.iter().zip(items) {
+            let missing = operations.iter().position(|next| !operations.iter().any(|known| known.is_like(&next.after(first))));
+            if let Some(next) = missing {
+                let place = Place { line: item.line, ..whole };
+                let what = format!("\"{}\" and then \"{}\" is not among the symmetry operations", item.shown(), items[next].shown());
+                return place.refuse(what, "All operations of the space group have to be listed, those of its centring too.");
+            }
+        }
+        return Ok(operations);
     }
     let groups = ["_space_group_name_H-M_alt", "_symmetry_space_group_name_H-M", "_space_group_IT_number", "_symmetry_Int_Tables_number"];
     for name in groups {
@@ -100,7 +115,7 @@ fn operations(block: &Block, whole: Place<'_>) -> Result<Vec<Operation>> {
         let group: String = item.text.chars().filter(|c| !c.is_whitespace()).collect();
         if !["P1", "1", "?", "."].contains(&group.as_str()) {
             let place = Place { line: item.line, ..whole };
-            let what = format!("the space group is {}, but its symmetry operations are not listed", item.text);
+            let what = format!("the space group is {}, but its symmetry operations are not listed", item.shown());
             return place.refuse(what, "Export the CIF with its symmetry operations, or all atoms of the cell in P1.");
         }
     }
@@ -125,7 +140,7 @@ fn atoms(block: &Block, whole: Place<'_>) -> Result<Vec<Site>> {
             return place.refuse("an atom has neither _atom_site_type_symbol nor _atom_site_label", "Say which element it is.");
         };
         let Some(element) = element(&name.text) else {
-            return place.refuse(format!("\"{}\" is no element from H to Cf", name.text), "Write its symbol as _atom_site_type_symbol.");
+            return place.refuse(format!("\"{}\" is no element from H to Cf", name.shown()), "Write its symbol as _atom_site_type_symbol.");
         };
         let optional = |items: &[Item], name: &str| match items.get(n) {
             Some(item) if !item.is_unknown() => number(item, name, whole).map(Some),
@@ -133,12 +148,12 @@ fn atoms(block: &Block, whole: Place<'_>) -> Result<Vec<Site>> {
         };
         let occupancy = optional(occupancies, "_atom_site_occupancy")?.unwrap_or(1.0);
         if !(occupancy > 0.0 && occupancy <= 1.0) {
-            return place.refuse(format!("the occupancy of {} is {occupancy}", name.text), "It should be above 0 and at most 1.");
+            return place.refuse(format!("the occupancy of {} is {occupancy}", name.shown()), "It should be above 0 and at most 1.");
         }
         let from_u = optional(u, "_atom_site_U_iso_or_equiv")?.map(|u| 8.0 * std::f64::consts::PI.powi(2) * u);
         let b_A2 = optional(b, "_atom_site_B_iso_or_equiv")?.or(from_u).unwrap_or_else(|| usual_b_A2(element.symbol()));
         if !(0.0..100.0).contains(&b_A2) {
-            return place.refuse(format!("the Debye–Waller factor B of {} is {b_A2} Å²", name.text), "It should be from 0 to 100 Å².");
+            return place.refuse(format!("the Debye–Waller factor B of {} is {b_A2} Å²", name.shown()), "It should be from 0 to 100 Å².");
         }
         sites.push(Site { element, at, occupancy, b_A2 });
     }
@@ -165,7 +180,7 @@ fn number(item: &Item, name: &str, whole: Place<'_>) -> Result<f64> {
     match plain.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Place { line: item.line, ..whole }
-            .refuse(format!("{name} is \"{}\"", item.text), "It should be a number such as 5.305 or 5.305(2)."),
+            .refuse(format!("{name} is \"{}\"", item.shown()), "It should be a number such as 5.305 or 5.305(2)."),
     }
 }
 
@@ -289,6 +304,7 @@ mod tests {
             ("Sr1 0 0 0 1", "Sr1 0 0 0", "test.cif, line 11: a loop_ of 5 names has 4 values"),
             ("Sr1 0 0 0 1", "Xx1 0 0 0 1", "test.cif, line 17: \"Xx1\" is no element"),
             ("Sr1 0 0 0 1", "Sr1 0 0 0 1.2", "test.cif, line 17: the occupancy of Sr1 is 1.2"),
+            ("'x,y,z'", "-x,y,z\n-y,x,z", "test.cif, line 10: \"-x,y,z\" and then \"-x,y,z\" is not among"),
             ("'x,y,z'", "'x,y'", "test.cif, line 10: \"x,y\" is no symmetry operation"),
             ("'x,y,z'", "'x,y,z", "test.cif, line 10: a ' has no partner"),
             ("_cell_length_a 3.905", "_cell_length_a -3.905", "test.cif, line 2: _cell_length_a is -3.905"),

@@ -50,8 +50,26 @@ impl Operation {
         (!part.is_empty()).then_some(())
     }
 
+    /// This operation after another one.
+    pub(super) fn after(&self, other: &Self) -> Self {
+        let column = |m: usize| [0, 1, 2].map(|n| other.matrix[n][m]);
+        let turned = [0, 1, 2].map(|m| self.turn(column(m)));
+        Self { matrix: [0, 1, 2].map(|n| [0, 1, 2].map(|m| turned[m][n])), shift: self.apply(other.shift) }
+    }
+
+    /// Whether both are one operation but for whole cells; shifts may have been written with three digits.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let shift = |n: usize| self.shift[n] - other.shift[n];
+        self.matrix == other.matrix && (0..3).all(|n| (shift(n) - shift(n).round()).abs() < 3e-3)
+    }
+
+    fn turn(&self, at: [f64; 3]) -> [f64; 3] {
+        self.matrix.map(|row| (0..3).map(|m| row[m] * at[m]).sum())
+    }
+
     pub(super) fn apply(&self, at: [f64; 3]) -> [f64; 3] {
-        [0, 1, 2].map(|n| self.shift[n] + (0..3).map(|m| self.matrix[n][m] * at[m]).sum::<f64>())
+        let turned = self.turn(at);
+        [0, 1, 2].map(|n| self.shift[n] + turned[n])
     }
 }
 

@@ -17,6 +17,12 @@ impl Item {
     pub(super) fn is_unknown(&self) -> bool {
         !self.quoted && (self.text == "?" || self.text == ".")
     }
+
+    /// As a message shows it: its beginning, without what a terminal would obey.
+    pub(super) fn shown(&self) -> String {
+        let begin: String = self.text.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if begin.len() < self.text.len() { format!("{begin}…") } else { begin }
+    }
 }
 
 /// A data block: columns of values by their names.
@@ -49,7 +55,8 @@ pub(super) fn blocks(text: &str, path: &str) -> Result<Vec<Block>> {
             continue;
         }
         let Some(block) = blocks.last_mut() else {
-            return place.refuse(format!("\"{}\" stands before the first data_ block", item.text), "A CIF begins with data_ and a name.");
+            return place
+                .refuse(format!("\"{}\" stands before the first data_ block", item.shown()), "A CIF begins with data_ and a name.");
         };
         if word(&item) == Some(Word::Loop) {
             let mut names = Vec::new();
@@ -68,10 +75,10 @@ pub(super) fn blocks(text: &str, path: &str) -> Result<Vec<Block>> {
             let column = |n: usize| values.iter().skip(n).step_by(width).cloned().collect();
             block.columns.extend(names.into_iter().enumerate().map(|(n, name)| (name, column(n))));
         } else if is_value(&item) || word(&item).is_some() {
-            return place.refuse(format!("\"{}\" has no name", item.text), "A value stands behind a name such as _cell_length_a.");
+            return place.refuse(format!("\"{}\" has no name", item.shown()), "A value stands behind a name such as _cell_length_a.");
         } else {
             let Some(value) = items.next_if(is_value) else {
-                return place.refuse(format!("{} has no value", item.text), "Write \"?\" for what is not known.");
+                return place.refuse(format!("{} has no value", item.shown()), "Write \"?\" for what is not known.");
             };
             block.columns.push((plain(&item.text), vec![value]));
         }
