@@ -10,6 +10,7 @@
 mod batch;
 mod bright_field;
 pub mod cpu;
+mod diffract;
 mod error;
 mod frames;
 pub mod gpu;
@@ -22,6 +23,7 @@ use num_complex::Complex64;
 
 pub use batch::{BatchPlan, TILE, Tiles, shift_ramp};
 pub use bright_field::{BrightField, FAINTEST, Response, SideBandSums};
+pub use diffract::{Exposure, Sensor, WavePair, diffract_of_kernels};
 pub use error::Error;
 pub use frames::{BlockSums, DetectorSet, DeviceBlock, HostFrames, Patterns, PixelStatistics, SampleType, SparseFrames, Totals};
 pub use ptycho::{
@@ -396,7 +398,39 @@ pub trait Backend: Send + Sync + Sized + 'static {
         out: &mut Self::Complexes,
     ) -> Result<()>;
 
+    // A kernel of simulations.
+
+    /// `out[b] (+)= weight · Σ_m |ψ̂[b, m]|²` of the waves in reciprocal space (batch, mode, ky, kx), taken in by the detector's pixels, none of which reaches farther than half of a
+    /// window: (batch, y, x) of the sensor's frames.
+    fn expose(
+        &self,
+        waves: &Self::Complexes,
+        modes: usize,
+        sensor: &Sensor<Self>,
+        batch: &Self::Batch,
+        exposure: Exposure,
+        out: &mut Self::Reals,
+    ) -> Result<()>;
+
     // Coarse verbs.
+
+    /// The work memory of [`Backend::diffract`] for batches of so many numbers: positions × modes × pixels.
+    fn wave_pair(&self, len: usize) -> Result<WavePair<Self>> {
+        WavePair::new(self, len)
+    }
+
+    /// What a detector receives of the batch's probes behind the object, see [`Backend::expose`].
+    fn diffract(
+        &self,
+        batch: &Self::Batch,
+        model: &Model<Self>,
+        sensor: &Sensor<Self>,
+        exposure: Exposure,
+        waves: &mut WavePair<Self>,
+        out: &mut Self::Reals,
+    ) -> Result<()> {
+        diffract_of_kernels(self, batch, model, sensor, exposure, waves, out)
+    }
 
     /// The work memory of [`Backend::gradients`] for batches of up to `batch` positions.
     fn work(&self, shape: &ModelShape, batch: usize) -> Result<Self::Work>;

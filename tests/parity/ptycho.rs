@@ -1,6 +1,6 @@
 use rand::RngExt;
 use ronchi::compute::gpu::Gpu;
-use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Likelihood, Spread, TILE, Update};
+use ronchi::compute::{AdamMoments, AdamStep, Backend, BatchPlan, DetectorLayout, Exposure, Likelihood, Sensor, Spread, TILE, Update};
 use std::sync::Arc;
 
 use crate::Promise;
@@ -24,6 +24,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("optimal steps agree with f64", optimal_steps),
     ("Adam agrees with f64, and leaves untouched tiles alone", adam),
     ("momentum and copy agree with f64", momentum),
+    ("expose agrees with f64, for detectors of several pitches and reaches", expose),
     ("an empty batch changes nothing but the peaks", empty_batch),
 ];
 
@@ -329,6 +330,40 @@ fn tilt_moments(gpu: &Gpu, seed: u64) {
             // As of the other moments.
             each(&run, |v| v.iter().skip(axis).step_by(2).copied().collect()).agree_within(2e-6);
         }
+    }
+}
+
+fn expose(gpu: &Gpu, seed: u64) {
+    let mut rng = random(seed);
+    let plan = plan(&mut rng, BATCH, WINDOW, OBJECT);
+    let waves = complexes(&mut rng, STACK);
+    for (frame, step, taps) in [([60, 64], 1, vec![1.0]), ([29, 30], 2, vec![1.0, 0.5]), ([13, 16], 3, vec![0.7, 0.4, 0.1, 0.05])] {
+        let pixels = frame[0] * frame[1];
+        let outputs = engines!(gpu, |engine| {
+            let sensor = Sensor { frame, step, taps: engine.reals(&taps).unwrap() };
+            let (waves, batch) = (engine.complexes(&waves).unwrap(), engine.batch(plan.clone()).unwrap());
+            let mut out = engine.reals(&vec![9.0; BATCH * pixels]).unwrap();
+            for fresh in [true, false] {
+                engine.expose(&waves, MODES, &sensor, &batch, Exposure { weight: 0.3, fresh }, &mut out).unwrap();
+            }
+            engine.read_reals(&out).unwrap()
+        });
+        // Sums of up to 3·49 positive numbers.
+        outputs.agree_within(SUMS);
+        // One pixel by hand.
+        let (b, k) = (BATCH - 1, [2, frame[1] - 1]);
+        let mut expected = 0.0;
+        for wave in waves.chunks_exact(PIXELS).skip(b * MODES) {
+            let reach = taps.len() as i64 - 1;
+            for (j, i) in (-reach..=reach).flat_map(|j| (-reach..=reach).map(move |i| (j, i))) {
+                let [y, x] = [(0, j), (1, i)].map(|(axis, off): (usize, i64)| {
+                    (step as i64 * (k[axis] as i64 - frame[axis] as i64 / 2) + off).rem_euclid(WINDOW[axis] as i64) as usize
+                });
+                expected += 0.6 * taps[j.unsigned_abs() as usize] * taps[i.unsigned_abs() as usize] * wave[y * WINDOW[1] + x].norm_sqr();
+            }
+        }
+        let found = outputs.oracle[b * pixels + k[0] * frame[1] + k[1]];
+        assert!((found - expected).abs() < 1e-12 * expected, "{found} instead of {expected}");
     }
 }
 

@@ -5,11 +5,11 @@ use rand::RngExt;
 use ronchi::compute::cpu::Cpu;
 use ronchi::compute::gpu::Gpu;
 use ronchi::compute::{
-    Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, KernelWork, Likelihood, Model, ModelShape, Spread, Update,
-    Wanted, gradients_of_kernels,
+    Backend, BatchPlan, DetectorLayout, DeviceBlock, Exposure, Gradients, HostFrames, KernelWork, Likelihood, Model, ModelShape, Sensor,
+    Spread, Update, Wanted, WavePair, diffract_of_kernels, gradients_of_kernels,
 };
 
-use crate::inputs::{DTYPES, Outputs, complexes, frames, random, read, relative_rms, tilted, varied};
+use crate::inputs::{DTYPES, Outputs, complexes, engines, frames, random, read, relative_rms, tilted, varied};
 use crate::{LOW, Promise, common};
 
 pub(crate) const PROMISES: &[Promise] = &[
@@ -18,6 +18,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     ("so it does for windows, modes, slices and variations of all kinds", every_kind),
     ("so it does whatever is wanted of it", whatever_is_wanted),
     ("so it does where pixels are parts of the detector's and blurred", spread),
+    ("the verb of simulations equals the kernels it stands for, and agrees with f64", diffraction),
     ("what the coarse verb leaves does not depend on the limits, to the last bit", limits_change_nothing),
 ];
 
@@ -117,6 +118,48 @@ fn whatever_is_wanted(gpu: &Gpu, seed: u64) {
 fn spread(gpu: &Gpu, seed: u64) {
     for (n, spread) in [Spread { upsample: 2, blur_px: 0.0 }, Spread { upsample: 1, blur_px: 0.8 }].into_iter().enumerate() {
         check(gpu, &input(seed.wrapping_add(n as u64), model([32, 36], 3, 2, 0), spread, ALL, 2, 9));
+    }
+}
+
+fn diffraction(gpu: &Gpu, seed: u64) {
+    let kinds = [([48, 64], 1, 3), ([60, 36], 2, 2), ([16, 16], 3, 1), ([16, 1024], 1, 2), ([64, 80], 1, 4)];
+    for (n, (window, modes, slices)) in kinds.into_iter().enumerate() {
+        let input = input(seed.wrapping_add(n as u64), model(window, modes, slices, 0), Spread::default(), ALL, 1, 9);
+        // The verb knows no tilts of single positions.
+        let plan = BatchPlan { tilts: [Vec::new(), Vec::new()], ..input.plans[0].clone() };
+        let frame = [window[0] / 2 - 2, window[1] / 2 - 2];
+        let outputs = [true, false].map(|verb| {
+            engines!(gpu, |engine| {
+                let shape = input.shape;
+                let model = Model {
+                    shape,
+                    object: input.object.chunks_exact(shape.object_pixels()).map(|slice| engine.complexes(slice).unwrap()).collect(),
+                    probe_hat: engine.complexes(&input.probe_hat).unwrap(),
+                    propagator: engine.complexes(&input.propagator).unwrap(),
+                    detector: engine.detector(&input.layout).unwrap(),
+                    floor: 0.0,
+                };
+                let sensor = Sensor { frame, step: 2, taps: engine.reals(&[1.0, 0.5]).unwrap() };
+                let batch = engine.batch(plan.clone()).unwrap();
+                let len = plan.len() * shape.modes * shape.pixels();
+                let mut out = engine.real_zeros(plan.len() * frame[0] * frame[1]).unwrap();
+                let exposure = Exposure { weight: 1.5, fresh: false };
+                if verb {
+                    let mut waves = engine.wave_pair(len).unwrap();
+                    engine.diffract(&batch, &model, &sensor, exposure, &mut waves, &mut out).unwrap();
+                } else {
+                    let mut waves = WavePair::new(engine, len).unwrap();
+                    diffract_of_kernels(engine, &batch, &model, &sensor, exposure, &mut waves, &mut out).unwrap();
+                }
+                engine.read_reals(&out).unwrap()
+            })
+        });
+        for outputs in &outputs {
+            // Eight transforms of 2e-7 each, and a square.
+            outputs.agree_within(4e-6);
+        }
+        let [verb, kernels] = outputs;
+        assert!(relative_rms(&verb.oracle, &kernels.oracle) < 1e-13, "the verb is not what it stands for");
     }
 }
 

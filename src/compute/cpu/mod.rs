@@ -9,7 +9,9 @@ mod butterfly;
 mod combine;
 mod densify;
 mod detector_windows;
+mod diffract;
 mod exit_wave;
+mod expose;
 mod fft1;
 mod fft2;
 mod fill_margins;
@@ -52,8 +54,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use num_complex::Complex64;
 
 use super::{
-    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients,
-    HostFrames, Likelihood, Model, ModelShape, Response, Result, SideBandSums, SparseFrames, Totals, Update, Wanted,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Exposure,
+    Gradients, HostFrames, Likelihood, Model, ModelShape, Response, Result, Sensor, SideBandSums, SparseFrames, Totals, Update, Wanted,
+    WavePair,
 };
 pub use bright_field::CpuBrightField;
 use fft2::Fft2;
@@ -559,6 +562,36 @@ impl<R: Scalar> Backend for Cpu<R> {
         out: &mut Self::Complexes,
     ) -> Result<()> {
         response_sum::response_sum(responses, spectra, first, bright, pixels, out);
+        Ok(())
+    }
+
+    fn expose(
+        &self,
+        waves: &Self::Complexes,
+        modes: usize,
+        sensor: &Sensor<Self>,
+        batch: &Self::Batch,
+        exposure: Exposure,
+        out: &mut Self::Reals,
+    ) -> Result<()> {
+        expose::expose(waves, modes, sensor, batch, exposure, out);
+        Ok(())
+    }
+
+    fn wave_pair(&self, _len: usize) -> Result<WavePair<Self>> {
+        WavePair::new(self, 0)
+    }
+
+    fn diffract(
+        &self,
+        batch: &Self::Batch,
+        model: &Model<Self>,
+        sensor: &Sensor<Self>,
+        exposure: Exposure,
+        _waves: &mut WavePair<Self>,
+        out: &mut Self::Reals,
+    ) -> Result<()> {
+        diffract::diffract(&self.fft(model.shape.window), batch, model, sensor, exposure, out);
         Ok(())
     }
 

@@ -69,6 +69,14 @@ impl<R: Scalar> Planes<R> {
         (here, (to < windows).then(|| PartMut { re: &mut re_behind[..n], im: &mut im_behind[..n] }))
     }
 
+    /// Window `from` to be read and another one, `to`, to be written, of two windows of `n` numbers.
+    pub(super) fn two_windows(&mut self, n: usize, from: usize, to: usize) -> (Part<'_, R>, PartMut<'_, R>) {
+        let ((re_0, re_1), (im_0, im_1)) = (self.re.split_at_mut(n), self.im.split_at_mut(n));
+        let (first, second) = (PartMut { re: re_0, im: im_0 }, PartMut { re: &mut re_1[..n], im: &mut im_1[..n] });
+        let (read, write) = if from < to { (first, second) } else { (second, first) };
+        (Part { re: read.re, im: read.im }, write)
+    }
+
     /// Window `b` of `n` numbers.
     pub(super) fn window(&self, n: usize, b: usize) -> Part<'_, R> {
         self.part(b * n..(b + 1) * n)

@@ -14,7 +14,10 @@ use super::kernels::probe_sum_columns::probe_sum_columns;
 use super::kernels::propagate_columns::propagate_columns;
 use super::kernels::residual_columns::residual_columns;
 use super::{Gpu, GpuBatch, GpuComplexes, GpuReals};
-use crate::compute::{Backend, DeviceBlock, Direction, Gradients, KernelWork, Likelihood, Model, ModelShape, Result, Wanted};
+use crate::compute::{
+    Backend, DeviceBlock, Direction, Exposure, Gradients, KernelWork, Likelihood, Model, ModelShape, Result, Sensor, Wanted, WavePair,
+    diffract_of_kernels,
+};
 
 /// Work memory of the GPU's coarse verb.
 pub enum GpuWork {
@@ -55,6 +58,35 @@ impl GpuWork {
             plan,
         })))
     }
+}
+
+/// [`Backend::diffract`].
+pub(super) fn diffract(
+    gpu: &Gpu,
+    batch: &GpuBatch,
+    model: &Model<Gpu>,
+    sensor: &Sensor<Gpu>,
+    exposure: Exposure,
+    waves: &mut WavePair<Gpu>,
+    out: &mut GpuReals,
+) -> Result<()> {
+    let ModelShape { modes, window, .. } = model.shape;
+    let windows = modes * batch.len;
+    let Gpu { device, transforms } = gpu;
+    let Some(plan) = Plan::new(device.limits().max_compute_workgroup_storage_size, window, modes) else {
+        return diffract_of_kernels(gpu, batch, model, sensor, exposure, waves, out);
+    };
+    let WavePair(here, next) = waves;
+    probe_columns(device, transforms, &plan.columns, &model.probe_hat, modes, batch, here)?;
+    for (s, slice) in model.object.iter().enumerate() {
+        exit_rows(device, transforms, &plan.rows, here, slice, modes, batch, next)?;
+        std::mem::swap(here, next);
+        if s + 1 < model.object.len() {
+            propagate_columns(device, transforms, &plan.columns, here, &model.propagator, window, windows, false)?;
+        }
+    }
+    fft_axis(device, transforms, here, window, windows, Direction::Forward, Axis::Columns)?;
+    gpu.expose(here, modes, sensor, batch, exposure, out)
 }
 
 /// [`Backend::gradients`].

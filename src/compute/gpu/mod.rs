@@ -18,9 +18,9 @@ use std::sync::Arc;
 use num_complex::{Complex32, Complex64};
 
 use super::{
-    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Gradients,
-    HostFrames, Likelihood, Model, ModelShape, Response, Result, SampleType, SideBandSums, SparseFrames, Totals, Update, Wanted,
-    gradients_of_kernels,
+    AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Exposure,
+    Gradients, HostFrames, Likelihood, Model, ModelShape, Response, Result, SampleType, Sensor, SideBandSums, SparseFrames, Totals, Update,
+    Wanted, WavePair, gradients_of_kernels,
 };
 pub use adapter::{AdapterSummary, GpuOptions, Selection, adapters};
 use arrays::{FrameStack, narrow};
@@ -317,6 +317,30 @@ impl Backend for Gpu {
 
     fn momentum(&self, x: &mut GpuComplexes, previous: &mut GpuComplexes, velocity: &mut GpuComplexes, friction: f64) -> Result<()> {
         kernels::momentum::momentum(&self.device, x, previous, velocity, friction)
+    }
+
+    fn expose(
+        &self,
+        waves: &GpuComplexes,
+        modes: usize,
+        sensor: &Sensor<Self>,
+        batch: &GpuBatch,
+        exposure: Exposure,
+        out: &mut GpuReals,
+    ) -> Result<()> {
+        kernels::expose::expose(&self.device, waves, modes, sensor, batch, exposure, out)
+    }
+
+    fn diffract(
+        &self,
+        batch: &GpuBatch,
+        model: &Model<Self>,
+        sensor: &Sensor<Self>,
+        exposure: Exposure,
+        waves: &mut WavePair<Self>,
+        out: &mut GpuReals,
+    ) -> Result<()> {
+        fused::diffract(self, batch, model, sensor, exposure, waves, out)
     }
 
     fn work(&self, shape: &ModelShape, batch: usize) -> Result<GpuWork> {

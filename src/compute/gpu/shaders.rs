@@ -69,7 +69,7 @@ const LIBRARY: [(&str, &str); 15] = [
 ];
 
 /// All kernels.
-pub fn kernels() -> [&'static Kernel; 45] {
+pub fn kernels() -> [&'static Kernel; 46] {
     super::kernels::ALL
 }
 

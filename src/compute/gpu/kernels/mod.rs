@@ -9,6 +9,7 @@ pub(super) mod densify;
 pub(super) mod detector_windows;
 pub(super) mod exit_rows;
 pub(super) mod exit_wave;
+pub(super) mod expose;
 pub(super) mod fft2;
 pub(super) mod fill_margins;
 pub(super) mod gather_pixels;
@@ -50,7 +51,7 @@ pub(super) mod wiener;
 use super::shaders::{Kernel, params};
 
 /// All kernels.
-pub(super) static ALL: [&Kernel; 45] = [
+pub(super) static ALL: [&Kernel; 46] = [
     &adam_object::KERNEL,
     &adam_probe::KERNEL,
     &add_metrics::KERNEL,
@@ -60,6 +61,7 @@ pub(super) static ALL: [&Kernel; 45] = [
     &detector_windows::KERNEL,
     &exit_rows::KERNEL,
     &exit_wave::KERNEL,
+    &expose::KERNEL,
     &fft2::KERNEL,
     &fill_margins::KERNEL,
     &gather_pixels::KERNEL,
