@@ -8,6 +8,8 @@ pub enum Error {
     BadNumber { what: &'static str, value: String, expected: String },
     #[error("{path}{}: {what}. {remedy}", if *line > 0 { format!(", line {line}") } else { String::new() })]
     Cif { path: String, line: usize, what: String, remedy: String },
+    #[error("{path}, line {line}: {what}. {remedy}")]
+    Atoms { path: String, line: usize, what: String, remedy: String },
     #[error("no crystal here is called \"{name}\": there are {}.", super::structure::NAMES.join(", "))]
     UnknownCrystal { name: String },
     #[error("\"{symbol}\" is none of the elements from H to Cf.")]
@@ -27,7 +29,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::BadNumber { .. } | Self::UnknownCrystal { .. } | Self::UnknownElement { .. } | Self::Overflow { .. } => 2,
-            Self::Cif { .. } => 1,
+            Self::Cif { .. } | Self::Atoms { .. } => 1,
             Self::Interrupted => 130,
             Self::Compute(e) => e.exit_code(),
         }

@@ -5,16 +5,21 @@
 
 mod cif;
 mod crystal;
+mod defects;
 mod elements;
 mod error;
 mod kirkland;
+mod lobato;
 mod scan;
+mod specimen;
 mod structure;
 
 pub use crystal::Column;
-pub use elements::Element;
+pub use defects::{Defect, Layering};
+pub use elements::{Element, Parametrisation};
 pub use error::Error;
 pub use scan::{Simulated, Spec, Truth, simulate};
+pub use specimen::{Atom, Cut, Specimen, Standing};
 pub use structure::{Cell, Site, Structure};
 
 pub type Result<T> = std::result::Result<T, Error>;

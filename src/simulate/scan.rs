@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::crystal::{Column, Placed, columns};
 use super::structure::{Site, Structure};
-use super::{Error, Result};
+use super::{Error, Parametrisation, Result};
 use crate::compute::cpu::transformed;
 use crate::compute::{Backend, BatchPlan, Direction, HostFrames, SampleType};
 use crate::optics::{Aberrations, ProbeOptics, ScanGrid, fft_index, interaction_constant, object_pixel_A, wavelength_A};
@@ -193,7 +193,7 @@ fn projected_phase(placed: &[Placed<'_>], shape: [usize; 2], pixel: f64, origin:
                 sums.iter_mut().zip(x).for_each(|(s, x)| *s += along * x);
             }
             for ((out, sum), qx) in row.iter_mut().zip(sums).zip(&frequencies[1]) {
-                *out += sum * kind.element.potential(qy * qy + qx * qx, kind.b_A2) * scale;
+                *out += sum * kind.element.potential(Parametrisation::Kirkland, qy * qy + qx * qx, kind.b_A2) * scale;
             }
         });
     }
