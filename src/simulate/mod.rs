@@ -10,7 +10,9 @@ mod elements;
 mod error;
 mod kirkland;
 mod lobato;
+mod multislice;
 mod scan;
+mod slices;
 mod specimen;
 mod structure;
 
@@ -18,6 +20,7 @@ pub use crystal::Column;
 pub use defects::{Defect, Layering};
 pub use elements::{Element, Parametrisation};
 pub use error::Error;
+pub use multislice::{Exposed, Instrument, Layout, Method, Vibration, diffract, projected_phase};
 pub use scan::{Simulated, Spec, Truth, simulate};
 pub use specimen::{Atom, Cut, Specimen, Standing};
 pub use structure::{Cell, Site, Structure};
