@@ -19,6 +19,7 @@ mod quiet;
 mod reconstruct;
 mod run;
 mod session;
+mod simulate;
 mod words;
 
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ enum Command {
     Reconstruct(reconstruct::Args),
     Run(run::Args),
     Compare(compare::Args),
+    Simulate(simulate::Args),
     Bench(bench::Args),
     Demo(demo::Args),
     #[command(name = "job-file-page", hide = true)]
@@ -120,6 +122,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Reconstruct(args) => reconstruct::run(args, common),
         Command::Run(args) => run::run(args, common),
         Command::Compare(args) => compare::run(args),
+        Command::Simulate(args) => simulate::run(args, common),
         Command::Bench(args) => bench::run(args, common),
         Command::Demo(args) => demo::run(args, common),
         Command::Page => page::run(),

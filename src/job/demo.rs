@@ -54,7 +54,8 @@ impl Demo {
             error => error.into(),
         })?;
         std::fs::create_dir_all(folder).map_err(failed)?;
-        write_datacube(&folder.join(DATA), force, &datacube(&simulated))?;
+        let (cube, counts) = datacube(&simulated);
+        write_datacube(&folder.join(DATA), force, &cube, &counts)?;
         write_truth(&folder.join(TRUTH), force, &simulated.truth)?;
         std::fs::write(folder.join(JOB), job_text(&simulated.spec)).map_err(failed)?;
         for name in [DATA, TRUTH, JOB] {
@@ -150,20 +151,20 @@ fn job_text(spec: &Spec) -> String {
     )
 }
 
-fn datacube(simulated: &Simulated) -> Datacube {
+fn datacube(simulated: &Simulated) -> (Datacube, Vec<u16>) {
     let (spec, frames) = (&simulated.spec, &simulated.frames);
     let row_bytes = frames.frame_words() / frames.shape[0] * 4;
     let row = |row: &[u8]| row[..2 * frames.shape[1]].chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect::<Vec<_>>();
     let counts = (0..frames.count).flat_map(|f| frames.frame_bytes(f).chunks_exact(row_bytes).flat_map(row)).collect();
-    Datacube {
+    let cube = Datacube {
         scan_shape: spec.scan.shape,
         frame_shape: frames.shape,
-        counts,
-        step_A: spec.scan.step_A[0],
+        step_A: spec.scan.step_A,
         mrad_per_px: spec.mrad_per_px,
         voltage_kV: spec.optics.voltage_kV,
         convergence_mrad: spec.optics.convergence_mrad,
-    }
+    };
+    (cube, counts)
 }
 
 /// The projected phase and all columns, in the object's frame.

@@ -71,6 +71,8 @@ pub enum Error {
     Unreadable { path: PathBuf, why: String },
     #[error("{place}: not valid TOML: {why}. Write `key = value` lines under a [section]; text stands in double quotes.")]
     Syntax { place: Place, why: String },
+    #[error("{place}: {why}. `ronchi simulate --template` prints a specification with every key.")]
+    Specification { place: Place, why: String },
     #[error("--set {text} is not of the form section.key=value, such as --set optics.voltage_kV=300.")]
     Assignment { text: String },
     #[error("{place}: unknown {kind} {name}; {nearest}.")]

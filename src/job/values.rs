@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Value;
 
 use crate::imaging::Descan;
+use crate::optics::Aberration;
 
 /// A type that the value of a key may have.
 pub(super) trait JobValue: DeserializeOwned {
@@ -397,6 +398,19 @@ impl JobValue for PixelList {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Coefficients(pub BTreeMap<String, f64>);
+
+impl Coefficients {
+    /// Each C_nm with its azimuth.
+    pub(super) fn terms(&self) -> Vec<Aberration> {
+        let of = |(name, &magnitude_A): (&String, &f64)| {
+            let nm = name.strip_prefix('C')?.strip_suffix("_A")?;
+            let digits: Vec<u32> = nm.chars().filter_map(|c| c.to_digit(10)).collect();
+            let [n, m] = digits[..] else { return None };
+            Some(Aberration { n, m, magnitude_A, angle_deg: self.0.get(&format!("phi{nm}_deg")).copied().unwrap_or(0.0) })
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+}
 
 impl JobValue for Coefficients {
     const FIELDS: &'static [&'static str] = &[

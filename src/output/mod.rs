@@ -30,7 +30,7 @@ pub use claim::Claim;
 pub use colormap::ColorMap;
 pub use compare::{Difference, Kind, compare_exact};
 pub use curves::{Curve, write_curves_png};
-pub use datacube::{Datacube, write_datacube};
+pub use datacube::{Datacube, DatacubeWriter, write_datacube};
 pub use earlier::{Earlier, EarlierObject, EarlierProbe, read_earlier};
 pub use error::Error;
 pub use model::{Array, ArrayData, Attr, Axis, Column, Frame, Table};

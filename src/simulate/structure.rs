@@ -79,7 +79,10 @@ impl Structure {
     /// - P2-Na₂⁄₃Ni₁⁄₃Mn₂⁄₃O₂, P6₃/mmc: TM 2a, O 4f (z .0905), Na 2b and 2d, its atoms in equal parts on both.
     /// - O3-NaNi₁⁄₃Fe₁⁄₃Mn₁⁄₃O₂, R-3m: Na 3a, TM 3b, O 6c (z .232).
     /// - SrTiO₃, cubic; MoS₂ and graphene, one layer 10 Å thick, S at ±1.56 Å.
-    pub(super) fn named(name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If it is none of them.
+    pub fn named(name: &str) -> Result<Self> {
         let third = 1.0 / 3.0;
         let full = |symbol: &'static str, at: [f64; 3]| (symbol, at, 1.0);
         let (edges_A, angles_deg, centring, listed): (_, _, &[[f64; 3]], Vec<Listed>) = match name {

@@ -93,17 +93,16 @@ impl Place {
         let cancel = CancelToken::default();
         let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(3) };
         let simulated = simulate(&run, &Cpu::<f32>::new(), &spec).unwrap();
-        let counts = bytemuck::cast_slice(&simulated.frames.words).to_vec();
+        let counts: Vec<u16> = bytemuck::cast_slice(&simulated.frames.words).to_vec();
         let cube = Datacube {
             scan_shape: [8, 8],
             frame_shape: [32, 32],
-            counts,
-            step_A: 0.8,
+            step_A: [0.8, 0.8],
             mrad_per_px: 3.5,
             voltage_kV: 300.0,
             convergence_mrad: 25.0,
         };
-        write_datacube(&self.path("scan.h5"), false, &cube).unwrap();
+        write_datacube(&self.path("scan.h5"), false, &cube, &counts).unwrap();
     }
 
     /// A dataset `/cube` of these values in `name`.

@@ -23,7 +23,7 @@ use super::values::HalvesKind;
 use super::{Error, facts, mask};
 use crate::compute::Backend;
 use crate::data::CubeInfo;
-use crate::optics::{Aberration, Aberrations, ScanGrid};
+use crate::optics::{Aberrations, ScanGrid};
 use crate::output::{self, Array};
 use crate::run::Run;
 use crate::stream::Stream;
@@ -137,15 +137,5 @@ pub(super) fn scan_grid(job: &Job, shape: [usize; 2]) -> ScanGrid {
 
 /// The coefficients beyond defocus, C_nm under their names.
 pub(super) fn further_aberrations(job: &Job) -> Aberrations {
-    let coefficients = &job.optics.aberrations.value.0;
-    let mut aberrations = Aberrations::default();
-    for (name, &magnitude_A) in coefficients {
-        let Some(nm) = name.strip_prefix('C').and_then(|name| name.strip_suffix("_A")) else { continue };
-        let digits: Vec<u32> = nm.chars().filter_map(|c| c.to_digit(10)).collect();
-        if let [n, m] = digits[..] {
-            let angle_deg = coefficients.get(&format!("phi{nm}_deg")).copied().unwrap_or(0.0);
-            aberrations.terms.push(Aberration { n, m, magnitude_A, angle_deg });
-        }
-    }
-    aberrations
+    Aberrations { terms: job.optics.aberrations.value.terms() }
 }

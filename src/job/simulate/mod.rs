@@ -1,0 +1,182 @@
+//! `ronchi simulate`: from a specification to a datacube, with its truth and a job for it beside it.
+
+mod spec;
+mod truth;
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::device::Device;
+use crate::compute::Backend;
+use crate::compute::cpu::Cpu;
+use crate::output::{self, Datacube, DatacubeWriter};
+use crate::run::{CancelToken, Event, RngState, Run};
+use crate::simulate::{Exposed, Instrument, Layout, Method, Specimen, diffract};
+use spec::{Matter, Spec};
+
+pub use spec::TEMPLATE;
+
+/// A simulation that can run.
+pub struct Simulation {
+    /// The specification as its file has it.
+    text: String,
+    spec: Spec,
+    specimen: Specimen,
+    instrument: Instrument,
+    method: Method,
+    layout: Layout,
+    output: PathBuf,
+    force: bool,
+}
+
+/// The files that a simulation writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulationFiles {
+    pub data: PathBuf,
+    pub truth: PathBuf,
+    pub job: PathBuf,
+}
+
+/// No specification is larger, and no file of atoms.
+const MOST_BYTES: u64 = 1 << 30;
+
+impl Simulation {
+    /// Reads a specification and builds its specimen.
+    ///
+    /// # Errors
+    /// If the file says what cannot be, or an output is in the way.
+    pub fn new(path: &Path, output: &Path, force: bool) -> Result<Self, Error> {
+        let text = read(path)?;
+        let spec = Spec::parse(&text, path)?;
+        let files = SimulationFiles::of(output);
+        for file in [&files.data, &files.truth, &files.job] {
+            if !force && file.symlink_metadata().is_ok() {
+                return Err(output::Error::Exists { path: file.display().to_string() }.into());
+            }
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (instrument, method) = (spec.instrument(), spec.method());
+        let mut rng = RngState::new(spec.seed).generator();
+        let (specimen, layout) = match spec.matter(folder)? {
+            Matter::Crystal(crystal, cut) => {
+                let layout = instrument.layout(cut.thickness_A, &method, &mut rng)?;
+                let high = [0, 1].map(|axis| layout.origin_A[axis] + layout.shape[axis] as f64 * layout.pixel_A);
+                (Specimen::cut(&crystal, &cut, layout.origin_A, high, &mut rng)?, layout)
+            }
+            Matter::Atoms { path, offset_A, thickness_A } => {
+                let specimen = Specimen::from_xyz(&read(&path)?, &path.display().to_string(), offset_A, thickness_A)?;
+                let layout = instrument.layout(specimen.thickness_A, &method, &mut rng)?;
+                (specimen, layout)
+            }
+        };
+        Ok(Self { text, spec, specimen, instrument, method, layout, output: output.to_owned(), force })
+    }
+
+    /// What will be calculated, in a sentence.
+    pub fn summary(&self) -> String {
+        let Layout { window, pixel_A, shape, positions_A, electrons, .. } = &self.layout;
+        let slices = (self.specimen.thickness_A / self.method.slice_thickness_A - 1e-6).ceil().max(1.0);
+        let dose = self.instrument.dose_e_per_A2.map_or("no counting noise".to_owned(), |_| format!("{electrons:.1} electrons a frame"));
+        format!(
+            "{} atoms in {slices} slices of {} × {} pixels of {pixel_A:.4} Å; {} frames of windows of {window} × {window} pixels, {dose}",
+            self.specimen.atoms.len(),
+            shape[0],
+            shape[1],
+            positions_A.len(),
+        )
+    }
+
+    /// Calculates the scan and writes it, its truth and a job for it.
+    ///
+    /// # Errors
+    /// If the device or the disk has no room, a count does not fit into 16 bits, or the run was cancelled.
+    pub fn run(&self, device: &str, events: &(dyn Fn(Event) + Sync), cancel: &CancelToken) -> Result<SimulationFiles, Error> {
+        let run = Run { events, cancel, rng: RngState::new(self.spec.seed) };
+        run.note(self.summary());
+        let engine = Device::open(device)?;
+        engine.tell(device, &run);
+        let written = match &engine {
+            Device::Cpu => self.write(&run, &Cpu::<f32>::new()),
+            Device::Gpu(gpu) => self.write(&run, gpu.as_ref()),
+        };
+        written.map_err(|error| match error {
+            Error::Simulate(crate::simulate::Error::Interrupted) => Error::Interrupted { path: self.output.clone() },
+            error => error,
+        })
+    }
+
+    fn write<B: Backend>(&self, run: &Run, backend: &B) -> Result<SimulationFiles, Error> {
+        let (instrument, files) = (&self.instrument, SimulationFiles::of(&self.output));
+        let cube = Datacube {
+            scan_shape: instrument.scan.shape,
+            frame_shape: [instrument.frame; 2],
+            step_A: instrument.scan.step_A,
+            mrad_per_px: instrument.mrad_per_px,
+            voltage_kV: instrument.optics.voltage_kV,
+            convergence_mrad: instrument.optics.convergence_mrad,
+        };
+        let mut writer = match instrument.dose_e_per_A2 {
+            Some(_) => DatacubeWriter::create::<u16>(&files.data, self.force, &cube)?,
+            None => DatacubeWriter::create::<f32>(&files.data, self.force, &cube)?,
+        };
+        let take = |frames: Exposed<'_>| -> Result<(), Error> {
+            Ok(match frames {
+                Exposed::Counts(counts) => writer.frames(counts)?,
+                Exposed::Means(means) => writer.frames(means)?,
+            })
+        };
+        diffract(run, backend, &self.specimen, instrument, &self.method, &self.layout, take)?;
+        truth::write(&files.truth, self.force, self)?;
+        self.write_job(&files)?;
+        writer.finish()?;
+        for path in [&files.data, &files.truth, &files.job] {
+            run.emit(Event::Written { path: path.clone() });
+        }
+        Ok(files)
+    }
+
+    /// A job of what the data file does not say.
+    fn write_job(&self, files: &SimulationFiles) -> Result<(), Error> {
+        let Instrument { optics, scan, .. } = &self.instrument;
+        let defocus: f64 = optics.aberrations.terms.iter().filter(|t| (t.n, t.m) == (1, 0)).map(|t| -t.magnitude_A).sum();
+        let name =
+            |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""));
+        let result = files.data.with_extension("result.emd");
+        let mut text = format!(
+            "# A job for a simulated scan. What is not said here, the data file says.\n\n[data]\npath = \"{}\"\n\n[optics]\ndefocus_A = {defocus}\n",
+            name(&files.data)
+        );
+        if let Some(further) = self.spec.further_aberrations() {
+            text.push_str(&format!("aberrations = {further}\n"));
+        }
+        text.push_str(&format!(
+            "\n[scan]\nrotation_deg = {}\ntranspose = {}\n\n[ptychography]\niterations = 20\n\n[output]\npath = \"{}\"\n",
+            scan.rotation_deg,
+            scan.transpose,
+            name(&result)
+        ));
+        output::Claim::new(&files.job, self.force)?.write(text.as_bytes())?;
+        Ok(())
+    }
+}
+
+impl SimulationFiles {
+    fn of(output: &Path) -> Self {
+        Self { data: output.to_owned(), truth: beside(output, "_truth.emd"), job: beside(output, "_job.toml") }
+    }
+}
+
+/// The output's name without its ending, and another one.
+fn beside(output: &Path, ending: &str) -> PathBuf {
+    let stem = output.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    output.with_file_name(stem + ending)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let failed = |why: String| Error::Files { path: path.to_owned(), done: "read", why };
+    let bytes = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
+    if bytes > MOST_BYTES {
+        return Err(failed(format!("it has {bytes} bytes, far more than it needs")));
+    }
+    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+}
