@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::session::Session;
-use super::{Common, Usage, words};
+use super::words::{self, Words};
+use super::{Common, Usage};
 use crate::job::{SIMULATION_TEMPLATE, Simulation};
 
 /// Simulate a 4D-STEM scan, with its truth and a job for it
@@ -41,6 +42,8 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
     let written = simulation.run(common.device.as_deref().unwrap_or("auto"), &|event| session.draw(event), &session.cancel);
     session.clear();
     let files = written?;
-    words::say(&format!("run its job with: ronchi run {}", files.job.display()));
+    if common.words() != Words::Few {
+        words::say(&format!("run its job with: ronchi run {}", files.job.display()));
+    }
     Ok(ExitCode::SUCCESS)
 }

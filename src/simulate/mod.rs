@@ -22,6 +22,7 @@ pub use elements::{Element, Parametrisation};
 pub use error::Error;
 pub use multislice::{Exposed, Instrument, Layout, Method, Vibration, diffract, projected_phase};
 pub use scan::{Simulated, Spec, Truth, simulate};
+pub use slices::{Grid, Scattering, slice_phases, transmission};
 pub use specimen::{Atom, Cut, Specimen, Standing};
 pub use structure::{Cell, Site, Structure};
 

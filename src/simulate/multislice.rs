@@ -10,7 +10,7 @@ use rand_distr::{Distribution, Normal, Poisson};
 use rayon::prelude::*;
 
 use super::elements::Parametrisation;
-use super::slices::{BAND, Grid, Scattering, phases, smooth, transmission};
+use super::slices::{BAND, Grid, Scattering, slice_phases, smooth, transmission};
 use super::specimen::{Atom, Specimen};
 use super::{Error, Result};
 use crate::compute::{Backend, BatchPlan, DetectorLayout, Exposure, Model, ModelShape, Sensor, Spread};
@@ -127,10 +127,10 @@ impl Instrument {
         let spread = normal(self.jitter_A)?;
         for (n, position) in positions_A.iter_mut().enumerate() {
             let part = n as f64 / (count - 1).max(1) as f64;
-            for axis in 0..2 {
-                position[axis] -= part * self.drift_A[axis];
+            for (place, drift) in position.iter_mut().zip(self.drift_A) {
+                *place -= part * drift;
                 if self.jitter_A > 0.0 {
-                    position[axis] += spread.sample(rng);
+                    *place += spread.sample(rng);
                 }
             }
         }
@@ -263,7 +263,7 @@ fn normal(deviation: f64) -> Result<Normal<f64>> {
 pub fn projected_phase(specimen: &Specimen, instrument: &Instrument, method: &Method, layout: &Layout) -> Result<Vec<f64>> {
     let scattering = scattering(instrument, method, method.vibration != Vibration::None);
     let grid = grid(layout);
-    let mut all = phases(&specimen.atoms, 1, specimen.thickness_A, &grid, scattering)?;
+    let mut all = slice_phases(&specimen.atoms, 1, specimen.thickness_A, &grid, scattering)?;
     Ok(all.pop().unwrap_or_default())
 }
 
@@ -307,8 +307,7 @@ pub fn diffract<B: Backend, E: From<Error>>(
     let batch = BATCH.min((WAVE_BYTES / (16 * modes * pixels)).max(1));
     let frame_pixels = instrument.frame * instrument.frame;
     let block = (BLOCK_BYTES / (4 * frame_pixels)).max(1).next_multiple_of(batch).min(count);
-    let device = Device::new(backend, instrument, layout, method, specimen.thickness_A, &probe, batch)?;
-    let mut device = device;
+    let mut device = Device::new(backend, instrument, layout, method, specimen.thickness_A, &probe, batch)?;
     let mut ready: Option<(usize, Model<B>)> = None;
     for first in (0..count).step_by(block) {
         let ids: Vec<u32> = (first..count.min(first + block)).map(|id| id as u32).collect();
@@ -402,7 +401,7 @@ impl<B: Backend> Device<B> {
         thickness_A: f64,
     ) -> Result<Model<B>> {
         let scattering = scattering(instrument, method, method.vibration == Vibration::DebyeWaller);
-        let object = phases(atoms, self.shape.slices, thickness_A, &grid(layout), scattering)?
+        let object = slice_phases(atoms, self.shape.slices, thickness_A, &grid(layout), scattering)?
             .par_iter()
             .map(|phase| Ok(backend.complexes(&transmission(phase, layout.shape)?)?))
             .collect::<Result<Vec<_>>>()?;

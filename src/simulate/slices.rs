@@ -14,10 +14,10 @@ use crate::optics::fft_index;
 
 /// Where slices lie: square pixels, pixel (0, 0) at `origin_A` (y, x). The grid repeats itself.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Grid {
-    pub(super) shape: [usize; 2],
-    pub(super) pixel_A: f64,
-    pub(super) origin_A: [f64; 2],
+pub struct Grid {
+    pub shape: [usize; 2],
+    pub pixel_A: f64,
+    pub origin_A: [f64; 2],
 }
 
 /// Points of the finer grid that an atom is spread over along an axis: with a grid finer by half the spectrum is right to 1e-6 (A. H. Barnett et al., SIAM J. Sci. Comput. 41 (2019) C479).
@@ -110,12 +110,12 @@ pub(super) fn smooth(n: usize) -> usize {
 
 /// How atoms make a potential.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scattering {
-    pub(super) fit: Parametrisation,
+pub struct Scattering {
+    pub fit: Parametrisation,
     /// Blur each atom by its Debye–Waller factor.
-    pub(super) blurred: bool,
-    /// In rad/(V·Å).
-    pub(super) interaction: f64,
+    pub blurred: bool,
+    /// The interaction constant in rad/(V·Å).
+    pub interaction: f64,
 }
 
 /// Which of the slices an atom lies in.
@@ -124,7 +124,10 @@ pub(super) fn slice_of(atom: &Atom, thickness_A: f64, slices: usize) -> usize {
 }
 
 /// σ·∫V dz of each slice in rad: φ̂(q) = σ Σ V̂(q)·e^{−2πi q·r} over its atoms, up to the grid's Nyquist frequency along each axis.
-pub(super) fn phases(atoms: &[Atom], slices: usize, thickness_A: f64, grid: &Grid, scattering: Scattering) -> Result<Vec<Vec<f64>>> {
+///
+/// # Errors
+/// If there is no room.
+pub fn slice_phases(atoms: &[Atom], slices: usize, thickness_A: f64, grid: &Grid, scattering: Scattering) -> Result<Vec<Vec<f64>>> {
     let mut listed: Vec<Vec<&Atom>> = vec![Vec::new(); slices];
     atoms.iter().for_each(|a| listed[slice_of(a, thickness_A, slices)].push(a));
     let spreading = Spreading::new(grid.shape);
@@ -192,8 +195,11 @@ impl Radial {
     }
 }
 
-/// e^{iφ} without the frequencies beyond [`BAND`].
-pub(super) fn transmission(phase: &[f64], shape: [usize; 2]) -> Result<Vec<Complex64>> {
+/// e^{iφ} without the frequencies beyond two thirds of Nyquist's.
+///
+/// # Errors
+/// If there is no room.
+pub fn transmission(phase: &[f64], shape: [usize; 2]) -> Result<Vec<Complex64>> {
     let waves: Vec<Complex64> = phase.iter().map(|&p| Complex64::cis(p)).collect();
     let mut spectrum = transformed(&waves, shape, Direction::Forward)?;
     for ky in 0..shape[0] {
@@ -231,7 +237,7 @@ mod tests {
             .collect();
         for (fit, blurred) in [(Parametrisation::Kirkland, true), (Parametrisation::Lobato, false)] {
             let scattering = Scattering { fit, blurred, interaction: 7e-4 };
-            let found = phases(&atoms, 3, 6.0, &grid, scattering).unwrap();
+            let found = slice_phases(&atoms, 3, 6.0, &grid, scattering).unwrap();
             for (s, found) in found.iter().enumerate() {
                 let mut spectrum = vec![Complex64::ZERO; 60 * 50];
                 for atom in atoms.iter().filter(|a| (2.0 * s as f64..2.0 * s as f64 + 2.0).contains(&a.z_A)) {

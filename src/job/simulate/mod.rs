@@ -120,10 +120,11 @@ impl Simulation {
             None => DatacubeWriter::create::<f32>(&files.data, self.force, &cube)?,
         };
         let take = |frames: Exposed<'_>| -> Result<(), Error> {
-            Ok(match frames {
+            match frames {
                 Exposed::Counts(counts) => writer.frames(counts)?,
                 Exposed::Means(means) => writer.frames(means)?,
-            })
+            }
+            Ok(())
         };
         diffract(run, backend, &self.specimen, instrument, &self.method, &self.layout, take)?;
         truth::write(&files.truth, self.force, self)?;
