@@ -1,6 +1,7 @@
 //! What is learned from finished images: so far, how far two of them agree.
 
 mod align;
+pub mod columns;
 mod error;
 mod frc;
 

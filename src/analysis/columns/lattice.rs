@@ -1,0 +1,455 @@
+//! Where a known crystal lies in an image: its rotation, strain and origin, found without a first guess.
+
+use std::f64::consts::{PI, TAU};
+
+use num_complex::Complex64;
+use rayon::prelude::*;
+
+use super::projection::{Projection, length, reciprocal};
+use super::simplex;
+use crate::analysis::Result;
+use crate::compute::Direction;
+use crate::compute::cpu::transformed;
+use crate::optics::fft_index;
+
+/// A real image (y, x): pixel (i, j) lies at (i, j) · `pixel_A`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Field<'a> {
+    pub values: &'a [f64],
+    pub shape: [usize; 2],
+    pub pixel_A: [f64; 2],
+}
+
+impl Field<'_> {
+    /// The place of the last pixel.
+    pub fn end_A(&self) -> [f64; 2] {
+        [0, 1].map(|a| (self.shape[a] - 1) as f64 * self.pixel_A[a])
+    }
+}
+
+/// What takes a place in the crystal to its place in the image, both (y, x) in Å: r = origin + matrix · c.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lattice {
+    pub matrix: [[f64; 2]; 2],
+    pub origin_A: [f64; 2],
+}
+
+/// A column of the crystal in the image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Its number among those of the projection.
+    pub column: usize,
+    pub kind: usize,
+    /// Which repetition of the basis.
+    pub cell: [i32; 2],
+    pub at_A: [f64; 2],
+}
+
+/// A crystal that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    pub lattice: Lattice,
+    /// The part of the image's variance that Gaussian columns of the crystal explain, one height for each kind: 1 at most.
+    pub explained: f64,
+}
+
+impl Lattice {
+    /// Where a place of the crystal lies.
+    pub fn place(&self, at: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|k| self.origin_A[k] + self.matrix[k][0] * at[0] + self.matrix[k][1] * at[1])
+    }
+
+    /// A direction of the crystal in the image.
+    pub fn direction(&self, v: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|k| self.matrix[k][0] * v[0] + self.matrix[k][1] * v[1])
+    }
+
+    /// How far the crystal's y axis is turned from the image's, in degrees from y towards x.
+    pub fn rotation_deg(&self) -> f64 {
+        let down = self.direction([1.0, 0.0]);
+        down[1].atan2(down[0]).to_degrees()
+    }
+
+    /// Is the image a mirror image of the crystal's projection?
+    pub fn is_mirrored(&self) -> bool {
+        self.matrix[0][0] * self.matrix[1][1] - self.matrix[0][1] * self.matrix[1][0] < 0.0
+    }
+
+    /// How much longer than the crystal's the image's lengths are, along its y and x axes.
+    pub fn stretch(&self) -> [f64; 2] {
+        [length(self.direction([1.0, 0.0])), length(self.direction([0.0, 1.0]))]
+    }
+
+    /// Every column within a field and up to `margin_A` beyond it, by rows of cells.
+    pub fn places(&self, projection: &Projection, end_A: [f64; 2], margin_A: f64) -> Vec<Place> {
+        let basis = projection.basis_A.map(|v| self.direction(v));
+        let g = reciprocal(basis);
+        let mut range = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+        for corner in 0..4 {
+            let at = [0, 1].map(|a| (if corner >> a & 1 == 0 { -margin_A } else { end_A[a] + margin_A }) - self.origin_A[a]);
+            for (range, g) in range.iter_mut().zip(g) {
+                let n = g[0] * at[0] + g[1] * at[1];
+                *range = [range[0].min(n), range[1].max(n)];
+            }
+        }
+        let cells = range.map(|[low, high]| low.floor() as i32 - 1..=high.ceil() as i32);
+        let mut places = Vec::new();
+        for i in cells[0].clone() {
+            for j in cells[1].clone() {
+                for (number, column) in projection.columns.iter().enumerate() {
+                    let cell = [f64::from(i), f64::from(j)];
+                    let at = [0, 1].map(|k| column.at_A[k] + cell[0] * projection.basis_A[0][k] + cell[1] * projection.basis_A[1][k]);
+                    let at_A = self.place(at);
+                    if (0..2).all(|a| at_A[a] >= -margin_A && at_A[a] <= end_A[a] + margin_A) {
+                        places.push(Place { column: number, kind: column.kind, cell: [i, j], at_A });
+                    }
+                }
+            }
+        }
+        places
+    }
+}
+
+/// The width of the Gaussian that stands for a column.
+const COLUMN_A: f64 = 0.4;
+/// Reflections beyond this take no part.
+const FINEST_A: f64 = 0.9;
+/// The side of the middle of a field that is searched.
+const SEARCHED_A: f64 = 36.0;
+/// The search's steps in rotation (degrees) and scale, and the largest scale's distance from 1.
+const TURN_DEG: f64 = 1.0;
+const SCALE_STEP: f64 = 0.01;
+const SCALE_MOST: f64 = 0.06;
+/// Candidates that are looked at closely.
+const CANDIDATES: usize = 6;
+
+struct Reflection {
+    g: [f64; 2],
+    /// Of the crystal about its origin.
+    factor: Complex64,
+}
+
+/// Looks for a crystal in an image whose columns are bright, whatever its rotation; lengths may be up to 6 % off. `weights` tells how strongly each kind shows.
+///
+/// Reflections of the crystal are laid over the image's power spectrum at every rotation, mirrored and not; the best are fitted in strain and origin to the phases too, Re Σ F*·Î largest, and the one
+/// that explains most of the image is taken. `None` where the field has no reflection of the crystal.
+///
+/// # Errors
+/// If there is no room for the transforms.
+pub fn find_lattice(field: &Field<'_>, projection: &Projection, weights: &[f64]) -> Result<Option<Found>> {
+    let part = middle(field, SEARCHED_A);
+    let part = part.field();
+    let reflections = reflections(projection, weights, part.pixel_A);
+    if reflections.is_empty() {
+        return Ok(None);
+    }
+    let waves = Waves::new(&part);
+    let mut best: Option<Found> = None;
+    for matrix in candidates(&part, &waves, &reflections)? {
+        let Some(lattice) = refined(&waves, projection, &reflections, matrix) else { continue };
+        let explained = explained(&part, projection, &lattice, weights);
+        if best.as_ref().is_none_or(|b| explained > b.explained) {
+            best = Some(Found { lattice, explained });
+        }
+    }
+    let Some(mut best) = best else { return Ok(None) };
+    // From the middle's frame into the field's, and once more over all of it.
+    let first = [0, 1].map(|a| first_pixel(field, a, SEARCHED_A) as f64 * field.pixel_A[a]);
+    best.lattice.origin_A = [0, 1].map(|a| best.lattice.origin_A[a] + first[a]);
+    let whole = Waves::new(field);
+    best.lattice = polished(&whole, &reflections, best.lattice);
+    best.explained = explained(field, projection, &best.lattice, weights);
+    Ok(Some(best))
+}
+
+struct Middle {
+    values: Vec<f64>,
+    shape: [usize; 2],
+    pixel_A: [f64; 2],
+}
+
+impl Middle {
+    fn field(&self) -> Field<'_> {
+        Field { values: &self.values, shape: self.shape, pixel_A: self.pixel_A }
+    }
+}
+
+fn first_pixel(field: &Field<'_>, axis: usize, side_A: f64) -> usize {
+    let n = ((side_A / field.pixel_A[axis]) as usize).min(field.shape[axis]);
+    (field.shape[axis] - n) / 2
+}
+
+fn middle(field: &Field<'_>, side_A: f64) -> Middle {
+    let first = [0, 1].map(|a| first_pixel(field, a, side_A));
+    let shape = [0, 1].map(|a| ((side_A / field.pixel_A[a]) as usize).min(field.shape[a]));
+    let row = |i: usize| &field.values[(first[0] + i) * field.shape[1] + first[1]..][..shape[1]];
+    Middle { values: (0..shape[0]).flat_map(|i| row(i).to_vec()).collect(), shape, pixel_A: field.pixel_A }
+}
+
+/// The crystal's reflections that an image of these pixels can have.
+fn reflections(projection: &Projection, weights: &[f64], pixel_A: [f64; 2]) -> Vec<Reflection> {
+    let most = (1.0 / FINEST_A).min(0.45 / pixel_A[0].max(pixel_A[1]));
+    let basis = projection.reciprocal();
+    let reach = [0, 1].map(|n| (most * length(projection.basis_A[n])).ceil() as i32);
+    let mut all = Vec::new();
+    for h in -reach[0]..=reach[0] {
+        for k in -reach[1]..=reach[1] {
+            let g = [0, 1].map(|a| f64::from(h) * basis[0][a] + f64::from(k) * basis[1][a]);
+            if (h, k) == (0, 0) || length(g) > most {
+                continue;
+            }
+            let of = |c: &super::projection::ProjectedColumn| weights[c.kind] * Complex64::cis(-TAU * (g[0] * c.at_A[0] + g[1] * c.at_A[1]));
+            let factor = projection.columns.iter().map(of).sum::<Complex64>() * (-2.0 * (PI * COLUMN_A * length(g)).powi(2)).exp();
+            all.push(Reflection { g, factor });
+        }
+    }
+    let strongest = all.iter().map(|r| r.factor.norm()).fold(0.0, f64::max);
+    all.retain(|r| r.factor.norm() > 0.02 * strongest);
+    all.sort_by(|p, q| q.factor.norm().total_cmp(&p.factor.norm()));
+    all.truncate(120);
+    all
+}
+
+/// An image faded towards its edges, with the mean taken out, and where its pixels lie.
+struct Waves {
+    values: Vec<f64>,
+    shape: [usize; 2],
+    pixel_A: [f64; 2],
+}
+
+impl Waves {
+    fn new(field: &Field<'_>) -> Self {
+        let [wy, wx] = field.shape.map(|n| (0..n).map(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / n as f64).cos()).collect::<Vec<f64>>());
+        let weight = |at: usize| wy[at / field.shape[1]] * wx[at % field.shape[1]];
+        let sum: f64 = (0..field.values.len()).map(weight).sum();
+        let mean = field.values.iter().enumerate().map(|(at, v)| v * weight(at)).sum::<f64>() / sum;
+        let values: Vec<f64> = field.values.iter().enumerate().map(|(at, v)| (v - mean) * weight(at)).collect();
+        let norm = values.iter().map(|v| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+        Self { values: values.iter().map(|v| v / norm).collect(), shape: field.shape, pixel_A: field.pixel_A }
+    }
+
+    /// Σ φ·e^{−2πi g·r}.
+    fn at(&self, g: [f64; 2]) -> Complex64 {
+        let turn = |axis: usize| {
+            let step = Complex64::cis(-TAU * g[axis] * self.pixel_A[axis]);
+            std::iter::successors(Some(Complex64::ONE), move |z| Some(z * step))
+        };
+        let along: Vec<Complex64> = turn(1).take(self.shape[1]).collect();
+        let row = |values: &[f64]| values.iter().zip(&along).map(|(v, z)| z * v).sum::<Complex64>();
+        self.values.chunks_exact(self.shape[1]).zip(turn(0)).map(|(values, z)| z * row(values)).sum()
+    }
+}
+
+/// The vectors of reciprocal space that a matrix takes those of the crystal to: M⁻ᵀ·g.
+fn turned(matrix: [[f64; 2]; 2], g: [f64; 2]) -> [f64; 2] {
+    let det = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0];
+    [(matrix[1][1] * g[0] - matrix[1][0] * g[1]) / det, (matrix[0][0] * g[1] - matrix[0][1] * g[0]) / det]
+}
+
+fn rotation(deg: f64, scale: f64, mirrored: bool) -> [[f64; 2]; 2] {
+    let (sin, cos) = deg.to_radians().sin_cos();
+    let sign = if mirrored { -1.0 } else { 1.0 };
+    [[scale * cos, -scale * sin * sign], [scale * sin, scale * cos * sign]]
+}
+
+/// The rotations at which the crystal's reflections meet the most power, best first, each with the one half a turn further.
+fn candidates(field: &Field<'_>, waves: &Waves, reflections: &[Reflection]) -> Result<Vec<[[f64; 2]; 2]>> {
+    // Padded, so that the spectrum is smooth between its pixels.
+    let shape = field.shape.map(|n| (4 * n).next_power_of_two().min(1024).max(2 * n));
+    let mut padded = vec![Complex64::ZERO; shape[0] * shape[1]];
+    for (i, row) in waves.values.chunks_exact(field.shape[1]).enumerate() {
+        padded[i * shape[1]..][..row.len()].iter_mut().zip(row).for_each(|(p, v)| *p = Complex64::from(*v));
+    }
+    let spectrum: Vec<f64> = transformed(&padded, shape, Direction::Forward)?.iter().map(|z| z.norm()).collect();
+    let at = |g: [f64; 2]| {
+        let place = [0, 1].map(|a| (g[a] * shape[a] as f64 * field.pixel_A[a]).rem_euclid(shape[a] as f64));
+        let (i, j) = (place[0] as usize, place[1] as usize);
+        let (fy, fx) = (place[0] - i as f64, place[1] - j as f64);
+        let value = |i: usize, j: usize| spectrum[(i % shape[0]) * shape[1] + j % shape[1]];
+        (1.0 - fy) * ((1.0 - fx) * value(i, j) + fx * value(i, j + 1)) + fy * ((1.0 - fx) * value(i + 1, j) + fx * value(i + 1, j + 1))
+    };
+    // Half of the reflections are the others' conjugates.
+    let half: Vec<&Reflection> = reflections.iter().filter(|r| r.g[0] > 1e-9 || (r.g[0].abs() <= 1e-9 && r.g[1] > 0.0)).collect();
+    let scales = (SCALE_MOST / SCALE_STEP).round() as i32;
+    let turns = (180.0 / TURN_DEG) as usize;
+    let mut scored: Vec<(f64, f64, bool, [[f64; 2]; 2])> = (0..2 * turns)
+        .into_par_iter()
+        .filter_map(|n| {
+            let (deg, mirrored) = ((n % turns) as f64 * TURN_DEG, n >= turns);
+            let of_scale = |s: i32| {
+                let matrix = rotation(deg, 1.0 + f64::from(s) * SCALE_STEP, mirrored);
+                let score: f64 = half.iter().map(|r| r.factor.norm() * at(turned(matrix, r.g))).sum();
+                (score, deg, mirrored, matrix)
+            };
+            (-scales..=scales).map(of_scale).max_by(|p, q| p.0.total_cmp(&q.0))
+        })
+        .collect();
+    scored.sort_by(|p, q| q.0.total_cmp(&p.0));
+    let mut kept: Vec<(f64, bool, [[f64; 2]; 2])> = Vec::new();
+    for (_, deg, mirrored, matrix) in scored {
+        let apart = |&(other, m, _): &(f64, bool, _)| m != mirrored || ((deg - other + 90.0).rem_euclid(180.0) - 90.0).abs() > 3.0;
+        if kept.iter().all(apart) {
+            kept.push((deg, mirrored, matrix));
+            if kept.len() == CANDIDATES {
+                break;
+            }
+        }
+    }
+    Ok(kept.into_iter().flat_map(|(_, _, m)| [m, m.map(|row| row.map(|x| -x))]).collect())
+}
+
+/// Re Σ F*·Î·e^{2πi g·o}: how well the crystal's phases are met.
+fn agreement(waves: &[Complex64], turned: &[[f64; 2]], reflections: &[Reflection], origin: [f64; 2]) -> f64 {
+    let of = |((wave, g), r): ((&Complex64, &[f64; 2]), &Reflection)| {
+        (wave * r.factor.conj() * Complex64::cis(TAU * (g[0] * origin[0] + g[1] * origin[1]))).re
+    };
+    waves.iter().zip(turned).zip(reflections).map(of).sum()
+}
+
+fn measured(waves: &Waves, matrix: [[f64; 2]; 2], reflections: &[Reflection]) -> (Vec<[f64; 2]>, Vec<Complex64>) {
+    let turned: Vec<[f64; 2]> = reflections.iter().map(|r| turned(matrix, r.g)).collect();
+    let found = turned.par_iter().map(|&g| waves.at(g)).collect();
+    (turned, found)
+}
+
+/// The best origin of a rotation, then strain and origin together.
+fn refined(waves: &Waves, projection: &Projection, reflections: &[Reflection], matrix: [[f64; 2]; 2]) -> Option<Lattice> {
+    /// Steps of the origin along each of the basis' vectors, in Å.
+    const STEP_A: f64 = 0.25;
+    let (turned, found) = measured(waves, matrix, reflections);
+    let lattice = Lattice { matrix, origin_A: [0.0; 2] };
+    let basis = projection.basis_A.map(|v| lattice.direction(v));
+    let steps = basis.map(|v| (length(v) / STEP_A).ceil() as usize);
+    let origins = (0..steps[0]).flat_map(|i| (0..steps[1]).map(move |j| [i as f64 / steps[0] as f64, j as f64 / steps[1] as f64]));
+    let centre = [0, 1].map(|a| waves.shape[a] as f64 * waves.pixel_A[a] / 2.0);
+    let at = |p: [f64; 2]| [0, 1].map(|a| centre[a] + p[0] * basis[0][a] + p[1] * basis[1][a]);
+    let scored = origins.map(|p| (agreement(&found, &turned, reflections, at(p)), p));
+    let (_, part) = scored.max_by(|p, q| p.0.total_cmp(&q.0))?;
+    Some(polished(waves, reflections, Lattice { matrix, origin_A: at(part) }))
+}
+
+/// Strain and origin where the agreement is largest.
+fn polished(waves: &Waves, reflections: &[Reflection], start: Lattice) -> Lattice {
+    // About the field's middle strain and origin hardly know of each other. Lengths at the field's edges, in Å, are the unit.
+    let side = [0, 1].map(|a| waves.shape[a] as f64 * waves.pixel_A[a]);
+    let centre = side.map(|s| s / 2.0);
+    let reach = 0.25 * (side[0] + side[1]);
+    let lattice = |p: &[f64]| {
+        let strain = [[1.0 + p[0] / reach, p[1] / reach], [p[2] / reach, 1.0 + p[3] / reach]];
+        let apply = |v: [f64; 2]| [0, 1].map(|k| strain[k][0] * v[0] + strain[k][1] * v[1]);
+        let columns = [0, 1].map(|c| apply([start.matrix[0][c], start.matrix[1][c]]));
+        let from = apply([start.origin_A[0] - centre[0], start.origin_A[1] - centre[1]]);
+        Lattice {
+            matrix: [[columns[0][0], columns[1][0]], [columns[0][1], columns[1][1]]],
+            origin_A: [centre[0] + from[0] + p[4], centre[1] + from[1] + p[5]],
+        }
+    };
+    let cost = |p: &[f64]| {
+        let here = lattice(p);
+        let (turned, found) = measured(waves, here.matrix, reflections);
+        -agreement(&found, &turned, reflections, here.origin_A)
+    };
+    let first = simplex::least(cost, &[0.0; 6], 0.15, 250);
+    lattice(&simplex::least(cost, &first, 0.03, 250))
+}
+
+/// The part of the variance that Gaussians at the crystal's columns explain, with one height from 0 on for each kind.
+fn explained(field: &Field<'_>, projection: &Projection, lattice: &Lattice, weights: &[f64]) -> f64 {
+    let images = (0..weights.len())
+        .map(|kind| {
+            let mut image = vec![0.0; field.values.len()];
+            for place in lattice.places(projection, field.end_A(), 1.5).iter().filter(|p| p.kind == kind) {
+                let reach = 3.2 * COLUMN_A;
+                let range = |a: usize| {
+                    let low = ((place.at_A[a] - reach) / field.pixel_A[a]).ceil().max(0.0) as usize;
+                    let high = ((place.at_A[a] + reach) / field.pixel_A[a]).floor().min(field.shape[a] as f64 - 1.0);
+                    low..(high + 1.0).max(0.0) as usize
+                };
+                for i in range(0) {
+                    for j in range(1) {
+                        let (y, x) = (i as f64 * field.pixel_A[0] - place.at_A[0], j as f64 * field.pixel_A[1] - place.at_A[1]);
+                        image[i * field.shape[1] + j] += (-(y * y + x * x) / (2.0 * COLUMN_A * COLUMN_A)).exp();
+                    }
+                }
+            }
+            image
+        })
+        .collect::<Vec<_>>();
+    let centred = |v: &[f64]| {
+        let mean = v.iter().sum::<f64>() / v.len() as f64;
+        v.iter().map(|x| x - mean).collect::<Vec<f64>>()
+    };
+    let values = centred(field.values);
+    let total: f64 = values.iter().map(|v| v * v).sum();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    // Cyclic descent with the heights bound to be positive.
+    let images: Vec<Vec<f64>> = images.iter().map(|image| centred(image)).collect();
+    let mut heights = vec![0.0; images.len()];
+    let mut rest = values.clone();
+    for _ in 0..60 {
+        for (height, image) in heights.iter_mut().zip(&images) {
+            let norm = dot(image, image);
+            if norm > 0.0 {
+                let next = (*height + dot(image, &rest) / norm).max(0.0);
+                let by = next - *height;
+                rest.iter_mut().zip(image).for_each(|(r, v)| *r -= by * v);
+                *height = next;
+            }
+        }
+    }
+    if total > 0.0 { 1.0 - dot(&rest, &rest) / total } else { 0.0 }
+}
+
+/// The signed frequency of an FFT index in 1/Å.
+pub(super) fn frequency(k: usize, n: usize, pixel_A: f64) -> f64 {
+    fft_index(k, n) / (n as f64 * pixel_A)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, Normal};
+
+    use super::super::projection::CellSite;
+    use super::*;
+
+    /// A layered crystal without a mirror: heavy, middle and light columns.
+    fn crystal() -> Projection {
+        let site = |symbol, y, x| CellSite { symbol, at: [0.0, y, x], occupancy: 1.0 };
+        let sites = [site("Sb", 0.0, 0.0), site("Ni", 0.05, 0.3), site("Ni", 0.0, 0.65), site("Na", 0.5, 0.1), site("Na", 0.5, 0.45), site("O", 0.25, 0.8)];
+        Projection::new([[5.0, 0.0, 0.0], [0.0, 5.34, 0.0], [0.0, 1.4, 9.19]], &sites)
+    }
+
+    #[test]
+    fn a_turned_mirrored_and_strained_crystal_is_found_in_noise() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let projection = crystal();
+        let weights = [15.0, 10.0, 5.0, 4.0];
+        for mirrored in [false, true] {
+            let (deg, scale) = (rng.random_range(-180.0..180.0), rng.random_range(0.96..1.04));
+            let mut matrix = rotation(deg, scale, mirrored);
+            matrix[0][1] += 0.01;
+            let truth = Lattice { matrix, origin_A: [rng.random_range(5.0..9.0), rng.random_range(5.0..9.0)] };
+            let (shape, pixel_A) = ([90, 100], [0.2; 2]);
+            let mut values: Vec<f64> = Normal::new(0.0, 3.0).unwrap().sample_iter(&mut rng).take(9000).collect();
+            let end_A = [89.0 * 0.2, 99.0 * 0.2];
+            for place in truth.places(&projection, end_A, 2.0) {
+                for at in 0..9000 {
+                    let (y, x) = ((at / 100) as f64 * 0.2 - place.at_A[0], (at % 100) as f64 * 0.2 - place.at_A[1]);
+                    values[at] += weights[place.kind] * (-(y * y + x * x) / (2.0 * 0.45 * 0.45)).exp();
+                }
+            }
+            let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &weights).unwrap().unwrap();
+            assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
+            // Every column of the truth has one of its kind where the found lattice says.
+            let all = found.lattice.places(&projection, end_A, 3.0);
+            for place in truth.places(&projection, end_A, 0.0) {
+                let away = all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
+                let away = away.fold(f64::INFINITY, f64::min);
+                assert!(away < 0.15, "{away} Å off: {truth:?} {found:?}");
+            }
+            assert!(found.explained > 0.3, "{found:?}");
+        }
+    }
+}

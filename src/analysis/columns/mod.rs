@@ -1,0 +1,22 @@
+//! Atomic columns: where a known crystal lies in an image, and how many atoms its columns hold.
+
+mod fit;
+mod integrate;
+mod lattice;
+mod noise;
+mod occupancy;
+mod peaks;
+mod projection;
+mod simplex;
+mod statistics;
+mod template;
+
+pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site};
+pub use integrate::{Integral, discs, voronoi};
+pub use lattice::{Field, Found, Lattice, Place, find_lattice};
+pub use noise::Noise;
+pub use occupancy::{Calibration, Occupancy, Power, Row, occupancies, power, rows};
+pub use peaks::{Peak, peaks};
+pub use projection::{CellSite, ProjectedColumn, Projection};
+pub use statistics::q_values;
+pub use template::{Known, Lesson, REACH_A, Template, learn};

@@ -1,0 +1,190 @@
+//! From fitted amplitudes to atoms, occupancies and what they prove.
+
+use super::statistics::{normal_below, normal_quantile, q_values};
+
+/// The line from true atoms to fitted ones, learnt from images whose columns are known: fitted = intercept + slope·atoms, and how far columns lie from it without any noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    pub slope: f64,
+    pub intercept: f64,
+    /// Standard deviation in fitted atoms: what the method itself gets wrong.
+    pub scatter: f64,
+    /// The range of atoms that was seen.
+    pub range: [f64; 2],
+    pub columns: usize,
+}
+
+impl Calibration {
+    /// From pairs of true and fitted atoms; `None` where they tell no rising line.
+    pub fn of(pairs: &[(f64, f64)]) -> Option<Self> {
+        let pairs: Vec<(f64, f64)> = pairs.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
+        let n = pairs.len() as f64;
+        if pairs.len() < 4 {
+            return None;
+        }
+        let mean = pairs.iter().fold((0.0, 0.0), |m, p| (m.0 + p.0 / n, m.1 + p.1 / n));
+        let spread: f64 = pairs.iter().map(|p| (p.0 - mean.0).powi(2)).sum();
+        if spread < 1e-9 {
+            return None;
+        }
+        let slope = pairs.iter().map(|p| (p.0 - mean.0) * (p.1 - mean.1)).sum::<f64>() / spread;
+        let intercept = mean.1 - slope * mean.0;
+        let left: f64 = pairs.iter().map(|p| (p.1 - intercept - slope * p.0).powi(2)).sum();
+        let range = pairs.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |r, p| [r[0].min(p.0), r[1].max(p.0)]);
+        (slope > 0.0).then(|| Self { slope, intercept, scatter: (left / (n - 2.0)).sqrt(), range, columns: pairs.len() })
+    }
+
+    /// Atoms and their standard error.
+    pub fn atoms(&self, fitted: f64, se: f64) -> (f64, f64) {
+        ((fitted - self.intercept) / self.slope, se.hypot(self.scatter) / self.slope)
+    }
+}
+
+/// A column's content. All NaN where it can't be trusted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Occupancy {
+    pub atoms: f64,
+    pub atoms_se: f64,
+    pub occupancy: f64,
+    pub occupancy_se: f64,
+    /// How many standard errors above full; vacancies are below 0.
+    pub z: f64,
+    /// [`q_values`] of the one-sided test against a full column.
+    pub q: f64,
+}
+
+/// Contents of columns with `sites` sites each. Amplitudes of NaN stay NaN.
+pub fn occupancies(fitted: &[f64], se: &[f64], sites: &[f64], calibration: &Calibration) -> Vec<Occupancy> {
+    let mut all: Vec<Occupancy> = fitted
+        .iter()
+        .zip(se)
+        .zip(sites)
+        .map(|((&fitted, &se), &sites)| {
+            let (atoms, atoms_se) = calibration.atoms(fitted, se);
+            Occupancy { atoms, atoms_se, occupancy: atoms / sites, occupancy_se: atoms_se / sites, z: (atoms - sites) / atoms_se, q: f64::NAN }
+        })
+        .collect();
+    let p: Vec<f64> = all.iter().map(|o| normal_below(o.z)).collect();
+    all.iter_mut().zip(q_values(&p)).for_each(|(o, q)| o.q = q);
+    all
+}
+
+/// The mean occupancy of a row of columns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Where it lies along the profile.
+    pub at_A: f64,
+    pub columns: usize,
+    pub occupancy: f64,
+    pub se: f64,
+    /// The ends of the 95 % band.
+    pub band: [f64; 2],
+}
+
+/// Rows of columns, from each column's place along the profile (NaN leaves it out), with the covariances of fitted atoms between columns. Columns nearer than `apart_A` along the profile are one row. The mean is weighted
+/// by 1/se²; what a calibration gets wrong is taken as each column's own.
+pub fn rows(places: &[f64], occupancies: &[Occupancy], sites: &[f64], covariances: &[(usize, usize, f64)], slope: f64, apart_A: f64) -> Vec<Row> {
+    let usable = |k: usize| places[k].is_finite() && occupancies[k].occupancy.is_finite() && occupancies[k].occupancy_se > 0.0;
+    let mut order: Vec<usize> = (0..places.len()).filter(|&k| usable(k)).collect();
+    order.sort_by(|&a, &b| places[a].total_cmp(&places[b]));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for k in order {
+        match groups.last_mut().filter(|g| g.last().is_some_and(|&l| places[k] - places[l] < apart_A)) {
+            Some(group) => group.push(k),
+            None => groups.push(vec![k]),
+        }
+    }
+    let of = |group: Vec<usize>| {
+        let weight = |k: usize| occupancies[k].occupancy_se.powi(-2);
+        let sum: f64 = group.iter().map(|&k| weight(k)).sum();
+        let occupancy = group.iter().map(|&k| weight(k) * occupancies[k].occupancy).sum::<f64>() / sum;
+        let own: f64 = group.iter().map(|&k| (weight(k) * occupancies[k].occupancy_se).powi(2)).sum();
+        let shared: f64 = covariances
+            .iter()
+            .filter(|(a, b, _)| group.contains(a) && group.contains(b))
+            .map(|&(a, b, c)| 2.0 * weight(a) * weight(b) * c / (slope * slope * sites[a] * sites[b]))
+            .sum();
+        let se = (own + shared).max(0.0).sqrt() / sum;
+        let at_A = group.iter().map(|&k| places[k]).sum::<f64>() / group.len() as f64;
+        let reach = normal_quantile(0.975) * se;
+        Row { at_A, columns: group.len(), occupancy, se, band: [occupancy - reach, occupancy + reach] }
+    };
+    groups.into_iter().map(of).collect()
+}
+
+/// What a dose could have shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Power {
+    /// The median standard error of a column, in atoms.
+    pub se_atoms: f64,
+    /// The smallest deficit of one column among all that is found in four of five cases (one-sided, at a rate of false ones of 0.05 where it is the only one), in atoms.
+    pub single_atoms: f64,
+    /// The smallest deficit of all columns together that is found in four of five cases (one-sided, 5 %), as a part of full.
+    pub mean_occupancy: f64,
+}
+
+/// The power of a test over these columns.
+pub fn power(occupancies: &[Occupancy], sites: &[f64]) -> Option<Power> {
+    let mut errors: Vec<(f64, f64)> =
+        occupancies.iter().zip(sites).filter(|(o, _)| o.atoms_se.is_finite()).map(|(o, s)| (o.atoms_se, o.atoms_se / s)).collect();
+    if errors.is_empty() {
+        return None;
+    }
+    errors.sort_by(|p, q| p.0.total_cmp(&q.0));
+    let se_atoms = errors[errors.len() / 2].0;
+    let found = normal_quantile(0.8);
+    let sum: f64 = errors.iter().map(|e| e.1.powi(-2)).sum();
+    Some(Power {
+        se_atoms,
+        single_atoms: (normal_quantile(1.0 - 0.05 / errors.len() as f64) + found) * se_atoms,
+        mean_occupancy: (normal_quantile(0.95) + found) / sum.sqrt(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, Normal};
+
+    use super::*;
+
+    #[test]
+    fn a_calibration_undoes_slope_and_intercept_and_keeps_the_scatter() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let normal = Normal::new(0.0, 0.1).unwrap();
+        let pairs: Vec<(f64, f64)> = (0..400)
+            .map(|_| {
+                let atoms: f64 = rng.random_range(0..5).into();
+                (atoms, 0.3 + 0.8 * atoms + normal.sample(&mut rng))
+            })
+            .collect();
+        let line = Calibration::of(&pairs).unwrap();
+        // 400 columns: the slope to 0.1/√400/1.4 = 0.004, the scatter to 3.5 %.
+        assert!((line.slope - 0.8).abs() < 0.02 && (line.intercept - 0.3).abs() < 0.04 && (line.scatter - 0.1).abs() < 0.015, "{line:?}");
+        let (atoms, se) = line.atoms(0.3 + 0.8 * 3.0, 0.2);
+        assert!((atoms - 3.0).abs() < 0.1 && (se - 0.05f64.sqrt() / 0.8).abs() < 0.01);
+        assert_eq!(Calibration::of(&[(1.0, 1.0); 9]), None);
+    }
+
+    #[test]
+    fn bands_of_rows_cover_the_truth_with_correlated_columns() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let normal = Normal::new(0.0, 1.0).unwrap();
+        let calibration = Calibration { slope: 1.0, intercept: 0.0, scatter: 0.0, range: [0.0, 4.0], columns: 9 };
+        let (mut inside, rounds) = (0, 1500);
+        for _ in 0..rounds {
+            // Errors of neighbours share half of their variance.
+            let shared: Vec<f64> = (0..9).map(|_| normal.sample(&mut rng) * 0.5f64.sqrt() * 0.3).collect();
+            let fitted: Vec<f64> = (0..8).map(|k| 3.0 + shared[k] + shared[k + 1]).collect();
+            let covariances: Vec<_> = (0..7).map(|k| (k, k + 1, 0.5 * 0.09)).collect();
+            let found = occupancies(&fitted, &[0.3; 8], &[4.0; 8], &calibration);
+            let row = rows(&[1.0; 8], &found, &[4.0; 8], &covariances, 1.0, 0.3);
+            assert_eq!((row.len(), row[0].columns), (1, 8));
+            inside += usize::from((row[0].band[0]..row[0].band[1]).contains(&0.75));
+        }
+        // Binomial: 0.95 ± 0.006.
+        let share = f64::from(inside as u32) / f64::from(rounds);
+        assert!((share - 0.95).abs() < 0.025, "{share}");
+    }
+}
