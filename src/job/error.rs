@@ -89,6 +89,8 @@ pub enum Error {
     MaskShape { key: &'static str, path: PathBuf, found: [usize; 2], expected: [usize; 2] },
     #[error("{} ({key}) has no pixel above 0, so nothing is chosen. Draw what is wanted in white on black.", path.display())]
     MaskEmpty { key: &'static str, path: PathBuf },
+    #[error("{} is what the simulation is made from: give the output another name.", path.display())]
+    OutputIsRead { path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
     OutputIsInput { path: PathBuf },
     #[error(

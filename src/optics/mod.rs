@@ -1,6 +1,7 @@
 //! Electron optics in f64: wavelength, interaction constant, aberrations, probes, sampling. Imports nothing of ours.
 
 mod aberrations;
+pub(crate) mod hermitian;
 mod probe;
 mod scan;
 

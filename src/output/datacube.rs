@@ -23,6 +23,16 @@ pub struct Datacube {
     pub convergence_mrad: f64,
 }
 
+impl Datacube {
+    /// Refuses what has no frames or pixels.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.scan_shape.contains(&0) || self.frame_shape.contains(&0) {
+            return Err(Error::array("datacube", format!("its shape {:?}×{:?} holds nothing", self.scan_shape, self.frame_shape)));
+        }
+        Ok(())
+    }
+}
+
 /// A datacube that is being written, frame by frame in scan order. It appears in its place with [`DatacubeWriter::finish`]; dropped, it leaves nothing.
 pub struct DatacubeWriter {
     // Before the claim: HDF5 closes the file first, then the claim removes it.
@@ -39,9 +49,7 @@ impl DatacubeWriter {
     /// # Errors
     /// If the cube has no frames or pixels, or the file cannot be written.
     pub fn create<T: H5Type>(path: &Path, force: bool, cube: &Datacube) -> Result<Self> {
-        if cube.scan_shape.contains(&0) || cube.frame_shape.contains(&0) {
-            return Err(Error::array("datacube", format!("its shape {:?}×{:?} holds nothing", cube.scan_shape, cube.frame_shape)));
-        }
+        cube.check()?;
         let claim = Claim::new(path, force)?;
         let begin = || -> hdf5::Result<(hdf5::File, hdf5::Dataset)> {
             let (file, root) = create_emd(&claim, "datacube_root")?;

@@ -6,7 +6,6 @@ mod engine;
 mod error;
 mod field;
 mod frame;
-mod hermitian;
 mod lens;
 mod modes;
 mod options;

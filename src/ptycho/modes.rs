@@ -2,10 +2,10 @@
 
 use num_complex::Complex64;
 
-use super::hermitian::{Eigen, eigen};
 use crate::compute::cpu::transformed;
 use crate::compute::{Direction, shift_ramp};
 use crate::optics::fft_index;
+use crate::optics::hermitian::{Eigen, eigen};
 
 /// `modes` modes (ky, kx): those of `probe_hat`, and such as [`add_modes`] makes where they are too few; those that are too many give their electrons to the others.
 pub fn with_modes(mut probe_hat: Vec<Complex64>, window: [usize; 2], modes: usize, power: f64) -> Vec<Complex64> {

@@ -5,8 +5,8 @@ use num_complex::Complex64;
 use rand::RngExt;
 
 use super::State;
-use super::hermitian::{Eigen, eigen};
 use crate::compute::MOMENTS;
+use crate::optics::hermitian::{Eigen, eigen};
 use crate::run::RngState;
 
 /// Keeps the weights to begin with apart from the order of the patterns.

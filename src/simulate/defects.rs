@@ -22,7 +22,7 @@ pub enum Defect {
     Vacancies { element: Element, share: f64 },
     /// This share of the element's columns has lost one atom to all of them, in equal parts.
     Thinned { element: Element, columns: f64 },
-    /// Atoms are missing with the probability share·e^{−depth/decay} of their depth below the surface that lies at the specimen's smallest y.
+    /// Atoms are missing with the probability share·e^{−depth/decay} of their depth below the surface at the first y of the crystal's extent.
     Gradient { element: Element, share: f64, decay_A: f64 },
     /// Of every so many layers of the element's columns along y one has every so many-th column along x empty.
     Ordered { element: Element, every: [usize; 2] },
@@ -34,6 +34,44 @@ pub enum Defect {
     Shift { beyond_y_A: f64, by_A: [f64; 3] },
     /// From a y on, growing to its full size over a length: ∂u_y/∂y, ∂u_x/∂x, and ∂u_x/∂y.
     Strain { from_y_A: f64, over_A: f64, yy: f64, xx: f64, yx: f64 },
+}
+
+/// Lattices do not bear more.
+const MOST_STRAIN: f64 = 0.3;
+/// A layer glides by no more: the distance of two atoms of oxygen.
+const GLIDE_A: f64 = 3.5;
+
+impl Defect {
+    /// Refuses lengths and strains that cannot be.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |what, value: String, expected: &str| Err(Error::BadNumber { what, value, expected: expected.to_owned() });
+        match *self {
+            Self::Stacking { near_y_A, .. } if !near_y_A.is_finite() => refuse("near_y_A", near_y_A.to_string(), "it is a length"),
+            Self::Shift { beyond_y_A, by_A } if !(beyond_y_A.is_finite() && by_A.iter().all(|x| x.abs() <= 100.0)) => {
+                refuse("a shift in Å", format!("{by_A:?} beyond {beyond_y_A}"), "it is at most 100 Å along each axis")
+            }
+            Self::Strain { from_y_A, over_A, yy, xx, yx } => {
+                if !(from_y_A.is_finite() && over_A.is_finite() && over_A >= 0.0) {
+                    return refuse("a strain's beginning in Å", format!("{from_y_A} over {over_A}"), "they are lengths, over_A at least 0");
+                }
+                if [yy, xx, yx].iter().any(|e| !(e.abs() <= MOST_STRAIN)) {
+                    return refuse("a strain", format!("yy = {yy}, xx = {xx}, yx = {yx}"), "each lies from -0.3 to 0.3");
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How far it moves an atom at most, in a crystal that reaches so far.
+    pub(super) fn farthest_A(&self, reach_A: f64) -> f64 {
+        match *self {
+            Self::Shift { by_A, .. } => by_A.iter().fold(0.0, |most, x| most.max(x.abs())),
+            Self::Strain { yy, xx, yx, .. } => reach_A * (yy.abs() + xx.abs() + yx.abs()),
+            Self::Stacking { .. } => GLIDE_A,
+            _ => 0.0,
+        }
+    }
 }
 
 /// Atoms nearer than this along y lie in one plane.
@@ -114,7 +152,7 @@ fn stack(places: &mut [Place], sodium: Element, near: f64, to: Layering) -> Resu
 }
 
 /// Takes atoms away and puts others in their place.
-pub(super) fn substitute(defect: &Defect, places: &mut [Place], surface_y_A: f64, rng: &mut impl Rng) -> Result<()> {
+pub(super) fn substitute(defect: &Defect, places: &mut [Place], surface_y_A: Option<f64>, rng: &mut impl Rng) -> Result<()> {
     let share_of = |what, share: f64| match (0.0..=1.0).contains(&share) {
         true => Ok(share),
         false => Err(Error::BadNumber { what, value: share.to_string(), expected: "a share lies from 0 to 1".into() }),
@@ -140,6 +178,11 @@ pub(super) fn substitute(defect: &Defect, places: &mut [Place], surface_y_A: f64
         Defect::Gradient { element, share, decay_A } => {
             known(element)?;
             let share = share_of("the share of vacancies at the surface", share)?;
+            let Some(surface_y_A) = surface_y_A else {
+                let expected =
+                    "a gradient begins at a surface: say where the crystal begins with extent_A = [first y, end y, first x, end x]".into();
+                return Err(Error::BadNumber { what: "the crystal's extent", value: "not said".into(), expected });
+            };
             if !(decay_A > 0.0 && decay_A.is_finite()) {
                 let expected = "it is a length above 0".into();
                 return Err(Error::BadNumber { what: "the decay of a gradient in Å", value: decay_A.to_string(), expected });

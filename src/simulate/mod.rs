@@ -4,10 +4,13 @@
 //! scanned by an aberrated probe, with Poisson counts. [`Spec::demo`] is what `ronchi demo` looks at.
 
 mod cif;
+mod coherence;
+mod counting;
 mod crystal;
 mod defects;
 mod elements;
 mod error;
+mod instrument;
 mod kirkland;
 mod lobato;
 mod multislice;
@@ -20,7 +23,8 @@ pub use crystal::Column;
 pub use defects::{Defect, Layering};
 pub use elements::{Element, Parametrisation};
 pub use error::Error;
-pub use multislice::{Exposed, Instrument, Layout, Method, Vibration, diffract, projected_phase};
+pub use instrument::{Instrument, Layout, Method, Vibration};
+pub use multislice::{Exposed, diffract, needed_bytes, projected_phase};
 pub use scan::{Simulated, Spec, Truth, simulate};
 pub use slices::{Grid, Scattering, slice_phases, transmission};
 pub use specimen::{Atom, Cut, Specimen, Standing};

@@ -123,65 +123,89 @@ pub(super) fn slice_of(atom: &Atom, thickness_A: f64, slices: usize) -> usize {
     ((atom.z_A / thickness_A * slices as f64).floor().max(0.0) as usize).min(slices - 1)
 }
 
-/// σ·∫V dz of each slice in rad: φ̂(q) = σ Σ V̂(q)·e^{−2πi q·r} over its atoms, up to the grid's Nyquist frequency along each axis.
+/// The slices of a specimen's potential, each made when it is asked for.
+pub(super) struct Slicing<'a> {
+    /// Of each slice, of each kind of atom, their places in parts of the grid.
+    points: Vec<Vec<(usize, Vec<[f64; 2]>)>>,
+    /// Atoms of one element that move alike scatter alike.
+    kinds: Vec<Radial>,
+    spreading: Spreading,
+    frequencies: [Vec<f64>; 2],
+    grid: &'a Grid,
+}
+
+impl<'a> Slicing<'a> {
+    /// Atoms beyond the grid are left out.
+    pub(super) fn new(atoms: &[Atom], slices: usize, thickness_A: f64, grid: &'a Grid, scattering: Scattering) -> Self {
+        let [ny, nx] = grid.shape;
+        let frequencies = grid.shape.map(|n| (0..n).map(|k| fft_index(k, n) / (n as f64 * grid.pixel_A)).collect::<Vec<_>>());
+        // A unitary transform divides by √(pixels), the integral over the box by its area.
+        let scale = scattering.interaction / (grid.pixel_A * grid.pixel_A * ((ny * nx) as f64).sqrt());
+        let mut known: Vec<(Element, f64)> = Vec::new();
+        let mut points: Vec<Vec<(usize, Vec<[f64; 2]>)>> = vec![Vec::new(); slices];
+        for atom in atoms {
+            let at =
+                [(atom.y_A - grid.origin_A[0]) / (ny as f64 * grid.pixel_A), (atom.x_A - grid.origin_A[1]) / (nx as f64 * grid.pixel_A)];
+            if at.iter().any(|x| !(0.0..1.0).contains(x)) {
+                continue;
+            }
+            let kind = (atom.element, if scattering.blurred { atom.b_A2 } else { 0.0 });
+            let kind = known.iter().position(|k| *k == kind).unwrap_or_else(|| {
+                known.push(kind);
+                known.len() - 1
+            });
+            let slice = &mut points[slice_of(atom, thickness_A, slices)];
+            match slice.iter_mut().find(|of| of.0 == kind) {
+                Some(of) => of.1.push(at),
+                None => slice.push((kind, vec![at])),
+            }
+        }
+        let kinds = known.iter().map(|&(element, b_A2)| Radial::new(element, scattering.fit, b_A2, scale, &frequencies)).collect();
+        Self { points, kinds, spreading: Spreading::new(grid.shape), frequencies, grid }
+    }
+
+    /// σ·∫V dz of a slice in rad: φ̂(q) = σ Σ V̂(q)·e^{−2πi q·r} over its atoms, up to the grid's Nyquist frequency along each axis.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub(super) fn phase(&self, slice: usize) -> Result<Vec<f64>> {
+        let shape @ [ny, nx] = self.grid.shape;
+        let mut spectrum = vec![Complex64::ZERO; ny * nx];
+        for (kind, points) in &self.points[slice] {
+            let (structure, radial) = (self.spreading.spectrum(points, shape)?, &self.kinds[*kind]);
+            for (ky, qy) in self.frequencies[0].iter().enumerate() {
+                let row = ky * nx..(ky + 1) * nx;
+                for ((sum, s), qx) in spectrum[row.clone()].iter_mut().zip(&structure[row]).zip(&self.frequencies[1]) {
+                    *sum += s * radial.at(qy * qy + qx * qx);
+                }
+            }
+        }
+        Ok(transformed(&spectrum, shape, Direction::Inverse)?.iter().map(|v| v.re).collect())
+    }
+}
+
+/// σ·∫V dz of all slices in rad; atoms beyond the grid are left out.
 ///
 /// # Errors
 /// If there is no room.
 pub fn slice_phases(atoms: &[Atom], slices: usize, thickness_A: f64, grid: &Grid, scattering: Scattering) -> Result<Vec<Vec<f64>>> {
-    let mut listed: Vec<Vec<&Atom>> = vec![Vec::new(); slices];
-    atoms.iter().for_each(|a| listed[slice_of(a, thickness_A, slices)].push(a));
-    let spreading = Spreading::new(grid.shape);
-    let [ny, nx] = grid.shape;
-    let frequencies = grid.shape.map(|n| (0..n).map(|k| fft_index(k, n) / (n as f64 * grid.pixel_A)).collect::<Vec<_>>());
-    // A unitary transform divides by √(pixels), the integral over the box by its area.
-    let scale = scattering.interaction / (grid.pixel_A * grid.pixel_A * ((ny * nx) as f64).sqrt());
-    listed
-        .into_par_iter()
-        .map(|atoms| {
-            let mut spectrum = vec![Complex64::ZERO; ny * nx];
-            // Atoms of one element that move alike scatter alike.
-            let kind = |a: &Atom| (a.element, if scattering.blurred { a.b_A2 } else { 0.0 });
-            let mut kinds: Vec<(Element, f64)> = Vec::new();
-            for atom in &atoms {
-                if !kinds.contains(&kind(atom)) {
-                    kinds.push(kind(atom));
-                }
-            }
-            for (element, b_A2) in kinds {
-                let points: Vec<[f64; 2]> = atoms
-                    .iter()
-                    .filter(|a| kind(a) == (element, b_A2))
-                    .map(|a| {
-                        [(a.y_A - grid.origin_A[0]) / (ny as f64 * grid.pixel_A), (a.x_A - grid.origin_A[1]) / (nx as f64 * grid.pixel_A)]
-                    })
-                    .collect();
-                let structure = spreading.spectrum(&points, grid.shape)?;
-                let radial = Radial::new(element, scattering.fit, b_A2, &frequencies);
-                for (ky, qy) in frequencies[0].iter().enumerate() {
-                    let row = ky * nx..(ky + 1) * nx;
-                    for ((sum, s), qx) in spectrum[row.clone()].iter_mut().zip(&structure[row]).zip(&frequencies[1]) {
-                        *sum += s * (radial.at(qy * qy + qx * qx) * scale);
-                    }
-                }
-            }
-            Ok(transformed(&spectrum, grid.shape, Direction::Inverse)?.iter().map(|v| v.re).collect())
-        })
-        .collect()
+    let slicing = Slicing::new(atoms, slices, thickness_A, grid, scattering);
+    (0..slices).into_par_iter().map(|slice| slicing.phase(slice)).collect()
 }
 
-/// An atom's potential in reciprocal space, tabulated by q.
+/// What an atom adds to a phase's spectrum, tabulated by q.
 struct Radial {
     values: Vec<f64>,
     per_step: f64,
 }
 
 impl Radial {
-    fn new(element: Element, fit: Parametrisation, b_A2: f64, frequencies: &[Vec<f64>; 2]) -> Self {
+    fn new(element: Element, fit: Parametrisation, b_A2: f64, scale: f64, frequencies: &[Vec<f64>; 2]) -> Self {
         const STEPS: usize = 8192;
         let farthest = |axis: &Vec<f64>| axis.iter().fold(0.0f64, |most, q| most.max(q.abs()));
         let largest = farthest(&frequencies[0]).hypot(farthest(&frequencies[1]));
         let per_step = STEPS as f64 / largest;
-        let values = (0..STEPS + 4).map(|i| element.potential(fit, (i as f64 / per_step).powi(2), b_A2)).collect();
+        let values = (0..STEPS + 4).map(|i| scale * element.potential(fit, (i as f64 / per_step).powi(2), b_A2)).collect();
         Self { values, per_step }
     }
 
@@ -230,8 +254,8 @@ mod tests {
             .map(|n| Atom {
                 element: elements[n % 3],
                 z_A: rng.random_range(0.0..6.0),
-                y_A: rng.random_range(-5.0..9.0),
-                x_A: rng.random_range(0.0..9.0),
+                y_A: rng.random_range(-2.3..5.4),
+                x_A: rng.random_range(1.1..7.5),
                 b_A2: [1.5, 0.4, 0.8][n % 3],
             })
             .collect();

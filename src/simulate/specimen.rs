@@ -55,8 +55,8 @@ pub struct Specimen {
 pub struct Cut {
     /// Along the beam, in multiples of the cell's edges.
     pub zone_axis: [i32; 3],
-    /// Miller indices of planes that the beam runs along: their normal lies along +y, the scan's rows.
-    pub planes: [i32; 3],
+    /// Miller indices of planes that the beam runs along: their normal lies along +y, the scan's rows. Where they are not said, (001) or else the first ones of small indices.
+    pub planes: Option<[i32; 3]>,
     pub thickness_A: f64,
     /// Where a corner of the crystal's cell lies (y, x).
     pub offset_A: [f64; 2],
@@ -84,6 +84,14 @@ pub(super) struct Place {
 const COLUMN_A: f64 = 0.1;
 /// What is built beyond the box, and cut off after everything was moved into its place.
 const MARGIN_A: f64 = 8.0;
+/// A layer of atoms is not thinner.
+const LEAST_A: f64 = 0.1;
+/// Places are no farther away.
+const FARTHEST_A: f64 = 1e6;
+/// Of small angles: sin and tan are right to 0.5 %.
+const MOST_TILT_MRAD: f64 = 100.0;
+/// A specimen is built of so many sites at most.
+const MOST_SITES: f64 = 2e7;
 /// Atoms at a surface belong to the crystal, whatever rounding says.
 const ROUNDING_A: f64 = 1e-6;
 
@@ -94,14 +102,28 @@ impl Specimen {
     /// If the cut or a defect says what cannot be.
     pub fn cut(crystal: &Structure, cut: &Cut, low: [f64; 2], high: [f64; 2], rng: &mut impl Rng) -> Result<Self> {
         let axes = cut.axes(crystal)?;
+        cut.check()?;
         let bounds = match cut.extent_A {
             Some([y0, y1, x0, x1]) => [[y0.max(low[0]), x0.max(low[1])], [y1.min(high[0]), x1.min(high[1])]],
             None => [low, high],
         };
         let lean = cut.tilt_mrad.map(|t| t * 1e-3);
-        let margin = MARGIN_A + cut.thickness_A * lean[0].abs().max(lean[1].abs());
+        let reach = bounds.iter().flatten().fold(cut.thickness_A, |most, x| most.max(x.abs()));
+        let moved: f64 = cut.defects.iter().map(|defect| defect.farthest_A(2.0 * reach)).sum();
+        let margin = MARGIN_A + moved + cut.thickness_A * lean[0].abs().max(lean[1].abs());
         let from = [-margin, bounds[0][0] - margin, bounds[0][1] - margin];
         let to = [cut.thickness_A + margin, bounds[1][0] + margin, bounds[1][1] + margin];
+        let of_volume = crystal.sites.len() as f64 / crystal.volume_A3();
+        let expected: f64 = of_volume * (0..3).map(|k| (to[k] - from[k]).max(0.0)).product::<f64>();
+        if !(expected < MOST_SITES) {
+            return Err(Error::BadNumber {
+                what: "the specimen",
+                value: format!("{:.0} × {:.0} × {:.0} Å large", to[0] - from[0], to[1] - from[1], to[2] - from[2]),
+                expected: format!(
+                    "it would have {expected:.1e} atoms, and at most {MOST_SITES:.0e} are built: lower thickness_A, the scan's field or the detector's oversampling"
+                ),
+            });
+        }
         let mut places = sites(crystal, axes, cut.offset_A, from, to, rng);
         for defect in &cut.defects {
             defects::displace(defect, &mut places)?;
@@ -124,7 +146,7 @@ impl Specimen {
                 expected: "it needs some: raise its thickness_A, or let its extent_A reach into the scanned field".into(),
             });
         }
-        let surface = cut.extent_A.map_or(bounds[0][0], |extent| extent[0]);
+        let surface = cut.extent_A.map(|extent| extent[0]);
         for defect in &cut.defects {
             defects::substitute(defect, &mut places, surface, rng)?;
         }
@@ -166,11 +188,46 @@ impl Specimen {
             return refuse(1, format!("it says {count} atoms, but {} follow", atoms.len()));
         }
         let deepest = atoms.iter().map(|a| a.z_A).fold(0.0, f64::max);
-        Ok(Self { atoms, columns: Vec::new(), thickness_A: thickness_A.unwrap_or(deepest + ROUNDING_A) })
+        let beyond = |z: f64| z < -ROUNDING_A || thickness_A.is_some_and(|t| z > t + ROUNDING_A);
+        if let Some(n) = atoms.iter().position(|atom| beyond(atom.z_A)) {
+            let remedy = "z runs from the entrance surface, 0, to thickness_A: move the atoms, or raise it or leave it out.".to_owned();
+            return Err(Error::Atoms {
+                path: path.to_owned(),
+                line: n + 3,
+                what: format!("an atom lies at z = {} Å", atoms[n].z_A),
+                remedy,
+            });
+        }
+        Ok(Self { atoms, columns: Vec::new(), thickness_A: thickness_A.unwrap_or((deepest + ROUNDING_A).max(LEAST_A)) })
     }
 }
 
 impl Cut {
+    /// Refuses lengths and angles that cannot be.
+    fn check(&self) -> Result<()> {
+        let refuse = |what, value: String, expected: &str| Err(Error::BadNumber { what, value, expected: expected.to_owned() });
+        if !(self.thickness_A > 0.0 && self.thickness_A.is_finite()) {
+            return refuse("the thickness in Å", self.thickness_A.to_string(), "it must be finite and above 0");
+        }
+        if self.offset_A.iter().any(|x| !(x.abs() < FARTHEST_A)) {
+            return refuse("the offset in Å", format!("{:?}", self.offset_A), "it must be a length of less than 1e6 Å");
+        }
+        if self.tilt_mrad.iter().any(|t| !(t.abs() <= MOST_TILT_MRAD)) {
+            let expected = format!("columns lean by at most {MOST_TILT_MRAD} mrad: for more, say another zone axis");
+            return refuse("the tilt in mrad", format!("{:?}", self.tilt_mrad), &expected);
+        }
+        if let Some(extent) = self.extent_A
+            && !(extent[0] < extent[1] && extent[2] < extent[3] && extent.iter().all(|x| x.is_finite()))
+        {
+            return refuse(
+                "the crystal's extent in Å",
+                format!("{extent:?}"),
+                "it is [first y, end y, first x, end x], each first below its end",
+            );
+        }
+        self.defects.iter().try_for_each(Defect::check)
+    }
+
     /// What a step along a, b and c is in z, y and x.
     fn axes(&self, crystal: &Structure) -> Result<[[f64; 3]; 3]> {
         let refuse = |what, value: &[i32; 3], expected: &str| {
@@ -185,16 +242,40 @@ impl Cut {
             return refuse("the zone axis", &self.zone_axis, "it needs a direction");
         }
         let beam = unit(sum(&self.zone_axis, &vectors));
-        let zone: i64 = (0..3).map(|k| i64::from(self.zone_axis[k]) * i64::from(self.planes[k])).sum();
-        if self.planes == [0; 3] || zone != 0 {
+        let zone = |planes: [i32; 3]| (0..3).map(|k| i64::from(self.zone_axis[k]) * i64::from(planes[k])).sum::<i64>();
+        let planes = self.planes.unwrap_or_else(|| small_planes(self.zone_axis));
+        if planes == [0; 3] || zone(planes) != 0 {
             let expected =
                 format!("h·u + k·v + l·w has to be 0 with the zone axis {:?}, so that the beam runs along the planes", self.zone_axis);
-            return refuse("the planes' (hkl)", &self.planes, &expected);
+            return refuse("the planes' (hkl)", &planes, &expected);
         }
-        let down = unit(sum(&self.planes, &reciprocal));
+        let down = unit(sum(&planes, &reciprocal));
         let right = cross(down, beam);
         Ok([a, b, c].map(|v| [dot(v, beam), dot(v, down), dot(v, right)]))
     }
+}
+
+/// (001) if the beam may run along them, else planes of the smallest indices that it may run along.
+fn small_planes([u, v, w]: [i32; 3]) -> [i32; 3] {
+    if w == 0 {
+        return [0, 0, 1];
+    }
+    // Two of them always serve: v·h = u·k with l = 0, which is what remains where none of small indices does.
+    let (mut divisor, mut rest) = (i64::from(u).abs(), i64::from(v).abs());
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let over = |n: i32| (i64::from(n) / divisor.max(1)) as i32;
+    let fallback = if u == 0 && v == 0 { [1, 0, 0] } else { [over(v), -over(u), 0] };
+    let range = || -4i32..=4;
+    let all = range().flat_map(|l| range().flat_map(move |k| range().map(move |h| [h, k, l])));
+    let serves = |[h, k, l]: &[i32; 3]| {
+        let zone = [(*h, u), (*k, v), (*l, w)].iter().map(|(a, b)| i64::from(*a) * i64::from(*b)).sum::<i64>();
+        zone == 0 && [*h, *k, *l] != [0; 3]
+    };
+    // Of equally small ones the one that is most along a, and with as few minus signs as may be.
+    let size = |[h, k, l]: &[i32; 3]| (h * h + k * k + l * l, [*h, *k, *l].iter().filter(|n| **n < 0).count(), -h, -k);
+    all.filter(serves).min_by_key(size).unwrap_or(fallback)
 }
 
 fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -331,7 +412,7 @@ mod tests {
     use super::*;
 
     fn cut(zone_axis: [i32; 3], planes: [i32; 3], thickness_A: f64) -> Cut {
-        Cut { zone_axis, planes, thickness_A, offset_A: [0.0; 2], tilt_mrad: [0.0; 2], extent_A: None, defects: Vec::new() }
+        Cut { zone_axis, planes: Some(planes), thickness_A, offset_A: [0.0; 2], tilt_mrad: [0.0; 2], extent_A: None, defects: Vec::new() }
     }
 
     fn specimen(name: &str, cut: &Cut, size: f64) -> Specimen {
@@ -386,7 +467,7 @@ mod tests {
         // Of about 5000 sites: a standard deviation of 0.0065.
         assert!((count(&random, &|_| true) - 0.7).abs() < 0.03);
         let gradient = Defect::Gradient { element: sodium, share: 0.8, decay_A: 15.0 };
-        let gradient = specimen("Na3Ni2SbO6", &with(gradient), 80.0);
+        let gradient = specimen("Na3Ni2SbO6", &Cut { extent_A: Some([0.0, 80.0, 0.0, 80.0]), ..with(gradient) }, 80.0);
         for (low, high) in [(0.0, 10.0), (10.0, 30.0), (30.0, 80.0)] {
             let of = gradient.columns.iter().filter(|c| c.element == sodium && (low..high).contains(&c.y_A));
             let (lost, n) = of.fold((0.0, 0.0), |(lost, n), c| (lost + 0.8 * (-c.y_A / 15.0).exp(), n + 1.0));

@@ -1,8 +1,9 @@
-//! HDF5 files: py4DSTEM's EMD 1.0, and any 4-D dataset of numbers.
+//! HDF5 files: py4DSTEM's EMD 1.0, any 4-D dataset of numbers, and stempy's lists of electrons.
 
 mod chunks;
 mod cube;
 mod emd;
+mod events;
 mod find;
 mod scalar;
 
@@ -20,6 +21,9 @@ const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>> {
     check_signature(path)?;
     let file = open_file(path)?;
+    if let Some(events) = events::Events::open(path, &file, options)? {
+        return Ok(Box::new(events));
+    }
     Ok(Box::new(cube::Cube::open(path, file, options)?))
 }
 

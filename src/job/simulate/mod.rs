@@ -5,14 +5,14 @@ mod truth;
 
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::device::Device;
+use super::{Error, facts};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
-use crate::output::{self, Datacube, DatacubeWriter};
+use crate::output::{self, Datacube, DatacubeWriter, EventsWriter};
 use crate::run::{CancelToken, Event, RngState, Run};
-use crate::simulate::{Exposed, Instrument, Layout, Method, Specimen, diffract};
-use spec::{Matter, Spec};
+use crate::simulate::{Exposed, Instrument, Layout, Method, Specimen, diffract, needed_bytes};
+use spec::{Matter, Spec, StoreSpec};
 
 pub use spec::TEMPLATE;
 
@@ -55,6 +55,11 @@ impl Simulation {
             }
         }
         let folder = path.parent().unwrap_or(Path::new(""));
+        for read in std::iter::once(path.to_owned()).chain(spec.matter_file(folder)) {
+            if [&files.data, &files.truth, &files.job].into_iter().any(|file| same(file, &read)) {
+                return Err(Error::OutputIsRead { path: read });
+            }
+        }
         let (instrument, method) = (spec.instrument(), spec.method());
         let mut rng = RngState::new(spec.seed).generator();
         let (specimen, layout) = match spec.matter(folder)? {
@@ -69,16 +74,57 @@ impl Simulation {
                 (specimen, layout)
             }
         };
-        Ok(Self { text, spec, specimen, instrument, method, layout, output: output.to_owned(), force })
+        let simulation = Self { text, spec, specimen, instrument, method, layout, output: output.to_owned(), force };
+        simulation.check_counts()?;
+        simulation.check_memory()?;
+        Ok(simulation)
+    }
+
+    /// Refuses a dose at which the empty beam alone fills pixels: the run would end in the first frame.
+    fn check_counts(&self) -> Result<(), Error> {
+        let Instrument { optics, mrad_per_px, counts_per_electron, .. } = &self.instrument;
+        let disk_px = std::f64::consts::PI * (optics.convergence_mrad / mrad_per_px).powi(2);
+        let counts = self.layout.electrons * counts_per_electron / disk_px.max(1.0);
+        if counts > f64::from(u16::MAX) {
+            return Err(crate::simulate::Error::BadNumber {
+                what: "the dose",
+                value: format!("{:.3e} electrons a frame", self.layout.electrons),
+                expected: format!("pixels of the disk would have {counts:.0} counts and hold 65535: lower dose_e_per_A2, step_A or counts_per_electron, or mrad_per_px"),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Refuses what this machine has no memory for.
+    fn check_memory(&self) -> Result<(), Error> {
+        const GIB: f64 = (1u64 << 30) as f64;
+        let needed = needed_bytes(&self.specimen, &self.instrument, &self.method, &self.layout) as f64;
+        match facts::free_memory_bytes() {
+            Some(free) if needed > 0.9 * free as f64 => Err(crate::simulate::Error::BadNumber {
+                what: "the memory needed",
+                value: format!("{:.1} GiB", needed / GIB),
+                expected: format!(
+                    "{:.1} GiB are free: lower the scan's field, the specimen's thickness or the detector's oversampling, or raise sampling_A or slice_thickness_A",
+                    free as f64 / GIB
+                ),
+            }
+            .into()),
+            _ => Ok(()),
+        }
     }
 
     /// What will be calculated, in a sentence.
     pub fn summary(&self) -> String {
         let Layout { window, pixel_A, shape, positions_A, electrons, .. } = &self.layout;
-        let slices = (self.specimen.thickness_A / self.method.slice_thickness_A - 1e-6).ceil().max(1.0);
+        let slices = self.method.slices(self.specimen.thickness_A);
         let dose = self.instrument.dose_e_per_A2.map_or("no counting noise".to_owned(), |_| format!("{electrons:.1} electrons a frame"));
+        let modes = match self.layout.modes() {
+            1 => String::new(),
+            n => format!(" and {n} coherent modes"),
+        };
         format!(
-            "{} atoms in {slices} slices of {} × {} pixels of {pixel_A:.4} Å; {} frames of windows of {window} × {window} pixels, {dose}",
+            "{} atoms in {slices} slices of {} × {} pixels of {pixel_A:.4} Å; {} frames of windows of {window} × {window} pixels{modes}, {dose}",
             self.specimen.atoms.len(),
             shape[0],
             shape[1],
@@ -93,6 +139,13 @@ impl Simulation {
     pub fn run(&self, device: &str, events: &(dyn Fn(Event) + Sync), cancel: &CancelToken) -> Result<SimulationFiles, Error> {
         let run = Run { events, cancel, rng: RngState::new(self.spec.seed) };
         run.note(self.summary());
+        let width_A = self.layout.window as f64 * self.layout.pixel_A;
+        if width_A < self.layout.needed_A {
+            run.warn(format!(
+                "the beam needs a field of about {:.0} Å, and detector.oversampling = {} makes one of {width_A:.0} Å: the beam wraps around in it. Raise detector.oversampling or leave it out.",
+                self.layout.needed_A, self.layout.oversampling
+            ));
+        }
         let engine = Device::open(device)?;
         engine.tell(device, &run);
         let written = match &engine {
@@ -115,21 +168,30 @@ impl Simulation {
             voltage_kV: instrument.optics.voltage_kV,
             convergence_mrad: instrument.optics.convergence_mrad,
         };
-        let mut writer = match instrument.dose_e_per_A2 {
-            Some(_) => DatacubeWriter::create::<u16>(&files.data, self.force, &cube)?,
-            None => DatacubeWriter::create::<f32>(&files.data, self.force, &cube)?,
+        let mut writer = match (self.spec.store(), instrument.dose_e_per_A2) {
+            (StoreSpec::Events, _) => Writer::Events(EventsWriter::create(&files.data, self.force, &cube)?),
+            (StoreSpec::Frames, Some(_)) if instrument.readout_counts == 0.0 => {
+                Writer::Frames(DatacubeWriter::create::<u16>(&files.data, self.force, &cube)?)
+            }
+            (StoreSpec::Frames, _) => Writer::Frames(DatacubeWriter::create::<f32>(&files.data, self.force, &cube)?),
         };
         let take = |frames: Exposed<'_>| -> Result<(), Error> {
-            match frames {
-                Exposed::Counts(counts) => writer.frames(counts)?,
-                Exposed::Means(means) => writer.frames(means)?,
+            match (&mut writer, frames) {
+                (Writer::Frames(writer), Exposed::Counts(counts)) => writer.frames(counts)?,
+                (Writer::Frames(writer), Exposed::Numbers(numbers)) => writer.frames(numbers)?,
+                (Writer::Events(writer), Exposed::Counts(counts)) => writer.frames(counts)?,
+                // The specification was checked: events have neither gain nor noise of reading.
+                (Writer::Events(_), Exposed::Numbers(_)) => {}
             }
             Ok(())
         };
         diffract(run, backend, &self.specimen, instrument, &self.method, &self.layout, take)?;
         truth::write(&files.truth, self.force, self)?;
         self.write_job(&files)?;
-        writer.finish()?;
+        match writer {
+            Writer::Frames(writer) => writer.finish()?,
+            Writer::Events(writer) => writer.finish()?,
+        };
         for path in [&files.data, &files.truth, &files.job] {
             run.emit(Event::Written { path: path.clone() });
         }
@@ -144,9 +206,13 @@ impl Simulation {
             |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""));
         let result = files.data.with_extension("result.emd");
         let mut text = format!(
-            "# A job for a simulated scan. What is not said here, the data file says.\n\n[data]\npath = \"{}\"\n\n[optics]\ndefocus_A = {defocus}\n",
+            "# A job for a simulated scan. What is not said here, the data file says.\n\n[data]\npath = \"{}\"\n",
             name(&files.data)
         );
+        if self.instrument.counts_per_electron != 1.0 && self.instrument.dose_e_per_A2.is_some() {
+            text.push_str(&format!("counts_per_electron = {}\n", self.instrument.counts_per_electron));
+        }
+        text.push_str(&format!("\n[optics]\ndefocus_A = {defocus}\n"));
         if let Some(further) = self.spec.further_aberrations() {
             text.push_str(&format!("aberrations = {further}\n"));
         }
@@ -161,6 +227,12 @@ impl Simulation {
     }
 }
 
+/// What takes the frames.
+enum Writer {
+    Frames(DatacubeWriter),
+    Events(EventsWriter),
+}
+
 impl SimulationFiles {
     fn of(output: &Path) -> Self {
         Self { data: output.to_owned(), truth: beside(output, "_truth.emd"), job: beside(output, "_job.toml") }
@@ -171,6 +243,11 @@ impl SimulationFiles {
 fn beside(output: &Path, ending: &str) -> PathBuf {
     let stem = output.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     output.with_file_name(stem + ending)
+}
+
+/// Are these one file? What is not there is no other's.
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn read(path: &Path) -> Result<String, Error> {

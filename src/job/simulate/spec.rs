@@ -26,6 +26,8 @@ pub(super) struct Spec {
     detector: DetectorSpec,
     #[serde(default)]
     method: MethodSpec,
+    #[serde(default)]
+    output: OutputSpec,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -35,8 +37,7 @@ struct SpecimenSpec {
     structure: String,
     #[serde(default = "along_a")]
     zone_axis: [i32; 3],
-    #[serde(default = "along_c")]
-    planes: [i32; 3],
+    planes: Option<[i32; 3]>,
     thickness_A: Option<f64>,
     #[serde(default)]
     offset_A: [f64; 2],
@@ -49,10 +50,6 @@ struct SpecimenSpec {
 
 fn along_a() -> [i32; 3] {
     [1, 0, 0]
-}
-
-fn along_c() -> [i32; 3] {
-    [0, 0, 1]
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -204,6 +201,23 @@ enum VibrationSpec {
     FrozenPhonons,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OutputSpec {
+    store: StoreSpec,
+}
+
+/// What the data file holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoreSpec {
+    /// Every pixel of every frame.
+    #[default]
+    Frames,
+    /// A number for each electron.
+    Events,
+}
+
 /// What stands under the beam.
 pub(super) enum Matter {
     Crystal(Structure, Box<Cut>),
@@ -215,22 +229,26 @@ pub(super) enum Matter {
     },
 }
 
+/// What is wrong with a file's text, and where.
+fn unreadable(text: &str, path: &Path, error: &toml::de::Error) -> Error {
+    let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1;
+    let place = Place::Line { file: path.display().to_string().into(), line: error.span().map_or(1, |span| line(span.start)) };
+    let message = error.message().to_owned();
+    // "unknown field `a`, expected `b`, `c`" or "expected one of `b`, `c`".
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((name, known)) if message.starts_with("unknown ") && !known.is_empty() => {
+            let kind = if message.starts_with("unknown field") { "key" } else { "value" };
+            Error::Unknown { place, kind, name: (*name).to_owned(), nearest: nearest(name, known.iter().copied()) }
+        }
+        _ => Error::Specification { place, why: message },
+    }
+}
+
 impl Spec {
     /// Reads a file's text; `path` is for errors.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let spec: Self = toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            let place = Place::Line { file: path.display().to_string().into(), line };
-            let message = error.message().to_owned();
-            // "unknown field `a`, expected `b`, `c`" or "expected one of `b`, `c`".
-            let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-            match quoted.split_first() {
-                Some((name, known)) if message.starts_with("unknown ") && !known.is_empty() => {
-                    Error::Unknown { place, kind: "key", name: (*name).to_owned(), nearest: nearest(name, known.iter().copied()) }
-                }
-                _ => Error::Specification { place, why: message },
-            }
-        })?;
+        let spec: Self = toml::from_str(text).map_err(|error| unreadable(text, path, &error))?;
         let place = |word: &str| {
             let before = &text[..text.find(word).unwrap_or(0)];
             Place::Line { file: path.display().to_string().into(), line: before.matches('\n').count() + 1 }
@@ -239,7 +257,24 @@ impl Spec {
             let nearest = nearest(name, Coefficients::FIELDS.iter().copied());
             return Err(Error::Unknown { place: place(name), kind: "key", name: format!("{name} in optics.aberrations"), nearest });
         }
+        let detector = &spec.detector;
+        if spec.output.store == StoreSpec::Events {
+            let counting = detector.counts_per_electron == 1.0 && detector.readout_counts == 0.0;
+            let why = match detector.dose_e_per_A2 {
+                None => Some("events are single electrons, and without detector.dose_e_per_A2 none are counted"),
+                Some(_) if !counting => Some("events are single electrons, which have no counts_per_electron and no readout_counts"),
+                Some(_) => None,
+            };
+            if let Some(why) = why {
+                return Err(Error::Specification { place: place("store"), why: why.to_owned() });
+            }
+        }
         let specimen = &spec.specimen;
+        if spec.is_of_atoms() && (specimen.extent_A.is_some() || specimen.planes.is_some() || !specimen.defects.is_empty()) {
+            let why =
+                "zone_axis, planes, extent_A, tilt_mrad and defects are of crystals: an .xyz file has its atoms where they are".to_owned();
+            return Err(Error::Specification { place: place("[specimen]"), why });
+        }
         if !spec.is_of_atoms() && !specimen.thickness_A.is_some_and(|t| t > 0.0 && t.is_finite()) {
             let why = match specimen.thickness_A {
                 None => "a crystal needs a thickness_A".to_owned(),
@@ -252,6 +287,15 @@ impl Spec {
 
     fn ends_with(&self, ending: &str) -> bool {
         Path::new(&self.specimen.structure).extension().is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    }
+
+    pub(super) fn store(&self) -> StoreSpec {
+        self.output.store
+    }
+
+    /// The file of the crystal or the atoms, where it is one; `folder` is what paths are relative to.
+    pub(super) fn matter_file(&self, folder: &Path) -> Option<PathBuf> {
+        (self.is_of_atoms() || self.ends_with("cif")).then(|| folder.join(&self.specimen.structure))
     }
 
     /// Single atoms instead of a crystal?

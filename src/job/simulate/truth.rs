@@ -1,4 +1,4 @@
-//! What a simulated scan was made from.
+//! What a simulated scan was made from: potential, phase, probe, positions, columns and atoms, in the object's frame and relative to scan position (0, 0).
 
 use std::path::Path;
 
@@ -8,10 +8,11 @@ use super::Simulation;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
 use crate::job::Error;
+use crate::optics::{apply, interaction_constant};
 use crate::output::{Array, ArrayData, Attr, Axis, Column, Frame, Header, ResultFile, Table};
-use crate::simulate::{Standing, projected_phase};
+use crate::simulate::{Atom, Standing, projected_phase};
 
-/// Writes the projected phase, the columns, every probe's place and the probe itself, all in the object's frame.
+/// Writes the truth beside the data.
 pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result<(), Error> {
     let Simulation { specimen, instrument, method, layout, .. } = simulation;
     let mut file = ResultFile::create(path, force)?;
@@ -25,25 +26,36 @@ pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result
     })?;
     let (pixel, [y, x]) = (layout.pixel_A, layout.origin_A);
     let axes = || vec![Axis::new("y", "Å", y, pixel), Axis::new("x", "Å", x, pixel)];
+    let matrix = instrument.scan.object_to_scan();
+    let at = apply(matrix, [y, x]);
+    let to_scan = [0, 1].map(|axis| [matrix[axis][0] * pixel, matrix[axis][1] * pixel, at[axis]]);
     let phase = projected_phase(specimen, instrument, method, layout)?;
-    file.array(&Array {
-        path: "truth/phase".to_owned(),
-        shape: layout.shape.to_vec(),
-        data: ArrayData::F32(phase.iter().map(|&p| p as f32).collect()),
-        axes: axes(),
-        units: "rad".to_owned(),
-        frame: Frame::Object,
-        to_scan: Some([[pixel, 0.0, y], [0.0, pixel, x]]),
-        extra: vec![
+    let interaction = interaction_constant(instrument.optics.voltage_kV);
+    let about = || {
+        let dose = instrument.dose_e_per_A2.map(|dose| ("dose_e_per_A2".to_owned(), Attr::Number(dose)));
+        let mut about = vec![
             ("thickness_A".to_owned(), Attr::Number(specimen.thickness_A)),
-            ("dose_e_per_A2".to_owned(), Attr::Number(instrument.dose_e_per_A2.unwrap_or(f64::NAN))),
-            ("slices".to_owned(), Attr::Integer((specimen.thickness_A / method.slice_thickness_A - 1e-6).ceil().max(1.0) as i64)),
-        ],
-    })?;
+            ("slices".to_owned(), Attr::Integer(method.slices(specimen.thickness_A) as i64)),
+            ("interaction_rad_per_V_A".to_owned(), Attr::Number(interaction)),
+        ];
+        about.extend(dose);
+        about
+    };
+    for (name, units, factor) in [("potential", "V·Å", 1.0 / interaction), ("phase", "rad", 1.0)] {
+        file.array(&Array {
+            path: format!("truth/{name}"),
+            shape: layout.shape.to_vec(),
+            data: ArrayData::F32(phase.iter().map(|&p| (p * factor) as f32).collect()),
+            axes: axes(),
+            units: units.to_owned(),
+            frame: Frame::Object,
+            to_scan: Some(to_scan),
+            extra: about(),
+        })?;
+    }
     let n = layout.window;
-    let spectra = instrument.probe(layout);
-    let modes = spectra.len() / (n * n);
-    let probe = transformed(&spectra, [n; 2], Direction::Inverse)?;
+    let modes = layout.modes();
+    let probe = transformed(&layout.probe, [n; 2], Direction::Inverse)?;
     file.array(&Array {
         path: "truth/probe".to_owned(),
         shape: vec![modes, n, n],
@@ -64,12 +76,11 @@ pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result
         data: ArrayData::F64(layout.positions_A.iter().map(|p| p[axis]).collect()),
     };
     file.table(&Table { path: "truth/positions".to_owned(), columns: vec![place(0, "y"), place(1, "x")], extra: Vec::new() })?;
+    let numbers =
+        |name: &str, units: &str, values: Vec<f64>| Column { name: name.to_owned(), units: units.to_owned(), data: ArrayData::F64(values) };
     if !specimen.columns.is_empty() {
-        let column = |name: &str, units: &str, value: &dyn Fn(&Standing) -> f64| Column {
-            name: name.to_owned(),
-            units: units.to_owned(),
-            data: ArrayData::F64(specimen.columns.iter().map(value).collect()),
-        };
+        let column =
+            |name: &str, units: &str, value: &dyn Fn(&Standing) -> f64| numbers(name, units, specimen.columns.iter().map(value).collect());
         file.table(&Table {
             path: "truth/columns".to_owned(),
             columns: vec![
@@ -83,6 +94,18 @@ pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result
             extra: Vec::new(),
         })?;
     }
+    let atom = |name: &str, units: &str, value: &dyn Fn(&Atom) -> f64| numbers(name, units, specimen.atoms.iter().map(value).collect());
+    file.table(&Table {
+        path: "truth/atoms".to_owned(),
+        columns: vec![
+            atom("z", "Å", &|a| a.z_A),
+            atom("y", "Å", &|a| a.y_A),
+            atom("x", "Å", &|a| a.x_A),
+            atom("atomic_number", "", &|a| a.element.atomic_number() as f64),
+            atom("B", "Å²", &|a| a.b_A2),
+        ],
+        extra: Vec::new(),
+    })?;
     file.finish()?;
     Ok(())
 }

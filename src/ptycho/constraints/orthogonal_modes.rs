@@ -3,8 +3,8 @@
 use num_complex::Complex64;
 use rayon::prelude::*;
 
-use super::super::hermitian::eigen;
 use super::Parts;
+use crate::optics::hermitian::eigen;
 
 /// See [`super::Constraint::OrthogonalModes`].
 pub(super) fn apply(parts: &mut Parts<'_>) {

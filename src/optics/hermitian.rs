@@ -7,17 +7,17 @@ const SWEEPS: usize = 40;
 
 /// The eigenvalues of a Hermitian matrix, largest first, with their orthonormal eigenvectors.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Eigen {
-    pub(super) values: Vec<f64>,
+pub(crate) struct Eigen {
+    pub(crate) values: Vec<f64>,
     /// (eigenvalue, component).
-    pub(super) vectors: Vec<Vec<Complex64>>,
+    pub(crate) vectors: Vec<Vec<Complex64>>,
 }
 
 /// The eigenvalues of the Hermitian `matrix` (row, column) by Jacobi's rotations, row by row (G. E. Forsythe and P. Henrici, Trans. Am.
 /// Math. Soc. 94 (1960) 1).
 ///
 /// Of a diagonal matrix with falling values the vectors are the axes.
-pub(super) fn eigen(matrix: &[Vec<Complex64>]) -> Eigen {
+pub(crate) fn eigen(matrix: &[Vec<Complex64>]) -> Eigen {
     let n = matrix.len();
     let mut a = matrix.to_vec();
     let mut vectors: Vec<Vec<Complex64>> = (0..n).map(|i| (0..n).map(|j| Complex64::from(f64::from(u8::from(i == j)))).collect()).collect();
