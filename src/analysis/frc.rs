@@ -12,6 +12,8 @@ use crate::optics::fft_index;
 
 /// Fourier samples further apart than so many pixels are independent, whatever the window: they share less than 0.1 %.
 const NEAR: usize = 4;
+/// Rings of a running mean.
+const RUN: usize = 5;
 
 /// What the edges of an image are faded with before it is transformed. Opposite edges that do not match would put a cross of the same
 /// power into both spectra, and make them agree where the images do not.
@@ -62,6 +64,9 @@ pub enum Threshold {
     HalfBit,
     /// 1/7 ≈ 0.143, whatever the samples.
     OneSeventh,
+    /// 0.5, for an image against a truth without noise: two halves of the data that correlate with c make a whole that correlates with the truth with
+    /// √(2c/(1 + c)), which is 0.5 where c is 1/7 (P. B. Rosenthal and R. Henderson, J. Mol. Biol. 333 (2003) 721).
+    OneHalf,
 }
 
 impl Threshold {
@@ -70,6 +75,7 @@ impl Threshold {
         match self {
             Self::HalfBit => (0.2071 + 1.9102 / samples.sqrt()) / (1.2071 + 0.9102 / samples.sqrt()),
             Self::OneSeventh => 1.0 / 7.0,
+            Self::OneHalf => 0.5,
         }
     }
 }
@@ -104,6 +110,38 @@ impl Frc {
         let (from, to) = (self.frequency_inverse_A[below - 1], self.frequency_inverse_A[below]);
         Some(1.0 / (from + (to - from) * last / (last - first)))
     }
+
+    /// Up to where the images agree, in Å: 1 over the frequency where their correlation, as a running mean over [`RUN`] rings, first falls below the threshold (and, if it is known, below the `floor`
+    /// of images without structure), after it was above. Infinity where it never is, the finest there is where it never falls.
+    ///
+    /// Crystals and defocus leave gaps, rings in which neither image has any signal. A running mean passes over them; [`Self::resolution_A`] ends at the first.
+    #[allow(non_snake_case)]
+    pub fn agreement_A(&self, threshold: Threshold, floor: Option<&Self>) -> f64 {
+        let (correlation, mut least) = (running_mean(&self.correlation), running_mean(&self.threshold(threshold)));
+        if let Some(floor) = floor {
+            least.iter_mut().zip(running_mean(&floor.correlation)).for_each(|(least, floor)| *least = least.max(floor));
+        }
+        let above: Vec<f64> = correlation.iter().zip(&least).map(|(c, l)| c - l).collect();
+        let frequency = &self.frequency_inverse_A;
+        // The lowest frequencies are transferred worst.
+        let Some(first) = above.iter().position(|&d| d >= 0.0) else { return f64::INFINITY };
+        match (first..above.len()).find(|&k| above[k] < 0.0) {
+            Some(k) => 1.0 / (frequency[k - 1] + (frequency[k] - frequency[k - 1]) * above[k - 1] / (above[k - 1] - above[k])),
+            None => self.finest_A(),
+        }
+    }
+
+    /// 1 over the highest frequency, in Å; infinity without any ring.
+    #[allow(non_snake_case)]
+    pub fn finest_A(&self) -> f64 {
+        self.frequency_inverse_A.last().map_or(f64::INFINITY, |f| 1.0 / f)
+    }
+}
+
+/// The mean of each value and those around it, [`RUN`] in all where there are so many.
+fn running_mean(values: &[f64]) -> Vec<f64> {
+    let around = |k: usize| &values[k.saturating_sub(RUN / 2)..(k + RUN / 2 + 1).min(values.len())];
+    (0..values.len()).map(|k| around(k).iter().sum::<f64>() / around(k).len() as f64).collect()
 }
 
 /// The Fourier ring correlation of two real images (y, x) of one shape, their pixels `pixel_A` (y, x) in Å (W. O. Saxton and W. Baumeister,

@@ -1,12 +1,22 @@
-//! What is learned from finished images: so far, how far two of them agree.
+//! What is learned from finished images: how far two of them agree, and in what they differ.
 
 mod align;
 pub mod columns;
+mod bragg;
+mod difference;
 mod error;
 mod frc;
+mod pairing;
+mod regrid;
+mod ssim;
 
 pub use align::{displaced, displacement, without_ramp};
+pub use bragg::{LEAST_SNR, Spot, highest_bragg_spot};
+pub use difference::{Difference, Free, Plane, without_plane};
 pub use error::Error;
 pub use frc::{Frc, Threshold, Window, frc_of_images, frc_of_objects};
+pub use pairing::{Pairing, PlaceErrors, Spread, paired};
+pub use regrid::{Field, PixelMap, common_field, mapped, regridded};
+pub use ssim::{SSIM_WINDOW, ssim};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -17,8 +17,6 @@ use crate::stream::Stream;
 
 /// Halves may lie so far from each other in Å: well below half a lattice period.
 const REACH_A: f64 = 0.5;
-/// Rings of a running mean.
-const RUN: usize = 5;
 /// Keeps the division of the electrons apart from other uses of the job's seed.
 const DIVIDED: u64 = 0x4a1f_0dd5_91c3_7e26;
 
@@ -156,44 +154,19 @@ fn phases(setup: &Setup, states: &[State; 2]) -> Vec<Array> {
     if setup.is_raster() { states.iter().zip(1..).map(of).collect() } else { Vec::new() }
 }
 
-/// Up to where halves agree, in Å: 1 over the frequency where their correlation, as a running mean over [`RUN`] rings, first falls below the threshold, and below that of halves without structure if it
-/// is known, after it was above. Infinity where it never is, the finest there is where it never falls.
-///
-/// Crystals and defocus leave gaps, rings in which neither half has any signal. A running mean passes over them; [`Frc::resolution_A`] ends at the first.
-fn resolution_A(frc: &Frc, threshold: Threshold, floor: Option<&Frc>) -> f64 {
-    let (correlation, mut least) = (running_mean(&frc.correlation), running_mean(&frc.threshold(threshold)));
-    if let Some(floor) = floor {
-        least.iter_mut().zip(running_mean(&floor.correlation)).for_each(|(least, floor)| *least = least.max(floor));
-    }
-    let above: Vec<f64> = correlation.iter().zip(&least).map(|(c, l)| c - l).collect();
-    let frequency = &frc.frequency_inverse_A;
-    // The lowest frequencies are transferred worst.
-    let Some(first) = above.iter().position(|&d| d >= 0.0) else { return f64::INFINITY };
-    match (first..above.len()).find(|&k| above[k] < 0.0) {
-        Some(k) => 1.0 / (frequency[k - 1] + (frequency[k] - frequency[k - 1]) * above[k - 1] / (above[k - 1] - above[k])),
-        None => frequency.last().map_or(f64::INFINITY, |f| 1.0 / f),
-    }
-}
-
-/// The mean of each value and those around it, [`RUN`] in all where there are so many.
-fn running_mean(values: &[f64]) -> Vec<f64> {
-    let around = |k: usize| &values[k.saturating_sub(RUN / 2)..(k + RUN / 2 + 1).min(values.len())];
-    (0..values.len()).map(|k| around(k).iter().sum::<f64>() / around(k).len() as f64).collect()
-}
-
 fn told(frc: &Frc, floor: Option<&Frc>) -> String {
-    let finest = frc.frequency_inverse_A.last().map_or(0.0, |f| 1.0 / f);
+    let finest = frc.finest_A();
     let words = |resolution: f64| match resolution {
         r if r.is_infinite() => "nowhere".to_owned(),
         r if r <= finest => format!("up to {r:.2} Å, the finest there is"),
         r => format!("up to {r:.2} Å"),
     };
-    let [half_bit, seventh] = [Threshold::HalfBit, Threshold::OneSeventh].map(|t| words(resolution_A(frc, t, None)));
+    let [half_bit, seventh] = [Threshold::HalfBit, Threshold::OneSeventh].map(|t| words(frc.agreement_A(t, None)));
     let over = floor.map_or(String::new(), |floor| {
-        format!("; {} above halves without structure", words(resolution_A(frc, Threshold::HalfBit, Some(floor))))
+        format!("; {} above halves without structure", words(frc.agreement_A(Threshold::HalfBit, Some(floor))))
     });
     let gap = match frc.resolution_A(Threshold::HalfBit) {
-        Some(first) if first > 1.05 * resolution_A(frc, Threshold::HalfBit, None) => format!("; with a first gap at {first:.2} Å"),
+        Some(first) if first > 1.05 * frc.agreement_A(Threshold::HalfBit, None) => format!("; with a first gap at {first:.2} Å"),
         _ => String::new(),
     };
     format!("two halves of the electrons agree {half_bit} (half-bit), {seventh} (1/7){over}{gap}.")
@@ -204,7 +177,7 @@ pub(in crate::job) const RESOLUTION: &str = "resolution_half_bit_A";
 
 fn curves(frc: &Frc, floor: Option<&Frc>) -> Vec<Array> {
     let frequency = &frc.frequency_inverse_A;
-    let resolution = |name: &str, threshold, floor| (name.to_owned(), Attr::Number(resolution_A(frc, threshold, floor)));
+    let resolution = |name: &str, threshold, floor| (name.to_owned(), Attr::Number(frc.agreement_A(threshold, floor)));
     let mut resolutions =
         vec![resolution(RESOLUTION, Threshold::HalfBit, None), resolution("resolution_one_seventh_A", Threshold::OneSeventh, None)];
     if floor.is_some() {
