@@ -35,22 +35,80 @@ pub(super) fn check_stream(job: &Job, info: &CubeInfo) -> Result<(), Error> {
     check(job, STREAM_FRAMES * info.frame_bytes() as u64, "the blocks in which frames are read")
 }
 
-/// Refuses a limit that does not hold what one of the stages needs beside the frames.
+/// Refuses a limit that does not hold what one of the stages needs beside the frames, and says what it would hold.
 pub(super) fn check_reconstruction(stages: &[Stage], frame: &ObjectFrame, frames: usize) -> Result<(), Error> {
     stages.iter().try_for_each(|stage| {
         let keys = &stage.job.ptychography;
-        let modes = (keys.probe_modes.value + keys.probe_variations.value) as u64;
-        let (slices, batch) = (keys.slices.value as u64, keys.batch.value.min(frames) as u64);
-        let (object, window) = ((frame.shape[0] * frame.shape[1]) as u64, (frame.window[0] * frame.window[1]) as u64);
-        // On the host in f64 with its copy, on the device the object, its numerator and its denominator; of each position what it adds to slices and modes.
-        let mut bytes = slices * object * (2 * 16 + 8 + 8 + 4) + batch * window * (12 * slices + 8 * modes);
-        let mut what = format!("an object of {slices} slices, {modes} modes of the probe and batches of {batch}");
-        if matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar) {
-            bytes += 8 * modes * window * frames as u64;
+        let waves = matches!(keys.algorithm.value, Algorithm::DifferenceMap | Algorithm::Raar);
+        let size = Size {
+            slices: keys.slices.value as u64,
+            modes: keys.probe_modes.value as u64,
+            variations: keys.probe_variations.value as u64,
+            batch: keys.batch.value.min(frames) as u64,
+            object: (frame.shape[0] * frame.shape[1]) as u64,
+            window: (frame.window[0] * frame.window[1]) as u64,
+            waves: if waves { frames as u64 } else { 0 },
+        };
+        let limit = limit_bytes(&stage.job);
+        if size.bytes() <= limit {
+            return Ok(());
+        }
+        let mut what = format!("an object of {} slices, {} modes of the probe and batches of {}", size.slices, size.modes, size.batch);
+        if waves {
             what.push_str(&format!(", and the exit waves of {frames} patterns"));
         }
-        check(&stage.job, bytes, &what)
+        if !stage.name.is_empty() {
+            what.push_str(&format!(", in stage {}", stage.name));
+        }
+        let fitting: Vec<String> = [
+            ("batch", most(size.batch, limit, |batch| Size { batch, ..size })),
+            ("probe_modes", most(size.modes, limit, |modes| Size { modes, ..size })),
+            ("slices", most(size.slices, limit, |slices| Size { slices, ..size })),
+        ]
+        .into_iter()
+        .filter_map(|(key, most)| Some(format!("ptychography.{key} = {}", most?)))
+        .collect();
+        let remedy = if fitting.is_empty() {
+            "Raise it, or use smaller batches, fewer slices and fewer modes at once, or a part of the data (data.crop_scan, data.crop_detector); none of them alone makes it fit."
+                .to_owned()
+        } else {
+            format!("Raise it, or use a part of the data (data.crop_scan, data.crop_detector), or what would fit: {}.", fitting.join(", or "))
+        };
+        Err(refused(&stage.job, limit, size.bytes(), &what, remedy))
     })
+}
+
+/// What makes a reconstruction large.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    slices: u64,
+    modes: u64,
+    variations: u64,
+    batch: u64,
+    /// Pixels of a slice and of the probe's window.
+    object: u64,
+    window: u64,
+    /// Patterns that keep their exit waves.
+    waves: u64,
+}
+
+impl Size {
+    /// On the host in f64 with its copy, on the device the object, its numerator and its denominator; of each position of a batch what it adds to slices and modes; exit waves.
+    fn bytes(self) -> u64 {
+        let modes = self.modes + self.variations;
+        let of_batch = self.batch * self.window * (12 * self.slices + 8 * modes);
+        self.slices * self.object * (2 * 16 + 8 + 8 + 4) + of_batch + 8 * modes * self.window * self.waves
+    }
+}
+
+/// The most below `now` of the number that `with` sets with which the limit is kept, if there is one above 0.
+fn most(now: u64, limit: u64, with: impl Fn(u64) -> Size) -> Option<u64> {
+    let (mut fits, mut too_many) = (0, now);
+    while fits + 1 < too_many {
+        let middle = fits + (too_many - fits) / 2;
+        if with(middle).bytes() <= limit { fits = middle } else { too_many = middle }
+    }
+    (fits > 0).then_some(fits)
 }
 
 fn check(job: &Job, needed: u64, what: &str) -> Result<(), Error> {
@@ -58,15 +116,18 @@ fn check(job: &Job, needed: u64, what: &str) -> Result<(), Error> {
     if needed <= limit {
         return Ok(());
     }
+    let remedy = "Raise it, or use a part of each frame (data.crop_detector).".to_owned();
+    Err(refused(job, limit, needed, what, remedy))
+}
+
+fn refused(job: &Job, limit: u64, needed: u64, what: &str, remedy: String) -> Error {
     let place = job.compute.memory_limit_GiB.as_ref().map_or(Place::Default, |entry| entry.place.clone());
-    Err(Refusal {
+    Refusal {
         place,
         key: "compute.memory_limit_GiB".to_owned(),
         found: format!("{:.3}", limit as f64 / GIB),
         expected: format!("at least {:.3} for {what}", needed as f64 / GIB + 0.0005),
-        remedy: "Raise it, or use a smaller batch, fewer slices or modes, or a part of the data (ptychography.batch, slices and probe_modes, data.crop_scan, \
-                 data.crop_detector)."
-            .to_owned(),
+        remedy,
     }
-    .into())
+    .into()
 }

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use super::device::Device;
 use super::plan::{Plan, Tasks};
-use super::ptychography::{self, Ended, Inputs, Keeper};
+use super::ptychography::{self, Ended, Inputs, Keeper, Setup};
 use super::schema::{Job, Row};
 use super::timings::Stopwatch;
 use super::{Error, Place, calibrate, facts, images, measure, memory, pictures};
@@ -66,6 +66,7 @@ impl Prepared {
         }
         memory::check_stream(&plan.job, source.info())?;
         let inputs = Inputs::read(&plan, source.info())?;
+        ptychography::check(&plan, &inputs, source.info())?;
         pictures::check(&plan.job.output, &output, force)?;
         let device = Device::open(&plan.job.compute.device.value)?;
         let result = ResultFile::create(&output, force)?;
@@ -130,14 +131,18 @@ impl Work {
         let (mut made, mut ended) = (Vec::new(), Ended::Whole);
         let input = facts::input(&info.path)?;
         let all_input = inputs.hash(&input.hash);
+        let setup = match &plan.ptychography {
+            Some(needs) => Some(Setup::new(&plan, needs, inputs, &measured, valid.clone(), &info, run)?),
+            None => None,
+        };
         let mut keeper = Keeper::new(&output, plan.job.output.checkpoint_every.value, all_input.clone(), force);
         if plan.images {
-            let (images, incident) = images::make(&plan, &*backend, &stream, valid.clone(), run)?;
+            let (images, incident) = images::make(&plan, &*backend, &stream, valid, run)?;
             made.extend(images);
             measured.incident.get_or_insert(incident);
         }
-        if let Some(needs) = &plan.ptychography {
-            let reconstructed = ptychography::run(&plan, needs, inputs, &measured, valid, &backend, &stream, &mut keeper, run)?;
+        if let Some(setup) = &setup {
+            let reconstructed = ptychography::run(setup, &measured, &backend, &stream, &mut keeper, run)?;
             made.extend(reconstructed.arrays);
             ended = reconstructed.ended;
         }

@@ -289,7 +289,7 @@ impl<'a, B: Backend> Engine<'a, B> {
         let block = self.patterns.batch(ids)?;
         let probe = options.probe_in(iteration) || lens::is_due(&options.refinement, iteration);
         if let Memory::Waves { of: Some(projections), .. } = &mut self.memory {
-            return projections.step(self.backend, number, &batch, &block, &self.model, options.likelihood, probe, &mut self.gradients);
+            return projections.step(self.backend, number, batch, &block, &self.model, options.likelihood, &mut self.gradients);
         }
         let wanted = Wanted {
             probe,
@@ -367,10 +367,14 @@ impl<'a, B: Backend> Engine<'a, B> {
         self.read(&mut state)?;
         if let Memory::Waves { .. } = self.memory {
             agreed_object(self.backend, &self.gradients.object[0], &mut state.object)?;
-            if self.options.probe_in(iteration) {
-                agreed_probe(self.backend, &self.gradients.probe, state.shape.window, &mut state.probe_hat)?;
-            }
             self.write(&state)?;
+            if (self.options.probe_in(iteration) || lens::is_due(&self.options.refinement, iteration))
+                && let Memory::Waves { of: Some(projections), .. } = &mut self.memory
+            {
+                projections.probe_sums(self.backend, &self.model, &mut self.gradients.probe)?;
+                agreed_probe(self.backend, &self.gradients.probe, state.shape.window, &mut state.probe_hat)?;
+                self.write(&state)?;
+            }
         }
         state.pattern_errors.resize(self.patterns.len(), f64::NAN);
         let (mut misfit, mut counts) = (0.0, 0.0);

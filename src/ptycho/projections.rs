@@ -15,6 +15,8 @@ const FAINT: f64 = 1e-2;
 pub(super) struct Projections<B: Backend> {
     /// (position, mode, y, x) of each batch; none before its first turn.
     pub(super) waves: Vec<Option<B::Complexes>>,
+    /// The batches that had their turn in this iteration.
+    batches: Vec<B::Batch>,
     work: KernelWork<B>,
     /// The reflected waves of a batch.
     reflected: B::Complexes,
@@ -35,25 +37,30 @@ impl<B: Backend> Projections<B> {
         let len = batch * shape.modes * shape.pixels();
         Ok(Self {
             waves: (0..batches).map(|_| None).collect(),
+            batches: Vec::new(),
             work: KernelWork::new(backend, shape, batch)?,
             reflected: backend.complex_zeros(len)?,
             relaxation,
         })
     }
 
-    /// One batch: its waves go on, and what they say of object and probe is added to the sums of `out`.
+    /// One batch: its waves go on, and what they say of the object is added to the sums of `out`.
     #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
     pub(super) fn step(
         &mut self,
         backend: &B,
         number: usize,
-        batch: &B::Batch,
+        batch: B::Batch,
         block: &DeviceBlock<B>,
         model: &Model<B>,
         likelihood: Likelihood,
-        probe: bool,
         out: &mut Gradients<B>,
     ) -> Result<()> {
+        if number == 0 {
+            self.batches.clear();
+        }
+        self.batches.push(batch);
+        let batch = &self.batches[number];
         let (modes, window) = (model.shape.modes, model.shape.window);
         let windows = modes * backend.batch_len(batch);
         let len = windows * model.shape.pixels();
@@ -79,11 +86,18 @@ impl<B: Backend> Projections<B> {
         backend.copy(overlap, &mut self.reflected, len)?;
         backend.fft2(&mut self.reflected, window, windows, Direction::Forward)?;
         backend.residual(&mut self.reflected, modes, &block.frames, &model.detector, likelihood, model.floor, batch, &mut out.metrics)?;
-        if probe {
+        Ok(())
+    }
+
+    /// What all waves say of the probe is added to its sums. The object of `model` is the one that they agree on already: were both told by what they were before, each would
+    /// take up all that waves and model differ in, twice as much as there is, and the waves would swing ever farther.
+    pub(super) fn probe_sums(&mut self, backend: &B, model: &Model<B>, probe: &mut Update<B>) -> Result<()> {
+        let (modes, window) = (model.shape.modes, model.shape.window);
+        for (waves, batch) in self.waves.iter().flatten().zip(&self.batches) {
             backend.probe_gradient(waves, &model.object[0], modes, batch, &mut self.work.waves)?;
-            backend.fft2(&mut self.work.waves, window, windows, Direction::Forward)?;
-            backend.probe_sum(&self.work.waves, modes, batch, false, &mut out.probe.numerator)?;
-            backend.object_power(&model.object[0], batch, false, &mut out.probe.denominator, &mut out.probe.peak)?;
+            backend.fft2(&mut self.work.waves, window, modes * backend.batch_len(batch), Direction::Forward)?;
+            backend.probe_sum(&self.work.waves, modes, batch, false, &mut probe.numerator)?;
+            backend.object_power(&model.object[0], batch, false, &mut probe.denominator, &mut probe.peak)?;
         }
         Ok(())
     }

@@ -10,7 +10,8 @@ use ronchi::compute::cpu::Cpu;
 use ronchi::compute::{
     Backend, BatchPlan, DetectorLayout, DeviceBlock, Gradients, HostFrames, Likelihood, Model, ModelShape, SampleType, Spread, Wanted,
 };
-use ronchi::ptycho::propagator;
+use ronchi::optics::{Aberration, Aberrations, fft_index};
+use ronchi::ptycho::{LENS_TERMS, propagator};
 
 use crate::check;
 
@@ -155,6 +156,7 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
             close(name, -2.0 * (gradient[n].conj() * turn).re, difference(&problem, &point, H, change), size)?;
         }
     }
+    lens(&problem, &point, &engine.read_complexes(&out.probe.numerator).unwrap(), close)?;
     let moments = engine.read_reals(&out.moments).unwrap();
     let size = (moments.iter().map(|m| m * m).sum::<f64>() / moments.len() as f64).sqrt();
     let stride = shape.moments();
@@ -200,6 +202,33 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
             let tilted = |p: &mut Point, h: f64| p.tilt[axis] = (slopes[axis] + h).atan() * 1e3;
             close("tilt", by_slope, difference(&problem, &point, H, tilted), by_slope.abs())?;
         }
+    }
+    Ok(())
+}
+
+/// The coefficients of the lens, by which all modes turn their phases: from the probe's gradient, as they are refined.
+fn lens(
+    problem: &Problem,
+    point: &Point,
+    numerator: &[Complex64],
+    close: impl Fn(&str, f64, f64, f64) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let (pixels, modes) = (problem.shape.pixels(), problem.shape.modes);
+    for (name, n, m) in LENS_TERMS {
+        let angle_deg = if name.ends_with("_sin") { 90.0 / f64::from(m) } else { 0.0 };
+        // Positive defocus is −C10.
+        let magnitude_A = if name == "defocus" { -1.0 } else { 1.0 };
+        let one = Aberrations { terms: vec![Aberration { n, m, magnitude_A, angle_deg }] };
+        let angle = |k: usize, axis: usize| fft_index(k, WINDOW[axis]) * LAMBDA / (WINDOW[axis] as f64 * PIXEL[axis]);
+        let chi: Vec<f64> = (0..pixels).map(|k| one.chi(LAMBDA, angle(k / WINDOW[1], 0), angle(k % WINDOW[1], 1))).collect();
+        let widest = chi.iter().map(|x| x.abs()).fold(0.0, f64::max);
+        // P̂ ∝ e^{−iχ}: dP̂ = −i·dχ·P̂.
+        let analytic: f64 =
+            (0..modes * pixels).map(|k| -2.0 * (numerator[k].conj() * Complex64::new(0.0, -chi[k % pixels]) * point.probe_hat[k]).re).sum();
+        let change = |point: &mut Point, h: f64| {
+            point.probe_hat.iter_mut().take(modes * pixels).enumerate().for_each(|(k, p)| *p *= Complex64::cis(-h * chi[k % pixels]));
+        };
+        close(name, analytic, difference(problem, point, 1e-4 / widest, change), analytic.abs() + widest)?;
     }
     Ok(())
 }

@@ -23,12 +23,13 @@ use num_complex::Complex64;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use ronchi::compute::cpu::Cpu;
-use ronchi::compute::{Backend, BatchPlan, DetectorLayout, HostFrames, SampleType};
+use ronchi::compute::{Backend, BatchPlan, DetectorLayout, HostFrames, Patterns, SampleType};
 use ronchi::data::{self, FrameSource, OpenOptions};
 use ronchi::optics::{Aberrations, ProbeOptics, ScanGrid, object_pixel_A, wavelength_A};
-use ronchi::ptycho::{Ending, ObjectFrame, Options, Outcome, State, phase};
+use ronchi::output::{Datacube, write_datacube};
+use ronchi::ptycho::{Ending, Grouping, Hooks, ObjectFrame, Options, Outcome, Rule, State, Validation, phase};
 use ronchi::run::{CancelToken, RngState, Run};
-use ronchi::stream::Memory;
+use ronchi::stream::{Memory, Stream, StreamOptions};
 use score::{Truth, blur, score};
 use textbook::{Textbook, fft2};
 
@@ -42,6 +43,8 @@ fn main() {
         Trial::test("steps that fall do so by the same factor from iteration to iteration", || textbook_rule(5, 0.09)),
         Trial::test("the result depends neither on threads nor on the run", repeatable),
         Trial::test("a run that is stopped ends with its last whole iteration", stopped),
+        Trial::test("a run that goes wrong ends with its last good iteration and says what went wrong", gone_wrong),
+        Trial::test("streamed patterns give what resident ones do, whatever the rule and the grouping", streamed),
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("a jitter of the positions is found", planted::jitter),
         Trial::test("a shear of the scan is found", planted::shear),
@@ -105,8 +108,13 @@ struct Small {
 }
 
 fn small(seed: u64) -> Small {
+    small_of(seed, 23)
+}
+
+/// [`small`] with so many patterns.
+fn small_of(seed: u64, count: usize) -> Small {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (window, count) = ([24, 20], 23);
+    let window = [24, 20];
     let positions: Vec<[f64; 2]> = (0..count).map(|_| [rng.random_range(0.0..4.0), rng.random_range(-3.0..3.0)]).collect();
     let frame = ObjectFrame::enclose(&positions, [0.2, 0.25], window).unwrap();
     let mut frames = HostFrames::zeros(SampleType::U16, window, count);
@@ -201,6 +209,85 @@ fn stopped() -> Result<(), Failed> {
     let outcome = ronchi::ptycho::reconstruct(&run, &*backend, &patterns, frame, &small.detector, &options(9, 4), start, &mut ()).unwrap();
     check(outcome.ending == Ending::Interrupted && outcome.state.iteration == 2, || format!("stopped after {}", outcome.state.iteration))?;
     check(outcome.state.object == whole.object && outcome.state.rng == whole.rng, || "a part of an iteration is kept".into())
+}
+
+/// Multiplies the object by a number after an iteration.
+struct Spoils {
+    after: u32,
+    by: f64,
+}
+
+impl Hooks for Spoils {
+    fn after_iteration(&mut self, state: &mut State) -> ronchi::ptycho::Result<bool> {
+        let now = state.iteration == self.after;
+        if now {
+            state.object.iter_mut().for_each(|o| *o *= self.by);
+        }
+        Ok(now)
+    }
+}
+
+fn gone_wrong() -> Result<(), Failed> {
+    let small = small(rand::random());
+    let cancel = CancelToken::default();
+    let run = Run { events: &|_| (), cancel: &cancel, rng: small.start.rng };
+    let backend = Arc::new(Cpu::<f32>::new());
+    let patterns = Memory::new(backend.clone(), small.frames.clone()).unwrap();
+    let of = |iterations: u32, by: f64| {
+        let (frame, start, options) = (&small.frame, small.start.clone(), options(iterations, 4));
+        let mut spoils = Spoils { after: 3, by };
+        ronchi::ptycho::reconstruct(&run, &*backend, &patterns, frame, &small.detector, &options, start, &mut spoils).unwrap()
+    };
+    for (by, words) in [(f64::NAN, "not a number"), (1e3, "times the smallest one before")] {
+        // An object a thousand times as bright misses by a million electrons for each one.
+        let (outcome, before) = (of(9, by), of(3, by).state);
+        let told = matches!(&outcome.ending, Ending::Diverged { iteration: 4, why } if why.contains(words));
+        check(told, || format!("an object {by} times as bright: {:?}", outcome.ending))?;
+        let kept = outcome.state.iteration == 3 && outcome.state.history == before.history && outcome.state.probe_hat == before.probe_hat;
+        check(kept, || format!("kept iteration {}", outcome.state.iteration))?;
+    }
+    check(of(9, 1.0).ending == Ending::Finished, || "what is not spoiled goes on".into())
+}
+
+fn streamed() -> Result<(), Failed> {
+    let seed = seed();
+    // More than two blocks of 64.
+    let small = small_of(seed, 150);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("scan.h5");
+    let cube = Datacube {
+        scan_shape: [10, 15],
+        frame_shape: small.frame.window,
+        step_A: [0.4; 2],
+        mrad_per_px: 1.0,
+        voltage_kV: 200.0,
+        convergence_mrad: 20.0,
+    };
+    let counts: Vec<u16> = (0..150).flat_map(|f| bytemuck::cast_slice::<u8, u16>(small.frames.frame_bytes(f)).to_vec()).collect();
+    write_datacube(&path, false, &cube, &counts).unwrap();
+    let cancel = CancelToken::default();
+    let run = Run { events: &|_| (), cancel: &cancel, rng: small.start.rng };
+    let backend = Arc::new(Cpu::<f32>::new());
+    for rule in [Rule::Epie, Rule::LsqMl { alpha: 0.5, friction: 0.5 }, Rule::Adam, Rule::Raar { beta: 0.8 }] {
+        for grouping in [Grouping::Random, Grouping::Compact, Grouping::Sparse, Grouping::Sequential] {
+            let validation = Some(Validation { ids: vec![3, 64, 149], patience: 0 });
+            let options = Options { rule, grouping, validation, ..options(2, 11) };
+            let of = |patterns: &dyn Patterns<Cpu<f32>>| {
+                let (frame, start) = (&small.frame, small.start.clone());
+                ronchi::ptycho::reconstruct(&run, &*backend, patterns, frame, &small.detector, &options, start, &mut ()).unwrap().state
+            };
+            let result = |state: State| (state.object, state.probe_hat, state.history);
+            let resident = of(&Memory::new(backend.clone(), small.frames.clone()).unwrap());
+            let source = data::open(&path, &OpenOptions::default()).unwrap();
+            let limits = StreamOptions { memory_limit_bytes: 0, block_bytes: 1, ..StreamOptions::default() };
+            let stream = Stream::new(source, backend.clone(), limits);
+            check(!stream.load(&run).unwrap(), || "the frames are streamed".into())?;
+            check(result(of(&stream)) == result(resident), || {
+                format!("{rule:?}, {grouping:?}: streamed patterns give another state (seed {seed})")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// A reconstruction of a shared dataset on the CPU engine.

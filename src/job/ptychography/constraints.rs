@@ -189,6 +189,10 @@ impl<'a> Fields<'a> {
         if spec.from == Some(0) || spec.every == Some(0) {
             return Err(self.refuse("from and every count from 1.".to_owned()));
         }
+        let (from, until) = (spec.from.unwrap_or(1), spec.until.unwrap_or(0));
+        if until > 0 && until < from {
+            return Err(self.refuse(format!("until is {until}, before from, which is {from}: it would never act.")));
+        }
         Ok(())
     }
 }

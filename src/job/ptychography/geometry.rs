@@ -19,8 +19,8 @@ const MOST_AT_RIM: f64 = 0.1;
 /// Slices thinner than this are thinner than the potential of an atom.
 const THINNEST_A: f64 = 1.0;
 
-/// Refuses what cannot come to anything, and warns of what hardly can. `probe` is the first mode in real space, its optic axis at pixel N/2.
-pub(super) fn check(stages: &[Stage], frame: &ObjectFrame, probe: &[Complex64], run: &Run) -> Result<(), Error> {
+/// Refuses scans and slices that cannot come to anything, whatever the probe.
+pub(super) fn check(stages: &[Stage], frame: &ObjectFrame) -> Result<(), Error> {
     let count = frame.positions_px.len();
     if count < FEWEST {
         return Err(Error::TooFewPatterns { found: count, fewest: FEWEST });
@@ -40,6 +40,11 @@ pub(super) fn check(stages: &[Stage], frame: &ObjectFrame, probe: &[Complex64], 
             return Err(refusal.into());
         }
     }
+    Ok(())
+}
+
+/// Refuses a probe that cannot come to anything with these positions, and warns of one that hardly can. `probe` is the first mode in real space, its optic axis at pixel N/2.
+pub(super) fn check_probe(frame: &ObjectFrame, probe: &[Complex64], run: &Run) -> Result<(), Error> {
     let extent = Extent::of(probe, frame.window, frame.pixel_A);
     if extent.at_rim > MOST_AT_RIM {
         let side = frame.window.map(|n| n as f64).iter().zip(frame.pixel_A).map(|(n, a)| n * a).fold(f64::INFINITY, f64::min);
@@ -140,7 +145,8 @@ mod tests {
             }
         };
         let run = Run { events: &events, cancel: &cancel, rng: RngState::new(1) };
-        let refused = check(&stages, &frame, &probe, &run).err().map_or(String::new(), |e| e.to_string());
+        let checked = check(&stages, &frame).and_then(|()| check_probe(&frame, &probe, &run));
+        let refused = checked.err().map_or(String::new(), |e| e.to_string());
         (refused, warnings.into_inner())
     }
 

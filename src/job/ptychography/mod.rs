@@ -14,10 +14,11 @@ use std::sync::Arc;
 pub(super) use self::halves::RESOLUTION;
 pub(super) use self::keeper::Keeper;
 pub(super) use self::settings::Stage;
-use self::setup::{Electrons, Setup};
+use self::setup::Electrons;
+pub(super) use self::setup::{Setup, check};
 use self::starts::Starts;
 use super::measure::Measured;
-use super::plan::{Geometry, Plan, Scan};
+use super::plan::{Plan, Scan};
 use super::schema::Job;
 use super::values::HalvesKind;
 use super::{Error, facts, mask};
@@ -90,25 +91,20 @@ pub(super) struct Reconstructed {
 }
 
 /// Reconstructs the object and the probe, and where the job asks for it both again from each half of the electrons.
-#[expect(clippy::too_many_arguments, reason = "each is a thing of its own, and there is one caller")]
 pub(super) fn run<B: Backend>(
-    plan: &Plan,
-    needs: &Geometry,
-    inputs: Inputs,
+    setup: &Setup,
     measured: &Measured,
-    valid: Option<Vec<bool>>,
     backend: &Arc<B>,
     stream: &Stream<B>,
     keeper: &mut Keeper,
     run: &Run,
 ) -> Result<Reconstructed, Error> {
-    let setup = Setup::new(plan, needs, inputs, measured, valid, stream.info())?;
     settings::idle(&setup.stages).into_iter().for_each(|text| run.warn(text));
     let incident = match measured.incident {
         Some(incident) => incident,
         None => setup.mean_frame(&**backend, stream, run)?.incident,
     };
-    let whole = || super::open(&plan.job);
+    let whole = || super::open(setup.job);
     let electrons = Electrons { stream, source: &whole, incident, whole: true };
     let (state, mut ended) = setup.reconstruct(backend, &electrons, keeper, run)?;
     if let Ended::Stopped { .. } = ended
@@ -117,9 +113,9 @@ pub(super) fn run<B: Backend>(
         return Err(crate::compute::Error::Interrupted.into());
     }
     let mut arrays = setup.arrays(&state)?;
-    if let (Ended::Whole, halves @ (HalvesKind::Frc | HalvesKind::NoiseFloor)) = (&ended, plan.job.ptychography.halves.value) {
+    if let (Ended::Whole, halves @ (HalvesKind::Frc | HalvesKind::NoiseFloor)) = (&ended, setup.job.ptychography.halves.value) {
         keeper.keep_finished(&state, setup.stages.len())?;
-        match halves::run(&setup, backend, &electrons, halves == HalvesKind::NoiseFloor, keeper, run)? {
+        match halves::run(setup, backend, &electrons, halves == HalvesKind::NoiseFloor, keeper, run)? {
             halves::Found::Arrays(more) => arrays.extend(more),
             halves::Found::Stopped(stopped) => ended = stopped,
         }

@@ -166,15 +166,37 @@ pub(super) fn idle(stages: &[Stage]) -> Vec<String> {
     // Of each stage: is it said, and does it do nothing?
     let of = |what: &dyn Fn(&Ptychography) -> [bool; 2]| stages.iter().map(|stage| what(&stage.job.ptychography)).collect::<Vec<_>>();
     let (slice, waves) = ("with one slice", "with the difference map and RAAR");
+    let goes_on = |keys: &Ptychography| matches!(keys.algorithm.value, Algorithm::Mpie | Algorithm::LsqMl);
     let keys = [
         ("thickness_from", of(&|keys| [keys.thickness_from.value > 0, one_slice(keys)]), slice),
         ("tilt_from", of(&|keys| [keys.tilt_from.value > 0, one_slice(keys)]), slice),
         ("tilts_from", of(&|keys| [keys.tilts_from.value > 0, one_slice(keys)]), slice),
+        ("tilt_mrad", of(&|keys| [keys.tilt_mrad.value != [0.0; 2], one_slice(keys)]), slice),
         ("step_end", of(&|keys| [keys.step_end.place != Place::Default, projects(keys)]), waves),
+        ("friction", of(&|keys| [keys.friction.is_some(), !goes_on(keys)]), "with other algorithms than mpie and lsq_ml"),
+        ("patience", of(&|keys| [keys.patience.value > 0, keys.validation.value == 0.0]), "where validation is 0"),
     ];
     let idle = |stages: &[[bool; 2]]| stages.iter().any(|[said, _]| *said) && stages.iter().all(|[said, idle]| *idle || !said);
     let told = keys.into_iter().filter(|(_, stages, _)| idle(stages));
-    told.map(|(key, _, why)| format!("ptychography.{key} does nothing {why}.")).collect()
+    let mut told: Vec<String> = told.map(|(key, _, why)| format!("ptychography.{key} does nothing {why}.")).collect();
+    told.extend(too_late(stages));
+    told
+}
+
+/// A sentence for each constraint that begins after the last iteration of every stage that has it.
+fn too_late(stages: &[Stage]) -> Vec<String> {
+    let of = |stage: &Stage| stage.job.ptychography.constraints.as_ref().map_or(Vec::new(), |list| list.value.0.clone());
+    let mut told = Vec::new();
+    for spec in stages.iter().flat_map(of) {
+        let (from, kind) = (spec.from.unwrap_or(1), spec.kind.toml());
+        let last = stages.iter().filter(|stage| of(stage).contains(&spec)).map(|stage| stage.job.ptychography.iterations.value).max();
+        let sentence =
+            format!("ptychography.constraints: {kind} does nothing from iteration {from} on, where a stage has {}.", last.unwrap_or(0));
+        if last.is_some_and(|last| from > last) && !told.contains(&sentence) {
+            told.push(sentence);
+        }
+    }
+    told
 }
 
 /// The stages of a job; one where it has none.

@@ -20,7 +20,7 @@ use crate::run::Run;
 use crate::stream::Stream;
 
 /// What the reconstructions of a job have in common.
-pub(super) struct Setup<'a> {
+pub(in crate::job) struct Setup<'a> {
     pub(super) job: &'a Job,
     plan: &'a Plan,
     needs: &'a Geometry,
@@ -60,13 +60,15 @@ struct View {
 }
 
 impl<'a> Setup<'a> {
-    pub(super) fn new(
+    /// Refuses what cannot come to anything whatever the frames hold.
+    pub(in crate::job) fn new(
         plan: &'a Plan,
         needs: &'a Geometry,
         inputs: Inputs,
         measured: &Measured,
         valid: Option<Vec<bool>>,
         info: &CubeInfo,
+        run: &Run,
     ) -> Result<Self, Error> {
         let job = &plan.job;
         let Some(mrad_per_px) = job.detector.mrad_per_px.as_ref().map(|entry| entry.value.0) else {
@@ -74,17 +76,26 @@ impl<'a> Setup<'a> {
             return Err(Error::Missing { key: "detector.mrad_per_px", why, example: "0.98" });
         };
         let stages = settings::stages(job)?;
-        let wavelength_A = optics::wavelength_A(needs.voltage_kV);
-        let padded = info.frame_shape.map(|n| n + 2 * job.ptychography.pad_px.value);
-        let pixel = [0, 1].map(|a| optics::object_pixel_A(wavelength_A, padded[a], mrad_per_px[a]));
-        // Stages have windows of their own, on one grid of the object.
-        let window = stages.iter().map(|stage| windowed(padded, stage)).max().unwrap_or(padded);
+        let frame = enclosing(job, needs, &inputs, &stages, mrad_per_px, info)?;
+        check_sizes(&stages, &frame, info)?;
+        let (wavelength_A, padded) = (optics::wavelength_A(needs.voltage_kV), padded(job, info));
         let grid = scan_grid(job, info.scan_shape);
-        let positions = inputs.positions.clone().unwrap_or_else(|| grid.positions_A());
-        let frame = ObjectFrame::enclose(&positions, pixel, window)?.enlarged(margin_px(&stages, pixel));
-        memory::check_reconstruction(&stages, &frame, info.frames())?;
         let (info, centre_px) = (info.clone(), measured.centre_px);
-        Ok(Self { job, plan, needs, inputs, stages, info, padded, valid, centre_px, mrad_per_px, wavelength_A, grid, frame })
+        let setup = Self { job, plan, needs, inputs, stages, info, padded, valid, centre_px, mrad_per_px, wavelength_A, grid, frame };
+        setup.check_probe(run)?;
+        Ok(setup)
+    }
+
+    /// Refuses a start whose probe cannot come to anything, and warns of one that hardly can.
+    fn check_probe(&self, run: &Run) -> Result<(), Error> {
+        // Where it is too wide for any window it is for the smallest.
+        let smallest = self.stages.iter().map(|stage| self.view(stage)).min_by_key(|view| view.window[0] * view.window[1]);
+        let Some(view) = smallest else { return Ok(()) };
+        let frame = self.frame(view.window);
+        // What there is to say of the probe itself is said where the reconstruction begins; how many electrons it has says nothing of where they are.
+        let probe_hat = self.probe_hat(&view, &frame, 1.0, &Run { events: &|_| (), ..*run })?;
+        let first_mode = &probe_hat[..view.window[0] * view.window[1]];
+        geometry::check_probe(&frame, &transformed(first_mode, view.window, Direction::Inverse)?, run)
     }
 
     /// The object's grid with a stage's window.
@@ -189,7 +200,6 @@ impl<'a> Setup<'a> {
         let frame = self.frame(view.window);
         let probe_hat = self.probe_hat(&view, &frame, incident, run)?;
         let first_mode = &probe_hat[..view.window[0] * view.window[1]];
-        geometry::check(&self.stages, &frame, &transformed(first_mode, view.window, Direction::Inverse)?, run)?;
         let (modes, source_A) = (keys.probe_modes.value, job.optics.source_size_A.value);
         // Modes of a file are blurred already.
         let probe_hat = if source_A > 0.0 && probe_hat.len() == first_mode.len() {
@@ -269,6 +279,41 @@ impl<'a> Setup<'a> {
         let frame = self.frame(state.shape.window);
         self.is_raster().then(|| arrays::phase_in_scan("ptychography/phase_scan", &ptycho::phase(state, &frame), &frame, &self.grid))
     }
+}
+
+/// Refuses what cannot come to anything whatever the frames hold, as far as the geometry is known.
+pub(in crate::job) fn check(plan: &Plan, inputs: &Inputs, info: &CubeInfo) -> Result<(), Error> {
+    let job = &plan.job;
+    let (Some(needs), Some(mrad_per_px)) = (&plan.ptychography, &job.detector.mrad_per_px) else { return Ok(()) };
+    let stages = settings::stages(job)?;
+    let frame = enclosing(job, needs, inputs, &stages, mrad_per_px.value.0, info)?;
+    check_sizes(&stages, &frame, info)
+}
+
+fn check_sizes(stages: &[Stage], frame: &ObjectFrame, info: &CubeInfo) -> Result<(), Error> {
+    geometry::check(stages, frame)?;
+    memory::check_reconstruction(stages, frame, info.frames())
+}
+
+/// (y, x) of frames with their padding.
+fn padded(job: &Job, info: &CubeInfo) -> [usize; 2] {
+    info.frame_shape.map(|n| n + 2 * job.ptychography.pad_px.value)
+}
+
+/// The grid of the object that all stages share, with the largest window of one.
+fn enclosing(
+    job: &Job,
+    needs: &Geometry,
+    inputs: &Inputs,
+    stages: &[Stage],
+    mrad_per_px: [f64; 2],
+    info: &CubeInfo,
+) -> Result<ObjectFrame, Error> {
+    let (wavelength_A, padded) = (optics::wavelength_A(needs.voltage_kV), padded(job, info));
+    let pixel = [0, 1].map(|a| optics::object_pixel_A(wavelength_A, padded[a], mrad_per_px[a]));
+    let window = stages.iter().map(|stage| windowed(padded, stage)).max().unwrap_or(padded);
+    let positions = inputs.positions.clone().unwrap_or_else(|| scan_grid(job, info.scan_shape).positions_A());
+    Ok(ObjectFrame::enclose(&positions, pixel, window)?.enlarged(margin_px(stages, pixel)))
 }
 
 /// The pixels around frames, and those that become one.
