@@ -41,6 +41,7 @@ pub enum Stage {
     Image,
     Load,
     Reconstruct,
+    Map,
     Write,
 }
 

@@ -13,6 +13,7 @@ mod image;
 mod info;
 mod init;
 mod interrupt;
+mod map;
 mod page;
 mod progress;
 mod quiet;
@@ -76,6 +77,7 @@ enum Command {
     Calibrate(calibrate::Args),
     Image(image::Args),
     Reconstruct(reconstruct::Args),
+    Map(map::Args),
     Run(run::Args),
     Compare(compare::Args),
     Simulate(simulate::Args),
@@ -120,6 +122,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Calibrate(args) => calibrate::run(args, common),
         Command::Image(args) => image::run(args, common),
         Command::Reconstruct(args) => reconstruct::run(args, common),
+        Command::Map(args) => map::run(args, common),
         Command::Run(args) => run::run(args, common),
         Command::Compare(args) => compare::run(args),
         Command::Simulate(args) => simulate::run(args, common),

@@ -102,6 +102,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Image => "image",
         Stage::Load => "load",
         Stage::Reconstruct => "reconstruct",
+        Stage::Map => "map",
         Stage::Write => "write",
     }
 }

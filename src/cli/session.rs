@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::progress::Progress;
 use super::words::{self, Words};
 use super::{Common, Usage, exit_code, interrupt};
-use crate::job::{self, Calibrated, Entry, Job, Place, Prepared, Scored, Sweep, Tasks, Trials};
+use crate::job::{self, Calibrated, Entry, Job, Mapping, Place, Prepared, Scored, Sweep, Tasks, Trials};
 use crate::run::{CancelToken, Event};
 
 /// Reads a job file, or makes a job of a data file.
@@ -67,6 +67,16 @@ impl Session {
         let calibrated = pool.install(|| job::calibrate(job, &|event| self.draw(event), &self.cancel));
         self.progress.clear();
         Ok(calibrated?)
+    }
+
+    /// Makes the map of a result.
+    pub(super) fn map(&self, mapping: Mapping, device: Option<&str>) -> anyhow::Result<()> {
+        let device = device.map_or_else(|| mapping.job().compute.device.value.clone(), str::to_owned);
+        let pool = pool(mapping.job())?;
+        let made = pool.install(|| mapping.run(&device, &|event| self.draw(event), &self.cancel));
+        self.progress.clear();
+        made?;
+        Ok(())
     }
 
     /// Checks all jobs, then runs each. One that fails does not keep the next from running.

@@ -130,6 +130,8 @@ pub enum Error {
     Constraint { kind: String, why: String, example: &'static str },
     #[error("the workload of {workload} went wrong in iteration {iteration}: {why}. Check the device with `ronchi demo --device NAME`.")]
     Workload { workload: String, iteration: u32, why: String },
+    #[error("{image} cannot be mapped: {why}.")]
+    NoMap { image: String, why: String },
     #[error("interrupted: nothing was written.")]
     Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]

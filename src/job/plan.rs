@@ -93,7 +93,7 @@ impl Job {
     }
 
     /// The values of `sections` as the TOML of a job file, each that the job did not say itself with its origin.
-    fn to_toml(&self, sections: &[&str]) -> String {
+    pub(super) fn to_toml(&self, sections: &[&str]) -> String {
         let mut text = String::new();
         let mut current = "";
         for row in self.rows().into_iter().filter(|row| sections.contains(&row.section)) {

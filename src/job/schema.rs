@@ -11,7 +11,7 @@ use super::starts::{ProbeStart, Start};
 use super::sweep::Sweep;
 use super::values::{
     AberrationSource, Algorithm, Coefficients, ConstraintList, DescanOrder, DetectorList, GroupingKind, HalvesKind, IntegrationRule,
-    JobValue, LikelihoodKind, Pair, PixelList, Reference, StageList,
+    JobValue, LikelihoodKind, MapPotential, MapVibration, Pair, PixelList, Reference, Side, StageList,
 };
 
 /// A value with the place where it was written.
@@ -417,6 +417,38 @@ sections! {
         /// A measurement without a sample, in counts: a dataset of the frame's shape (y, x), or of several frames (N, y, x) that are averaged, written `file.h5:/dataset`. Its
         /// root is the amplitude of the probe's aperture instead of an ideal disk; the phase is that of [optics]. Not together with `probe`.
         vacuum: Reference, "a dataset written \"file.h5:/dataset\"", Example "\"vacuum.h5:/data\"";
+    }
+
+    /// The map of atomic columns: their places, their atoms, and which are missing some, with standard errors. `ronchi run` makes it where the job has this section.
+    map: Map {
+        /// The crystal: "Na3Ni2SbO6", "P2-NaNiMnO2", "O3-NaNiFeMnO2", "SrTiO3", "MoS2", "graphene", or the path of a CIF. Without it bright spots are found and nothing is said of their atoms.
+        structure: String, "a crystal's name or a CIF's path in double quotes", Example "\"Na3Ni2SbO6\"";
+        /// The direction along the beam, in multiples of the cell's edges.
+        zone_axis: [i32; 3], "three whole numbers [u, v, w]", Default "[1, 0, 0]";
+        /// (hkl) of the layers: planes that the beam runs along. By default (001) where the beam may run along it, else planes of small indices.
+        planes: [i32; 3], "three whole numbers [h, k, l]", Example "[0, 0, 1]";
+        /// The element whose occupancy is asked for.
+        element: String, "an element's symbol in double quotes", Default "\"Na\"";
+        /// The thickness of the specimen. By default as thick as a simulated crystal whose other columns are as bright.
+        thickness_A: f64, "a number of Å above 0", Example "53";
+        /// The image that is measured, a phase: an array of the result. By default the phase of ptychography, or else the first of ssb, obf, wdd, parallax and idpc that there is.
+        image: String, "the name of an image such as \"ssb\" or \"ptychography/phase_scan\"", Example "\"ssb\"";
+        /// The scattering factors of the simulated crystal.
+        potential: MapPotential, "\"lobato\" or \"kirkland\"", Default "\"lobato\"";
+        /// How its atoms move.
+        vibration: MapVibration, "\"debye_waller\" or \"none\"", Default "\"debye_waller\"";
+        /// The simulated scan is counted so many times, which tells the image's noise.
+        draws: usize, "a whole number from 3", Default "8";
+        /// Further simulated scans with missing atoms, on which the standard errors are checked (parametric bootstrap).
+        bootstrap: usize, "a whole number from 0", Default "0";
+        /// The rate of false ones among the columns that are called.
+        false_discovery_rate: f64, "a number above 0 and below 1", Default "0.05";
+        /// Pixels nearer to the edge of the field do not count; columns have to lie 1 Å further inside.
+        margin_A: f64, "a number of Å from 0", Default "1";
+        /// The side that depth is counted from in profiles: "first" is the layer that begins the field.
+        surface: Side, "\"first\", \"top\", \"bottom\", \"left\" or \"right\"", Default "\"first\"";
+        /// Seed of the simulated crystals and their counts.
+        seed: u64, "a whole number from 0", Default "0";
     }
 
     /// What is written.

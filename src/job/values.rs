@@ -42,6 +42,7 @@ plain! {
     PathBuf: |x| Value::String(x.display().to_string());
     [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
     [f64; 3]: |x| Value::Array(x.iter().map(f64::toml).collect());
+    [i32; 3]: |x| Value::Array(x.iter().map(|&n| Value::Integer(n.into())).collect());
     [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());
     [usize; 4]: |x| Value::Array(x.iter().map(usize::toml).collect());
     Pair: |x| if x.0[0] == x.0[1] { x.0[0].toml() } else { x.0.toml() };
@@ -119,6 +120,42 @@ macro_rules! words {
             }
         }
     };
+}
+
+words! {
+    /// How atoms of a simulated crystal move.
+    MapVibration {
+        /// Their potentials are blurred by their Debye–Waller factors.
+        DebyeWaller = "debye_waller",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+words! {
+    /// Fits of scattering factors.
+    MapPotential {
+        /// I. Lobato & D. Van Dyck.
+        Lobato = "lobato",
+        /// E. J. Kirkland.
+        Kirkland = "kirkland",
+    }
+}
+
+words! {
+    /// The side of an image from which depth is counted.
+    Side {
+        /// From the layer that begins the field along the layers' normal.
+        First = "first",
+        /// Small y.
+        Top = "top",
+        /// Large y.
+        Bottom = "bottom",
+        /// Small x.
+        Left = "left",
+        /// Large x.
+        Right = "right",
+    }
 }
 
 words! {

@@ -114,8 +114,8 @@ impl DatacubeWriter {
 ///
 /// # Errors
 /// If there are not as many counts as the cube has pixels, or the file cannot be written.
-pub fn write_datacube(path: &Path, force: bool, cube: &Datacube, counts: &[u16]) -> Result<PathBuf> {
-    let mut writer = DatacubeWriter::create::<u16>(path, force, cube)?;
+pub fn write_datacube<T: H5Type>(path: &Path, force: bool, cube: &Datacube, counts: &[T]) -> Result<PathBuf> {
+    let mut writer = DatacubeWriter::create::<T>(path, force, cube)?;
     writer.frames(counts)?;
     writer.finish()
 }

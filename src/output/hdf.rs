@@ -77,6 +77,10 @@ pub(super) fn write_dataset(group: &Group, name: &str, shape: &[usize], data: &A
         ArrayData::I64(v) => write(group, name, shape, v),
         ArrayData::Complex32(v) => write(group, name, shape, bytemuck::cast_slice::<Complex32, Ri32>(v)),
         ArrayData::Complex64(v) => write(group, name, shape, bytemuck::cast_slice::<Complex64, Ri64>(v)),
+        ArrayData::Names(v) => {
+            let names: Vec<FixedAscii<16>> = v.iter().map(|name| FixedAscii::from_ascii(name).unwrap_or_default()).collect();
+            write(group, name, shape, &names)
+        }
     }
 }
 
@@ -88,6 +92,9 @@ pub(super) fn read_dataset(dataset: &Dataset) -> hdf5::Result<Option<ArrayData>>
         TypeDescriptor::Unsigned(IntSize::U1 | IntSize::U2 | IntSize::U4) => ArrayData::U32(dataset.read_raw()?),
         TypeDescriptor::Integer(_) => ArrayData::I64(dataset.read_raw()?),
         TypeDescriptor::Compound(_) => return read_complex(dataset),
+        TypeDescriptor::FixedAscii(16) => {
+            ArrayData::Names(dataset.read_raw::<FixedAscii<16>>()?.iter().map(|name| name.as_str().to_owned()).collect())
+        }
         _ => return Ok(None),
     }))
 }

@@ -62,6 +62,8 @@ pub enum ArrayData {
     I64(Vec<i64>),
     Complex32(Vec<Complex32>),
     Complex64(Vec<Complex64>),
+    /// Short names, of tables: up to 16 ASCII characters are kept.
+    Names(Vec<String>),
 }
 
 impl ArrayData {
@@ -73,6 +75,7 @@ impl ArrayData {
             Self::I64(v) => v.len(),
             Self::Complex32(v) => v.len(),
             Self::Complex64(v) => v.len(),
+            Self::Names(v) => v.len(),
         }
     }
 
@@ -80,14 +83,14 @@ impl ArrayData {
         self.len() == 0
     }
 
-    /// The numbers as f64; `None` where they are complex.
+    /// The numbers as f64; `None` where they are complex, or no numbers.
     pub fn reals(&self) -> Option<Vec<f64>> {
         Some(match self {
             Self::F32(v) => v.iter().map(|&x| f64::from(x)).collect(),
             Self::F64(v) => v.clone(),
             Self::U32(v) => v.iter().map(|&x| f64::from(x)).collect(),
             Self::I64(v) => v.iter().map(|&x| x as f64).collect(),
-            Self::Complex32(_) | Self::Complex64(_) => return None,
+            Self::Complex32(_) | Self::Complex64(_) | Self::Names(_) => return None,
         })
     }
 

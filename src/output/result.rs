@@ -250,6 +250,7 @@ fn numpy_type(data: &ArrayData) -> &'static str {
         ArrayData::I64(_) => "<i8",
         ArrayData::Complex32(_) => "<c8",
         ArrayData::Complex64(_) => "<c16",
+        ArrayData::Names(_) => "|S16",
     }
 }
 

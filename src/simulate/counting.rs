@@ -38,7 +38,27 @@ pub(super) fn counted(means: &[f32], pixels: usize, ids: &[u32], instrument: &In
     Ok(counts)
 }
 
-/// The same with the noise of reading, which leaves whole numbers that may lie below 0.
+/// Poisson counts of frames of so many pixels whose means are `scale` times these numbers; each frame has a random stream of its own.
+///
+/// # Errors
+/// If a count does not fit into 16 bits.
+pub fn counts(means: &[f32], pixels: usize, scale: f64, seed: u64) -> Result<Vec<u16>> {
+    let mut counts = vec![0u16; means.len()];
+    counts.par_chunks_mut(pixels).zip(means.par_chunks(pixels)).enumerate().try_for_each(|(id, (counts, means))| {
+        let mut rng = stream(seed, id as u32);
+        for (count, &mean) in counts.iter_mut().zip(means) {
+            let value = draw(f64::from(mean) * scale, &mut rng);
+            if value > MOST {
+                return Err(Error::Overflow { frame: id as u32, count: value });
+            }
+            *count = value as u16;
+        }
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// Draws counts with the noise of reading, which leaves whole numbers that may lie below 0.
 pub(super) fn read_out(means: &mut [f32], pixels: usize, ids: &[u32], instrument: &Instrument, seed: u64) -> Result<()> {
     let (gain, noise) = (instrument.counts_per_electron, normal(instrument.readout_counts)?);
     means.par_chunks_mut(pixels).zip(ids).try_for_each(|(values, &id)| {

@@ -19,6 +19,7 @@ mod slices;
 mod specimen;
 mod structure;
 
+pub use counting::counts;
 pub use crystal::Column;
 pub use defects::{Defect, Layering};
 pub use elements::{Element, Parametrisation};
@@ -28,6 +29,6 @@ pub use multislice::{Exposed, diffract, needed_bytes, projected_phase};
 pub use scan::{Simulated, Spec, Truth, simulate};
 pub use slices::{Grid, Scattering, slice_phases, transmission};
 pub use specimen::{Atom, Cut, Specimen, Standing};
-pub use structure::{Cell, Site, Structure};
+pub use structure::{Cell, NAMES, Site, Structure};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -101,7 +101,7 @@ impl Specimen {
     /// # Errors
     /// If the cut or a defect says what cannot be.
     pub fn cut(crystal: &Structure, cut: &Cut, low: [f64; 2], high: [f64; 2], rng: &mut impl Rng) -> Result<Self> {
-        let axes = cut.axes(crystal)?;
+        let axes = cut.axes_A(crystal)?;
         cut.check()?;
         let bounds = match cut.extent_A {
             Some([y0, y1, x0, x1]) => [[y0.max(low[0]), x0.max(low[1])], [y1.min(high[0]), x1.min(high[1])]],
@@ -229,7 +229,10 @@ impl Cut {
     }
 
     /// What a step along a, b and c is in z, y and x.
-    fn axes(&self, crystal: &Structure) -> Result<[[f64; 3]; 3]> {
+    ///
+    /// # Errors
+    /// If the zone axis has no direction or does not lie in the planes.
+    pub fn axes_A(&self, crystal: &Structure) -> Result<[[f64; 3]; 3]> {
         let refuse = |what, value: &[i32; 3], expected: &str| {
             Err(Error::BadNumber { what, value: format!("{value:?}"), expected: expected.to_owned() })
         };

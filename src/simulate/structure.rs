@@ -41,7 +41,7 @@ pub struct Structure {
 }
 
 /// The names of [`Structure::named`].
-pub(super) const NAMES: [&str; 6] = ["Na3Ni2SbO6", "P2-NaNiMnO2", "O3-NaNiFeMnO2", "SrTiO3", "MoS2", "graphene"];
+pub const NAMES: [&str; 6] = ["Na3Ni2SbO6", "P2-NaNiMnO2", "O3-NaNiFeMnO2", "SrTiO3", "MoS2", "graphene"];
 
 /// A site before the centring is applied: symbol, place, occupancy.
 type Listed = (&'static str, [f64; 3], f64);

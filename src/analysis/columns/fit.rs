@@ -29,6 +29,8 @@ pub struct Site {
 pub struct Amplitudes {
     pub atoms: Vec<f64>,
     pub se: Vec<f64>,
+    /// What the standard error would be if all else were known.
+    pub alone: Vec<f64>,
     /// Of two columns of one tile that lie within 6 Å: their numbers, the first below the second, and the covariance.
     pub covariances: Vec<(usize, usize, f64)>,
     /// Mean square of what is left, whitened: 1 if templates, places and noise are right.
@@ -95,7 +97,7 @@ impl Fit<'_> {
     pub fn amplitudes(&self, sites: &[Site]) -> Result<Amplitudes> {
         let n = sites.len();
         let mut found =
-            Amplitudes { atoms: vec![f64::NAN; n], se: vec![f64::NAN; n], covariances: Vec::new(), misfit: 0.0, residual: self.field.values.to_vec() };
+            Amplitudes { atoms: vec![f64::NAN; n], se: vec![f64::NAN; n], alone: vec![f64::NAN; n], covariances: Vec::new(), misfit: 0.0, residual: self.field.values.to_vec() };
         let (mut misfit, mut pixels) = (0.0, 0.0);
         for tile in self.tiles(sites) {
             let columns: Vec<Sparse> = tile.sites.iter().map(|&(s, _)| self.image(&tile, &sites[s])).collect();
@@ -110,6 +112,7 @@ impl Fit<'_> {
                 if own && self.holds(sites[s].at_A) {
                     found.atoms[s] = solved.values[p];
                     found.se[s] = solved.covariance[(p, p)].max(0.0).sqrt();
+                    found.alone[s] = solved.alone[p];
                     for (q, &(t, other)) in tile.sites.iter().enumerate().skip(p + 1) {
                         let away = (sites[s].at_A[0] - sites[t].at_A[0]).hypot(sites[s].at_A[1] - sites[t].at_A[1]);
                         if other && self.holds(sites[t].at_A) && away < CORRELATED_A {
@@ -272,6 +275,7 @@ impl Fit<'_> {
             design.par_iter().map(|a| whitened.iter().map(|v| a.iter().map(|&(at, x)| x * v[at]).sum::<f64>()).collect()).collect();
         let mut normal = DMatrix::from_fn(count, count, |p, q| 0.5 * (rows[p][q] + rows[q][p]));
         let mut right = DVector::from_iterator(count, whitened.iter().map(|v| v.iter().zip(&target).zip(&tile.weights).map(|((v, f), w)| v * f * w).sum()));
+        let diagonal: Vec<f64> = (0..count).map(|k| normal[(k, k)]).collect();
         let largest = (0..count).map(|k| normal[(k, k)]).fold(0.0, f64::max);
         if largest <= 0.0 {
             return Ok(None);
@@ -293,6 +297,7 @@ impl Fit<'_> {
         let middle = left.tr_mul(&right);
         let inner = factor.solve(&middle);
         let covariance = factor.solve(&inner.transpose());
+        let alone = diagonal.iter().enumerate().map(|(k, d)| middle[(k, k)].max(0.0).sqrt() / d).collect();
         let bound = factor.inverse();
         let spread = (0..count).map(|k| covariance[(k, k)].max(bound[(k, k)]).max(0.0).sqrt()).collect();
 
@@ -311,7 +316,7 @@ impl Fit<'_> {
         let squares: f64 = tile.weights.iter().map(|w| w * w).sum();
         let share = spectrum.iter().zip(&floored).map(|(p, f)| p / f).sum::<f64>() / spectrum.len() as f64;
         let free = (squares * share - middle_trace(&factor, &middle)).max(1.0);
-        Ok(Some(Solved { values: values.as_slice().to_vec(), covariance, spread, rest, misfit, free }))
+        Ok(Some(Solved { values: values.as_slice().to_vec(), covariance, alone, spread, rest, misfit, free }))
     }
 }
 
@@ -323,6 +328,8 @@ fn middle_trace(factor: &nalgebra::Cholesky<f64, nalgebra::Dyn>, middle: &DMatri
 struct Solved {
     values: Vec<f64>,
     covariance: DMatrix<f64>,
+    /// Standard deviations if all else were known.
+    alone: Vec<f64>,
     /// Standard deviations, those from before the fit included.
     spread: Vec<f64>,
     rest: Vec<f64>,

@@ -1,0 +1,275 @@
+//! Simulated scans of the known crystal, put through the very job that made the image: what columns look like in it, and what its noise is.
+
+use std::path::Path;
+
+use super::scene::Scene;
+use crate::analysis::columns::{Field, Known, Lesson, Noise, Projection, Template, learn};
+use crate::compute::Backend;
+use crate::compute::cpu::Cpu;
+use crate::job::device::Device;
+use crate::job::values::{DetectorList, DetectorSpec, HalvesKind, MapPotential, MapVibration};
+use crate::job::{Entry, Error, Job, Place, Prepared, Start, Tasks};
+use crate::optics::{ScanGrid, apply};
+use crate::output::{Datacube, Results, write_datacube};
+use crate::run::{CancelToken, Event, RngState, Run};
+use crate::simulate::{
+    Cut, Defect, Element, Exposed, Instrument, Layout, Method, Parametrisation, Specimen, Structure, Vibration, counts, diffract,
+};
+
+/// The known crystal, and how it lies.
+pub(super) struct Crystal {
+    pub(super) structure: Structure,
+    pub(super) cut: Cut,
+    pub(super) projection: Projection,
+    /// Whose atoms are counted.
+    pub(super) element: Element,
+}
+
+/// Makes simulated images for a job.
+pub(super) struct Teacher<'a> {
+    pub(super) job: &'a Job,
+    pub(super) scene: &'a Scene,
+    pub(super) crystal: &'a Crystal,
+    pub(super) device: &'a str,
+    /// For datacubes and results that nobody else sees.
+    pub(super) folder: &'a Path,
+    pub(super) events: &'a (dyn Fn(Event) + Sync),
+    pub(super) cancel: &'a CancelToken,
+}
+
+/// A simulated scan.
+pub(super) struct Scan {
+    grid: ScanGrid,
+    /// Mean frames of one electron.
+    means: Vec<f32>,
+    pub(super) columns: Vec<Known>,
+}
+
+/// What is learnt from simulated images.
+pub(super) struct Taught {
+    pub(super) templates: Vec<Template>,
+    /// The part of the simulated images' variance that templates leave.
+    pub(super) left: f64,
+    pub(super) noise: Noise,
+    /// Simulated images with their columns, without noise or nearly so.
+    pub(super) lessons: Vec<(Image, Vec<Known>)>,
+}
+
+/// An image along a scan.
+pub(super) struct Image {
+    pub(super) values: Vec<f64>,
+    pub(super) shape: [usize; 2],
+    pub(super) pixel_A: [f64; 2],
+}
+
+impl Image {
+    pub(super) fn field(&self) -> Field<'_> {
+        Field { values: &self.values, shape: self.shape, pixel_A: self.pixel_A }
+    }
+}
+
+/// The side of a simulated field, and how many positions it has along an axis.
+const SIDE_A: f64 = 16.0;
+const POSITIONS: [usize; 2] = [24, 96];
+/// Of the element in question so many columns lose atoms; of the others each atom is missing with this probability, so that every column's image is told from its neighbours'.
+const THINNED: f64 = 0.7;
+const OTHERS: f64 = 0.05;
+/// Pixels nearer to the edge teach nothing.
+pub(super) const MARGIN_A: f64 = 1.5;
+/// Å of a slice, and the largest pixel.
+const SLICE_A: f64 = 2.0;
+const SAMPLING_A: f64 = 0.1;
+
+impl Teacher<'_> {
+    /// Scans a crystal of this thickness with missing atoms.
+    pub(super) fn scan(&self, thickness_A: f64, seed: u64) -> Result<Scan, Error> {
+        let map = &self.job.map;
+        let shape = [0, 1].map(|a| {
+            let step = self.scene.instrument.scan.step_A[a];
+            ((SIDE_A / step).ceil() as usize).clamp(POSITIONS[0], POSITIONS[1]).min(self.scene.instrument.scan.shape[a].max(POSITIONS[0]))
+        });
+        let grid = ScanGrid { shape, ..self.scene.instrument.scan.clone() };
+        let instrument = Instrument { scan: grid.clone(), ..self.scene.instrument.clone() };
+        let method = Method {
+            potential: match map.potential.value {
+                MapPotential::Lobato => Parametrisation::Lobato,
+                MapPotential::Kirkland => Parametrisation::Kirkland,
+            },
+            vibration: match map.vibration.value {
+                MapVibration::DebyeWaller => Vibration::DebyeWaller,
+                MapVibration::None => Vibration::None,
+            },
+            slice_thickness_A: SLICE_A.min(thickness_A),
+            sampling_A: SAMPLING_A,
+        };
+        let rng = RngState::new(seed);
+        let mut generator = rng.generator();
+        let layout = instrument.layout(thickness_A, &method, &mut generator)?;
+        let high = [0, 1].map(|axis| layout.origin_A[axis] + layout.shape[axis] as f64 * layout.pixel_A);
+        let element = self.crystal.element;
+        let mut defects = vec![Defect::Thinned { element, columns: THINNED }];
+        let others = self.crystal.structure.atoms().into_iter().map(|(other, _)| other).filter(|other| *other != element);
+        defects.extend(others.map(|element| Defect::Vacancies { element, share: OTHERS }));
+        // Columns lie elsewhere on the pixels each time.
+        let offset_A = [0.37, 0.61].map(|part: f64| (part * (seed + 1) as f64).fract() * 4.0);
+        let cut = Cut { thickness_A, offset_A, defects, ..self.crystal.cut.clone() };
+        let specimen = Specimen::cut(&self.crystal.structure, &cut, layout.origin_A, high, &mut generator)?;
+        let columns = self.known(&specimen, &grid);
+        let silent = |_: Event| {};
+        let run = Run { events: &silent, cancel: self.cancel, rng };
+        let means = match Device::open(self.device)? {
+            Device::Cpu => means(&run, &Cpu::<f32>::new(), &specimen, &instrument, &method, &layout),
+            Device::Gpu(gpu) => means(&run, gpu.as_ref(), &specimen, &instrument, &method, &layout),
+        }?;
+        Ok(Scan { grid, means, columns })
+    }
+
+    /// The specimen's columns in the scan's frame.
+    fn known(&self, specimen: &Specimen, grid: &ScanGrid) -> Vec<Known> {
+        const TOGETHER_A: f64 = 0.1;
+        let projection = &self.crystal.projection;
+        let mut grouped: Vec<([f64; 2], Vec<&crate::simulate::Standing>)> = Vec::new();
+        for standing in &specimen.columns {
+            let at = [standing.y_A, standing.x_A];
+            match grouped.iter_mut().rev().take(64).find(|(there, _)| (there[0] - at[0]).hypot(there[1] - at[1]) < TOGETHER_A) {
+                Some((_, group)) => group.push(standing),
+                None => grouped.push((at, vec![standing])),
+            }
+        }
+        let kind_of = |group: &[&crate::simulate::Standing]| {
+            let sites = |symbol: &str| group.iter().filter(|s| s.element.symbol() == symbol).map(|s| s.sites).sum::<f64>();
+            let unlike = |kind: usize| {
+                let column = projection.columns.iter().find(|c| c.kind == kind)?;
+                let symbols = group.iter().map(|s| s.element.symbol()).chain(column.holds.iter().map(|h| h.0));
+                Some(symbols.map(|symbol| (sites(symbol) / specimen.thickness_A - column.per_A(symbol)).abs()).sum::<f64>())
+            };
+            let kinds = (0..projection.kinds.len()).filter_map(|kind| Some((kind, unlike(kind)?)));
+            kinds.min_by(|p, q| p.1.total_cmp(&q.1)).map_or(0, |(kind, _)| kind)
+        };
+        let back = grid.object_to_scan();
+        grouped
+            .iter()
+            .map(|(at, group)| Known { kind: kind_of(group), at_A: apply(back, *at), atoms: group.iter().map(|s| f64::from(s.atoms)).sum() })
+            .collect()
+    }
+
+    /// The image of frames: of their means, or of counts drawn at the dose.
+    pub(super) fn image(&self, scan: &Scan, draw: Option<u64>) -> Result<Image, Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let instrument = &self.scene.instrument;
+        let cube = Datacube {
+            scan_shape: scan.grid.shape,
+            frame_shape: [instrument.frame; 2],
+            step_A: scan.grid.step_A,
+            mrad_per_px: instrument.mrad_per_px,
+            voltage_kV: instrument.optics.voltage_kV,
+            convergence_mrad: instrument.optics.convergence_mrad,
+        };
+        let (data, result) = (self.folder.join("scan.h5"), self.folder.join("result.emd"));
+        let electrons = self.scene.dose_e_per_A2 * scan.grid.step_A[0] * scan.grid.step_A[1];
+        match draw {
+            Some(seed) => {
+                let counts = counts(&scan.means, instrument.frame * instrument.frame, electrons, seed)?;
+                write_datacube(&data, true, &cube, &counts)?
+            }
+            None => write_datacube(&data, true, &cube, &scan.means)?,
+        };
+        let tasks = Tasks { images: !self.scene.is_iterative(), ptychography: self.scene.is_iterative() };
+        let silent = |_: Event| {};
+        Prepared::new(self.job_for(&data, &result), tasks, true)?.run(&silent, self.cancel)?;
+        let array = Results::open(&result)?.array(&self.scene.path)?;
+        let (shape, pixel_A) = ([array.shape[0], array.shape[1]], [array.axes[0].step, array.axes[1].step]);
+        Ok(Image { values: array.data.reals().unwrap_or_default(), shape, pixel_A })
+    }
+
+    /// The job that made the image, for other data.
+    fn job_for(&self, data: &Path, result: &Path) -> Job {
+        let typed = |value: std::path::PathBuf| Some(Entry { value, place: Place::Typed });
+        let mut job = Job { sweep: None, ..self.job.clone() };
+        job.data = crate::job::schema::Data { path: typed(data.to_owned()), ..Default::default() };
+        job.detector = crate::job::schema::Detector { blur_px: job.detector.blur_px, ..Default::default() };
+        let name = self.scene.path.rsplit('/').next().unwrap_or_default().to_owned();
+        job.images.detectors = Some(Entry { value: DetectorList(vec![DetectorSpec::Named(name)]), place: Place::Typed });
+        job.images.errors.value = false;
+        job.images.field = None;
+        job.images.defocus_sweep_A = None;
+        let ptychography = &mut job.ptychography;
+        ptychography.halves.value = HalvesKind::None;
+        ptychography.probe = None;
+        ptychography.vacuum = None;
+        ptychography.frozen = None;
+        if matches!(ptychography.start.value, Start::Earlier(_)) {
+            ptychography.start.value = Start::Flat;
+        }
+        job.output = crate::job::schema::Output { path: typed(result.to_owned()), ..Default::default() };
+        job.output.png.value = false;
+        job.output.checkpoint_every.value = 0;
+        self.device.clone_into(&mut job.compute.device.value);
+        job
+    }
+
+    /// Templates and noise from two simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
+    pub(super) fn teach(&self, thickness_A: f64, draws: usize, seed: u64) -> Result<Taught, Error> {
+        let scans = [self.scan(thickness_A, seed)?, self.scan(thickness_A, seed + 1)?];
+        let mut lessons = Vec::new();
+        let mut noise = None;
+        for (n, scan) in scans.into_iter().enumerate() {
+            let iterative = self.scene.is_iterative();
+            let mut drawn = Vec::new();
+            if n == 0 || iterative {
+                for draw in 0..draws {
+                    drawn.push(self.image(&scan, Some(seed.wrapping_mul(7919) + (n * draws + draw) as u64 + 1))?);
+                }
+            }
+            if n == 0 {
+                let fields: Vec<Field<'_>> = drawn.iter().map(Image::field).collect();
+                noise = Noise::of(&fields, if iterative { MARGIN_A } else { 0.0 })?;
+            }
+            let image = if iterative { mean(drawn) } else { self.image(&scan, None)? };
+            lessons.push((image, scan.columns));
+        }
+        let Some(noise) = noise else { return Err(self.unlearnt(thickness_A)) };
+        let views: Vec<Lesson<'_>> =
+            lessons.iter().map(|(image, columns)| Lesson { field: image.field(), columns, margin_A: MARGIN_A }).collect();
+        let (templates, left) = learn(&views, self.crystal.projection.kinds.len()).ok_or_else(|| self.unlearnt(thickness_A))?;
+        Ok(Taught { templates, left, noise, lessons })
+    }
+
+    fn unlearnt(&self, thickness_A: f64) -> Error {
+        Error::NoMap {
+            image: self.scene.path.clone(),
+            why: format!("a simulated crystal of {thickness_A:.0} Å shows no columns in it. Check optics.defocus_A and map.zone_axis"),
+        }
+    }
+}
+
+/// The mean of images of one shape.
+fn mean(images: Vec<Image>) -> Image {
+    let count = images.len() as f64;
+    let mut images = images.into_iter();
+    let Some(mut sum) = images.next() else { return Image { values: Vec::new(), shape: [0, 0], pixel_A: [1.0; 2] } };
+    images.for_each(|image| sum.values.iter_mut().zip(&image.values).for_each(|(s, v)| *s += v));
+    sum.values.iter_mut().for_each(|s| *s /= count);
+    sum
+}
+
+fn means<B: Backend>(
+    run: &Run,
+    backend: &B,
+    specimen: &Specimen,
+    instrument: &Instrument,
+    method: &Method,
+    layout: &Layout,
+) -> Result<Vec<f32>, Error> {
+    let mut all = Vec::with_capacity(layout.positions_A.len() * instrument.frame * instrument.frame);
+    let take = |frames: Exposed<'_>| -> Result<(), Error> {
+        if let Exposed::Numbers(means) = frames {
+            all.extend_from_slice(means);
+        }
+        Ok(())
+    };
+    diffract(run, backend, specimen, instrument, method, layout, take)?;
+    Ok(all)
+}

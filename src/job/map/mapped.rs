@@ -1,0 +1,423 @@
+//! From an image to its columns, their atoms and what they prove.
+
+use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
+use super::scene::Scene;
+use crate::analysis::columns::{
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, Projection, Row, Settled, Site, discs, find_lattice, occupancies,
+    power, rows, settle, voronoi,
+};
+use crate::job::values::Side;
+use crate::job::Error;
+use crate::run::{Event, Run, Stage};
+use crate::simulate::Element;
+
+/// What was found in an image.
+pub(super) struct Mapped {
+    pub(super) found: Found,
+    pub(super) thickness_A: f64,
+    pub(super) taught: Taught,
+    pub(super) settled: Settled,
+    pub(super) amplitudes: Amplitudes,
+    pub(super) calibration: Calibration,
+    /// The numbers of the columns of the element in question among the sites.
+    pub(super) targets: Vec<usize>,
+    /// One for each of the targets.
+    pub(super) occupancies: Vec<Occupancy>,
+    /// Where each target lies along the layers' normal, from the side that depth is counted from.
+    pub(super) depths_A: Vec<f64>,
+    pub(super) rows: Vec<Row>,
+    pub(super) power: Option<Power>,
+    pub(super) discs: Vec<Integral>,
+    pub(super) cells: Vec<Integral>,
+    pub(super) bootstrap: Option<Bootstrap>,
+    /// How bright the other columns are beside those of a simulated crystal of this thickness, and the standard error.
+    pub(super) brightness: (f64, f64),
+    /// (y, x) of a step along the layers' normal.
+    pub(super) normal: [f64; 2],
+}
+
+/// How simulated truths lie beside the estimates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bootstrap {
+    pub(super) columns: usize,
+    /// The shares of truths within the intervals of 68.3 % and 95 %.
+    pub(super) within: [f64; 2],
+    /// The root mean square error over the mean standard error.
+    pub(super) ratio: f64,
+    /// Of the columns that were called, those that miss nothing.
+    pub(super) false_share: f64,
+    pub(super) called: usize,
+}
+
+/// A disc's radius.
+const DISC_A: f64 = 0.55;
+/// Part of the image's variance that a crystal has to explain to be looked at more closely.
+const EXPLAINED: f64 = 0.02;
+/// Part of the variance beyond the noise that columns have to explain.
+const EXPLAINED_OF_SIGNAL: f64 = 0.4;
+/// Rows nearer than this along the normal are one.
+const ROW_A: f64 = 0.8;
+/// Columns of the element whose error grows by more than this through their neighbours are not resolved.
+const RESOLVED: f64 = 4.0;
+/// The fewest columns that a map is made of.
+const FEWEST: usize = 4;
+/// Where nothing is known of the thickness it begins at so many repeats of 5 Å, and it is looked for between these bounds.
+const FIRST_A: f64 = 20.0;
+const THICKNESSES_A: [f64; 2] = [2.0, 400.0];
+
+impl Scene {
+    pub(super) fn field(&self) -> Field<'_> {
+        Field { values: &self.values, shape: self.shape, pixel_A: self.pixel_A }
+    }
+
+    fn refuse(&self, why: String) -> Error {
+        Error::NoMap { image: self.path.clone(), why }
+    }
+}
+
+/// How strongly each kind of column shows.
+pub(super) fn weights(projection: &Projection) -> Vec<f64> {
+    let number = |symbol: &str| Element::of(symbol).map_or(1, |e| e.atomic_number());
+    (0..projection.kinds.len()).map(|kind| projection.weight(kind, number)).collect()
+}
+
+impl Teacher<'_> {
+    /// Maps the scene's image. `better` names a crystal that fits better, if there is one.
+    pub(super) fn map(&self, run: &Run, better: &dyn Fn(f64) -> Option<String>) -> Result<Mapped, Error> {
+        let (scene, crystal, map) = (self.scene, self.crystal, &self.job.map);
+        let begun = std::time::Instant::now();
+        let projection = &crystal.projection;
+        let symbol = crystal.element.symbol();
+        let mut step = 0;
+        let mut progress = || {
+            step += 1;
+            run.emit(Event::Progress { stage: Stage::Map, done: step });
+        };
+        run.emit(Event::StageStarted { stage: Stage::Map, total: 5, unit: "steps" });
+        let weights = weights(projection);
+        let found = find_lattice(&scene.field(), projection, &weights)?.filter(|f| f.explained > EXPLAINED);
+        let Some(found) = found else {
+            let hint = better(EXPLAINED).map_or_else(|| "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(), |other| format!("{other} fits better"));
+            return Err(scene.refuse(format!("the crystal's lattice is not found in it. {hint}")));
+        };
+        progress();
+        let holds = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
+        let others: Vec<usize> = (0..weights.len()).filter(|&kind| !holds(kind)).collect();
+        let brightest = others.iter().map(|&kind| weights[kind]).fold(0.0, f64::max);
+        let metals: Vec<usize> = others.into_iter().filter(|&kind| weights[kind] >= 0.4 * brightest).collect();
+        let thickness_A = match &map.thickness_A {
+            Some(entry) => entry.value,
+            None => self.thickness(&found, &metals, run)?,
+        };
+        progress();
+        let taught = self.teach(thickness_A, map.draws.value, map.seed.value)?;
+        progress();
+        self.check_signal(&found, &taught, better)?;
+        let sites = self.sites(&found, thickness_A);
+        let fit = Fit { field: scene.field(), templates: &taught.templates, noise: &taught.noise, margin_A: map.margin_A.value };
+        let settled = settle(&fit, &sites)?;
+        let amplitudes = fit.amplitudes(&settled.sites)?;
+        progress();
+        let calibration = self.calibration(&taught, thickness_A)?;
+        let brightness = brightness(&settled.sites, &amplitudes, &metals);
+        self.tell_brightness(brightness, thickness_A, run);
+        let targets: Vec<usize> = (0..sites.len()).filter(|&s| holds(sites[s].kind)).collect();
+        let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);
+        let fitted: Vec<f64> = targets.iter().map(|&s| if trusted(s) { amplitudes.atoms[s] } else { f64::NAN }).collect();
+        self.check_columns(&fitted, &targets, &sites, &amplitudes)?;
+        let se: Vec<f64> = targets.iter().map(|&s| amplitudes.se[s]).collect();
+        let full: Vec<f64> = targets.iter().map(|&s| sites[s].expected).collect();
+        let occupancies = occupancies(&fitted, &se, &full, &calibration);
+        let normal = found.lattice.direction([1.0, 0.0]);
+        let depths_A = depths(&settled.sites, &targets, &fitted, normal, map.surface.value);
+        let of_targets: Vec<(usize, usize, f64)> = amplitudes
+            .covariances
+            .iter()
+            .filter_map(|&(a, b, c)| Some((targets.binary_search(&a).ok()?, targets.binary_search(&b).ok()?, c)))
+            .collect();
+        let rows = rows(&depths_A, &occupancies, &full, &of_targets, calibration.slope, ROW_A);
+        let power = power(&occupancies, &full);
+        let places: Vec<[f64; 2]> = settled.sites.iter().map(|s| s.at_A).collect();
+        let discs = discs(&scene.field(), &taught.noise, &places, DISC_A);
+        let cells = voronoi(&scene.field(), &taught.noise, &places);
+        let bootstrap = match map.bootstrap.value {
+            0 => None,
+            n => self.bootstrap(n, &taught, &calibration, thickness_A)?,
+        };
+        progress();
+        run.emit(Event::StageFinished { stage: Stage::Map, seconds: begun.elapsed().as_secs_f64() });
+        Ok(Mapped {
+            found,
+            thickness_A,
+            taught,
+            settled,
+            amplitudes,
+            calibration,
+            targets,
+            occupancies,
+            depths_A,
+            rows,
+            power,
+            discs,
+            cells,
+            bootstrap,
+            brightness,
+            normal,
+        })
+    }
+
+    /// Every column of the crystal where the lattice has it.
+    fn sites(&self, found: &Found, thickness_A: f64) -> Vec<Site> {
+        let projection = &self.crystal.projection;
+        let places = found.lattice.places(projection, self.scene.field().end_A(), crate::analysis::columns::REACH_A - 0.25);
+        places.iter().map(|p| Site { kind: p.kind, at_A: p.at_A, expected: thickness_A * projection.atoms_per_A(p.kind) }).collect()
+    }
+
+    /// The thickness of a simulated crystal whose other columns are as bright as the image's: t ← t·(their ratio) until that is 1 within 2 %.
+    fn thickness(&self, found: &Found, metals: &[usize], run: &Run) -> Result<f64, Error> {
+        if metals.is_empty() {
+            return Err(Error::Missing {
+                key: "map.thickness_A",
+                why: format!("no column without {} tells it", self.crystal.element.symbol()),
+                example: "53",
+            });
+        }
+        let mut thickness = FIRST_A;
+        for _ in 0..6 {
+            let scan = self.scan(thickness, self.job.map.seed.value)?;
+            let image = self.image(&scan, self.scene.is_iterative().then_some(1))?;
+            let lesson = crate::analysis::columns::Lesson { field: image.field(), columns: &scan.columns, margin_A: MARGIN_A };
+            let taught = crate::analysis::columns::learn(&[lesson], self.crystal.projection.kinds.len());
+            let Some((templates, _)) = taught else { break };
+            let deviation = deviation(&self.scene.values);
+            let noise = crate::analysis::columns::Noise::white(deviation, self.scene.pixel_A);
+            let fit = Fit { field: self.scene.field(), templates: &templates, noise: &noise, margin_A: self.job.map.margin_A.value };
+            let sites = self.sites(found, thickness);
+            let amplitudes = fit.amplitudes(&sites)?;
+            let (ratio, se) = brightness(&sites, &amplitudes, metals);
+            if !ratio.is_finite() || ratio <= 0.0 {
+                break;
+            }
+            let next = thickness * ratio.clamp(0.3, 3.0);
+            if !(THICKNESSES_A[0]..=THICKNESSES_A[1]).contains(&next) {
+                break;
+            }
+            if (ratio - 1.0).abs() < 0.02 {
+                run.note(format!("map.thickness_A = {next:.1} by the brightness of the other columns (± {:.1} by counting alone)", se * next));
+                return Ok(next);
+            }
+            thickness = next;
+        }
+        Err(self.scene.refuse(format!(
+            "no thickness from {} to {} Å makes the columns without {} as bright as they are. Set map.thickness_A, and check optics.defocus_A",
+            THICKNESSES_A[0],
+            THICKNESSES_A[1],
+            self.crystal.element.symbol()
+        )))
+    }
+
+    /// Refuses a crystal that explains too little of what is not noise.
+    fn check_signal(&self, found: &Found, taught: &Taught, better: &dyn Fn(f64) -> Option<String>) -> Result<(), Error> {
+        let total = deviation(&self.scene.values).powi(2);
+        let noise = taught.noise.deviation().powi(2);
+        // The variance's own standard error, with some hundred independent pixels.
+        let signal = (total - noise).max(0.05 * total);
+        let share = found.explained * total / signal;
+        if share >= EXPLAINED_OF_SIGNAL {
+            return Ok(());
+        }
+        if let Some(other) = better(found.explained) {
+            return Err(self.scene.refuse(format!("the crystal explains {:.0} % of what is not noise; {other} fits better", 100.0 * share)));
+        }
+        if share < 0.25 * EXPLAINED_OF_SIGNAL {
+            return Err(self.scene.refuse(format!(
+                "the crystal explains {:.0} % of what is not noise. Check map.structure, map.zone_axis and optics.defocus_A",
+                100.0 * share
+            )));
+        }
+        Ok(())
+    }
+
+    /// The line from true atoms to fitted ones over the simulated images.
+    fn calibration(&self, taught: &Taught, thickness_A: f64) -> Result<Calibration, Error> {
+        let symbol = self.crystal.element.symbol();
+        let projection = &self.crystal.projection;
+        let (mut pairs, mut counting) = (Vec::new(), Vec::new());
+        for (image, columns) in &taught.lessons {
+            let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
+            let sites = lesson_sites(columns, projection, thickness_A);
+            let found = fit.amplitudes(&sites)?;
+            for (k, column) in columns.iter().enumerate() {
+                if projection.columns.iter().any(|c| c.kind == column.kind && c.per_A(symbol) > 0.0) && found.atoms[k].is_finite() {
+                    pairs.push((column.atoms, found.atoms[k]));
+                    counting.push(found.se[k]);
+                }
+            }
+        }
+        let mut line = Calibration::of(&pairs).ok_or_else(|| {
+            self.scene.refuse(format!(
+                "{} columns of a simulated crystal do not grow brighter with their atoms in it, so nothing can be said of occupancies. Check optics.defocus_A, map.zone_axis and map.thickness_A",
+                symbol
+            ))
+        })?;
+        if self.scene.is_iterative() {
+            // The mean of the counted images still has their noise.
+            let left = counting.iter().map(|se| se * se).sum::<f64>() / counting.len() as f64 / self.job.map.draws.value as f64;
+            line.scatter = (line.scatter * line.scatter - left).max(0.0).sqrt();
+        }
+        Ok(line)
+    }
+
+    fn tell_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64, run: &Run) {
+        if ratio.is_finite() && (ratio - 1.0).abs() > 0.1 + 3.0 * se {
+            run.warn(format!(
+                "The other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å: occupancies are wrong if the thickness is. Leave map.thickness_A out to have it found, and check optics.defocus_A."
+            ));
+        }
+    }
+
+    /// Refuses a field without enough columns, or one whose columns are not resolved.
+    fn check_columns(&self, fitted: &[f64], targets: &[usize], sites: &[Site], amplitudes: &Amplitudes) -> Result<(), Error> {
+        let symbol = self.crystal.element.symbol();
+        let usable: Vec<usize> = (0..fitted.len()).filter(|&k| fitted[k].is_finite()).collect();
+        if usable.len() < FEWEST {
+            let end = self.scene.field().end_A();
+            return Err(self.scene.refuse(format!(
+                "its field of {:.1} × {:.1} Å holds {} columns of {symbol} far enough from the edge and inside the crystal, and {FEWEST} are needed. Scan a larger field, or lower map.margin_A",
+                end[0], end[1], usable.len()
+            )));
+        }
+        let mut growth: Vec<f64> = usable.iter().map(|&k| amplitudes.se[targets[k]] / amplitudes.alone[targets[k]]).collect();
+        growth.sort_by(f64::total_cmp);
+        let middle = growth[growth.len() / 2];
+        if middle > RESOLVED {
+            let nearest = usable.iter().map(|&k| {
+                let at = sites[targets[k]].at_A;
+                let away = |s: &Site| (s.at_A[0] - at[0]).hypot(s.at_A[1] - at[1]);
+                sites.iter().map(away).filter(|d| *d > 0.05).fold(f64::INFINITY, f64::min)
+            });
+            let nearest = nearest.fold(f64::INFINITY, f64::min);
+            return Err(self.scene.refuse(format!(
+                "the columns of {symbol} are not resolved: their neighbours, {nearest:.2} Å away, make their errors {middle:.1} times as large as they were alone. A bright field of this convergence angle carries spacings down to {:.2} Å; take a larger angle, another image, or a zone axis along which columns lie further apart",
+                self.scene.limit_A()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Maps counted scans of further simulated crystals, whose atoms are known.
+    fn bootstrap(&self, draws: usize, taught: &Taught, calibration: &Calibration, thickness_A: f64) -> Result<Option<Bootstrap>, Error> {
+        let symbol = self.crystal.element.symbol();
+        let projection = &self.crystal.projection;
+        let seed = self.job.map.seed.value;
+        let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
+        // A crystal serves for several counts.
+        const COUNTS: usize = 10;
+        let mut scan = None;
+        for draw in 0..draws {
+            if draw % COUNTS == 0 {
+                scan = Some(self.scan(thickness_A, seed + 2 + (draw / COUNTS) as u64)?);
+            }
+            let Some(scan) = &scan else { break };
+            let image: Image = self.image(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;
+            let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
+            let found = fit.amplitudes(&lesson_sites(&scan.columns, projection, thickness_A))?;
+            let of_element = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
+            let own: Vec<usize> = (0..scan.columns.len()).filter(|&k| of_element(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
+            let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
+            // What a full column of this piece holds.
+            let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
+            let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], calibration);
+            for (o, &k) in occupancies.iter().zip(&own) {
+                errors.push(((o.atoms - scan.columns[k].atoms) / o.atoms_se, o.atoms - scan.columns[k].atoms, o.atoms_se));
+                if o.q < self.job.map.false_discovery_rate.value {
+                    called += 1;
+                    wrong += usize::from(scan.columns[k].atoms >= full);
+                }
+            }
+        }
+        if errors.is_empty() {
+            return Ok(None);
+        }
+        let n = errors.len() as f64;
+        let within = |z: f64| errors.iter().filter(|e| e.0.abs() < z).count() as f64 / n;
+        let rms = (errors.iter().map(|e| e.1 * e.1).sum::<f64>() / n).sqrt();
+        let mean = (errors.iter().map(|e| e.2 * e.2).sum::<f64>() / n).sqrt();
+        Ok(Some(Bootstrap {
+            columns: errors.len(),
+            within: [within(1.0), within(1.959_964)],
+            ratio: rms / mean,
+            false_share: wrong as f64 / called.max(1) as f64,
+            called,
+        }))
+    }
+}
+
+/// The sites of a simulated image's columns.
+fn lesson_sites(columns: &[crate::analysis::columns::Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
+    columns.iter().map(|c| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) }).collect()
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
+}
+
+/// The mean of fitted over expected atoms of some kinds, weighted by 1/se², and its standard error.
+fn brightness(sites: &[Site], amplitudes: &Amplitudes, kinds: &[usize]) -> (f64, f64) {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (k, site) in sites.iter().enumerate().filter(|(k, s)| kinds.contains(&s.kind) && amplitudes.atoms[*k].is_finite()) {
+        let weight = (site.expected / amplitudes.se[k]).powi(2);
+        sum += weight * amplitudes.atoms[k] / site.expected;
+        weights += weight;
+    }
+    (sum / weights, 1.0 / weights.sqrt())
+}
+
+/// Are the metals around a column there? Beyond a surface none is.
+fn stands_in_crystal(target: usize, sites: &[Site], amplitudes: &Amplitudes, metals: &[usize]) -> bool {
+    const AROUND_A: f64 = 4.5;
+    let at = sites[target].at_A;
+    let near = |(k, s): &(usize, &Site)| {
+        metals.contains(&s.kind) && amplitudes.atoms[*k].is_finite() && (s.at_A[0] - at[0]).hypot(s.at_A[1] - at[1]) < AROUND_A
+    };
+    let (mut there, mut full) = (0.0, 0.0);
+    for (k, site) in sites.iter().enumerate().filter(near) {
+        there += amplitudes.atoms[k];
+        full += site.expected;
+    }
+    full == 0.0 || there > 0.5 * full
+}
+
+/// Where columns lie along the layers' normal from a side on; NaN of those that are not trusted.
+fn depths(sites: &[Site], targets: &[usize], fitted: &[f64], normal: [f64; 2], side: Side) -> Vec<f64> {
+    let length = normal[0].hypot(normal[1]);
+    let sign = match side {
+        Side::First => 1.0,
+        Side::Top => normal[0].signum(),
+        Side::Bottom => -normal[0].signum(),
+        Side::Left => normal[1].signum(),
+        Side::Right => -normal[1].signum(),
+    };
+    let along = |s: usize| sign * (sites[s].at_A[0] * normal[0] + sites[s].at_A[1] * normal[1]) / length;
+    let all: Vec<f64> = targets.iter().zip(fitted).map(|(&s, f)| if f.is_finite() { along(s) } else { f64::NAN }).collect();
+    let first = all.iter().copied().filter(|d| d.is_finite()).fold(f64::INFINITY, f64::min);
+    all.into_iter().map(|d| d - first).collect()
+}
+
+impl Crystal {
+    /// Refuses an element that has no columns of its own.
+    pub(super) fn check(&self, image: &str) -> Result<(), Error> {
+        let symbol = self.element.symbol();
+        let with: Vec<&crate::analysis::columns::ProjectedColumn> = self.projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).collect();
+        let why = if with.is_empty() {
+            format!("the crystal holds no {symbol} (map.element)")
+        } else if let Some(mixed) = with.iter().find(|c| c.holds.len() > 1) {
+            format!("along this zone axis {symbol} shares columns with other elements ({}), so that its atoms cannot be told. Take another map.zone_axis", mixed.name())
+        } else {
+            return Ok(());
+        };
+        Err(Error::NoMap { image: image.to_owned(), why })
+    }
+}
