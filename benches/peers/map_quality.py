@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import time
 
 import h5py
@@ -62,10 +61,15 @@ O6 O 0.7539 0.5 0.7938 1 0
 JOB = """[data]
 path = "{data}"
 [optics]
+voltage_kV = {kv}
+convergence_mrad = {alpha}
 defocus_A = {defocus}
 [scan]
+step_A = {step}
 rotation_deg = {rotation}
 transpose = false
+[detector]
+mrad_per_px = {mrad}
 [images]
 detectors = ["ssb", "idpc"]
 aberrations = "given"
@@ -155,6 +159,12 @@ def read_map(path):
         return table, dict(t.attrs)
 
 
+def job(name, p, result):
+    cutoff = round(2 * p["alpha"] * 1e-3 / wavelength(p["kv"]), 3)
+    keys = {k: p[k] for k in ("kv", "alpha", "defocus", "step", "rotation")}
+    return JOB.format(data=os.path.abspath(f"{DATA}/na3ni2sbo6_{name}.h5"), mrad=p["mrad_per_px"], cutoff=cutoff, result=result, **keys)
+
+
 def run(folder, name, log):
     p, yx, element, atoms, occupancy = truth_of(name)
     os.makedirs(folder, exist_ok=True)
@@ -162,8 +172,7 @@ def run(folder, name, log):
     open(cif, "w").write(CIF)
     result = f"{folder}/{name}.emd"
     if not os.path.exists(result):
-        cutoff = 2 * p["alpha"] * 1e-3 / wavelength(p["kv"])
-        open(f"{folder}/{name}.toml", "w").write(JOB.format(data=os.path.abspath(f"{DATA}/na3ni2sbo6_{name}.h5"), defocus=p["defocus"], rotation=p["rotation"], cutoff=round(cutoff, 3), result=os.path.abspath(result)))
+        open(f"{folder}/{name}.toml", "w").write(job(name, p, os.path.abspath(result)))
         subprocess.run([RONCHI, "run", f"{folder}/{name}.toml", "--quiet"], check=True)
     zone = "[0, 1, 0]" if name.startswith("010") else "[1, 0, 0]"
     for label, image in IMAGES.items():
@@ -250,4 +259,5 @@ def main():
             run(args.folder, name, log)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
     let run = Run { events: &|event| session.draw(event), cancel: &session.cancel, rng: RngState::new(SEED) };
     let demo = Demo::make(&args.output, common.force, &run)?;
     let job = session::read_job(&demo.job(), &common.sets, None, common)?;
-    let code = session.run(vec![(job, Tasks { images: true, ptychography: true })])?;
+    let code = session.run(vec![(job, Tasks { images: true, ptychography: true, map: false })])?;
     let (sodium, picture) = demo.judge(common.force)?;
 
     let mut text = String::from("\nThe phase of the sodium columns, from ptychography:\n");

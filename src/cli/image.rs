@@ -34,5 +34,5 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
     if job.output.path.is_none() {
         return Err(Usage("no output is named: add -o images.emd.".to_owned()).into());
     }
-    Session::new(common)?.run(vec![(job, Tasks { images: true, ptychography: false })])
+    Session::new(common)?.run(vec![(job, Tasks { images: true, ptychography: false, map: false })])
 }

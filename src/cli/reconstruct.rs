@@ -24,5 +24,5 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
     if job.output.path.is_none() {
         return Err(Usage("no output is named: add -o phase.emd.".to_owned()).into());
     }
-    Session::new(common)?.run(vec![(job, Tasks { images: false, ptychography: true })])
+    Session::new(common)?.run(vec![(job, Tasks { images: false, ptychography: true, map: false })])
 }

@@ -7,7 +7,7 @@ use super::session::{self, Session};
 use super::{Common, Usage};
 use crate::job::Tasks;
 
-/// Run whole jobs, one after the other: images, and ptychography where a job has that section
+/// Run whole jobs, one after the other: images, and ptychography and the map of columns where a job has these sections
 #[derive(clap::Args)]
 #[command(after_help = "Example: ronchi run monday.toml tuesday.toml\n\nAll jobs are checked before the first begins.")]
 pub(super) struct Args {
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, common: &Common) -> anyhow::Result<ExitCode> {
             }
             return Session::new(common)?.sweep(&job, sweep, &output.value);
         }
-        let tasks = Tasks { images: true, ptychography: job.ptychography.section.is_some() };
+        let tasks = Tasks { images: true, ptychography: job.ptychography.section.is_some(), map: job.map.section.is_some() };
         jobs.push((job, tasks));
     }
     Session::new(common)?.run(jobs)

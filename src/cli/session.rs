@@ -118,7 +118,7 @@ impl Session {
         for (n, trial) in trials.trials.iter().enumerate() {
             let values: Vec<String> = trial.values.iter().map(|(key, value)| format!("{key} = {value}")).collect();
             self.draw(Event::Note { text: format!("trial {} of {count}: {}", n + 1, values.join(", ")) });
-            let tasks = Tasks { images: false, ptychography: true };
+            let tasks = Tasks { images: false, ptychography: true, map: false };
             let prepared = Prepared::new(trial.job.clone(), tasks, self.force)?;
             let result = pool(&trial.job)?.install(|| prepared.run(&|event| self.draw(event), &self.cancel));
             self.progress.clear();

@@ -13,6 +13,8 @@ use crate::optics;
 pub struct Tasks {
     pub images: bool,
     pub ptychography: bool,
+    /// The map of columns, of what is made besides.
+    pub map: bool,
 }
 
 /// Where the probe stood.
@@ -41,6 +43,7 @@ pub struct Plan {
     pub images: bool,
     /// Present where ptychography is asked for.
     pub ptychography: Option<Geometry>,
+    pub map: bool,
 }
 
 impl Plan {
@@ -63,14 +66,14 @@ impl Plan {
             batch.value = info.frames();
         }
         let ptychography = if tasks.ptychography { Some(geometry(&job)?) } else { None };
-        Ok(Self { job, images: tasks.images, ptychography })
+        Ok(Self { job, images: tasks.images, ptychography, map: tasks.map })
     }
 }
 
 impl Plan {
     /// The job that was resolved, without what its results do not depend on ([output] and [compute]), as the TOML of a job file.
     pub fn resolved(&self) -> String {
-        let tasks = [("images", self.images), ("ptychography", self.ptychography.is_some())];
+        let tasks = [("images", self.images), ("ptychography", self.ptychography.is_some()), ("map", self.map)];
         let tasks = tasks.into_iter().filter(|(_, asked)| *asked).map(|(section, _)| section);
         self.job.to_toml(&["data", "optics", "scan", "detector"].into_iter().chain(tasks).collect::<Vec<_>>())
     }
@@ -235,7 +238,7 @@ pub(super) mod tests {
 
     fn plan(sets: &[&str], ptychography: bool) -> Result<Plan, Error> {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-        Plan::new(Job::of_data(Path::new("scan.h5"), &sets)?, &cube(), Tasks { images: true, ptychography })
+        Plan::new(Job::of_data(Path::new("scan.h5"), &sets)?, &cube(), Tasks { images: true, ptychography, map: false })
     }
 
     #[test]

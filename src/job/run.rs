@@ -9,11 +9,11 @@ use super::plan::{Plan, Tasks};
 use super::ptychography::{self, Ended, Inputs, Keeper, Setup};
 use super::schema::{Job, Row};
 use super::timings::Stopwatch;
-use super::{Error, Place, calibrate, facts, images, measure, memory, pictures};
+use super::{Error, Place, calibrate, facts, images, map, measure, memory, pictures};
 use crate::compute::cpu::Cpu;
 use crate::compute::{self, Backend};
 use crate::data::{self, FrameSource, OpenOptions};
-use crate::output::{Array, Header, ResultFile, RunFacts};
+use crate::output::{Array, Header, ResultFile, RunFacts, Table};
 use crate::run::{CancelToken, Event, RngState, Run, Stage};
 use crate::stream::{self, Stream, StreamOptions};
 
@@ -68,6 +68,9 @@ impl Prepared {
         let inputs = Inputs::read(&plan, source.info())?;
         ptychography::check(&plan, &inputs, source.info())?;
         pictures::check(&plan.job.output, &output, force)?;
+        if plan.map {
+            map::check(&plan.job, &output, force)?;
+        }
         let device = Device::open(&plan.job.compute.device.value)?;
         let result = ResultFile::create(&output, force)?;
         Ok(Self { device, work: Work { plan, inputs, source, result, output, force } })
@@ -147,6 +150,16 @@ impl Work {
             ended = reconstructed.ended;
         }
 
+        // A map that cannot be made is no reason to lose what it would have been made of.
+        let mut mapped = None;
+        if plan.map && matches!(ended, Ended::Whole) {
+            mapped = Some(map::map(&plan.job, made.as_slice(), &plan.job.compute.device.value, run));
+            if let Some(Ok(outcome)) = &mapped {
+                made.extend(outcome.arrays.iter().cloned());
+            }
+        }
+        let tables = mapped.iter().flatten().flat_map(|outcome| &outcome.tables).collect::<Vec<_>>();
+
         let begin = Instant::now();
         run.emit(Event::StageStarted { stage: Stage::Write, total: made.len() as u64, unit: "arrays" });
         let job = plan.resolved();
@@ -159,14 +172,21 @@ impl Work {
             job,
         };
         let timings = |seconds| stopwatch.report(seconds, &backend.device_name());
-        let finished = write(result, &header, &made, start, timings, run)?;
+        let finished = write(result, &header, &made, &tables, start, timings, run)?;
         let folder = pictures::write(&plan.job, &output, &made, force)?;
+        let aside = match &mapped {
+            Some(Ok(outcome)) => Some(outcome.write_aside(&output, force)?),
+            _ => None,
+        };
         run.emit(Event::StageFinished { stage: Stage::Write, seconds: begin.elapsed().as_secs_f64() });
-        for path in std::iter::once(finished).chain(folder) {
+        for path in std::iter::once(finished).chain(folder).chain(aside) {
             run.emit(Event::Written { path });
         }
         match ended {
-            Ended::Whole => keeper.remove(),
+            Ended::Whole => {
+                keeper.remove()?;
+                mapped.transpose().map(|_| ())
+            }
             Ended::Stopped { iteration, iterations } => {
                 Err(Error::Stopped { path: output, iteration, iterations, checkpoint: keeper.has_checkpoint() })
             }
@@ -179,6 +199,7 @@ fn write(
     mut result: ResultFile,
     header: &Header,
     arrays: &[Array],
+    tables: &[&Table],
     start: SystemTime,
     timings: impl Fn(f64) -> serde_json::Value,
     run: &Run,
@@ -188,6 +209,7 @@ fn write(
         result.array(array)?;
         run.emit(Event::Progress { stage: Stage::Write, done: done as u64 + 1 });
     }
+    tables.iter().try_for_each(|table| result.table(table))?;
     let now = SystemTime::now();
     let seconds = now.duration_since(start).map_or(0.0, |d| d.as_secs_f64());
     result.run(&RunFacts {

@@ -36,6 +36,9 @@ impl Job {
         if let Some(entry) = &mut job.scan.positions {
             anchor(&mut entry.value.file, &entry.place);
         }
+        if let Some(entry) = job.map.structure.as_mut().filter(|e| e.place != Place::Typed && e.value.to_lowercase().ends_with(".cif")) {
+            entry.value = folder.join(&entry.value).display().to_string();
+        }
         job.start_files().for_each(|(path, place)| anchor(path, &place));
         if let Some(list) = &mut job.images.detectors {
             for spec in &mut list.value.0 {

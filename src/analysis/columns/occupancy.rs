@@ -9,6 +9,8 @@ pub struct Calibration {
     pub intercept: f64,
     /// Standard deviation in fitted atoms: what the method itself gets wrong.
     pub scatter: f64,
+    /// By which part all atoms may be too many or too few together: a relative standard deviation.
+    pub scale: f64,
     /// The range of atoms that was seen.
     pub range: [f64; 2],
     pub columns: usize,
@@ -31,12 +33,13 @@ impl Calibration {
         let intercept = mean.1 - slope * mean.0;
         let left: f64 = pairs.iter().map(|p| (p.1 - intercept - slope * p.0).powi(2)).sum();
         let range = pairs.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |r, p| [r[0].min(p.0), r[1].max(p.0)]);
-        (slope > 0.0).then(|| Self { slope, intercept, scatter: (left / (n - 2.0)).sqrt(), range, columns: pairs.len() })
+        (slope > 0.0).then(|| Self { slope, intercept, scatter: (left / (n - 2.0)).sqrt(), scale: 0.0, range, columns: pairs.len() })
     }
 
     /// Atoms and their standard error.
     pub fn atoms(&self, fitted: f64, se: f64) -> (f64, f64) {
-        ((fitted - self.intercept) / self.slope, se.hypot(self.scatter) / self.slope)
+        let atoms = (fitted - self.intercept) / self.slope;
+        (atoms, (se.hypot(self.scatter) / self.slope).hypot(self.scale * atoms))
     }
 }
 
@@ -82,8 +85,8 @@ pub struct Row {
 }
 
 /// Rows of columns, from each column's place along the profile (NaN leaves it out), with the covariances of fitted atoms between columns. Columns nearer than `apart_A` along the profile are one row. The mean is weighted
-/// by 1/se²; what a calibration gets wrong is taken as each column's own.
-pub fn rows(places: &[f64], occupancies: &[Occupancy], sites: &[f64], covariances: &[(usize, usize, f64)], slope: f64, apart_A: f64) -> Vec<Row> {
+/// by 1/se²; a calibration's scatter is each column's own, its scale all columns'.
+pub fn rows(places: &[f64], occupancies: &[Occupancy], sites: &[f64], covariances: &[(usize, usize, f64)], line: &Calibration, apart_A: f64) -> Vec<Row> {
     let usable = |k: usize| places[k].is_finite() && occupancies[k].occupancy.is_finite() && occupancies[k].occupancy_se > 0.0;
     let mut order: Vec<usize> = (0..places.len()).filter(|&k| usable(k)).collect();
     order.sort_by(|&a, &b| places[a].total_cmp(&places[b]));
@@ -98,13 +101,14 @@ pub fn rows(places: &[f64], occupancies: &[Occupancy], sites: &[f64], covariance
         let weight = |k: usize| occupancies[k].occupancy_se.powi(-2);
         let sum: f64 = group.iter().map(|&k| weight(k)).sum();
         let occupancy = group.iter().map(|&k| weight(k) * occupancies[k].occupancy).sum::<f64>() / sum;
-        let own: f64 = group.iter().map(|&k| (weight(k) * occupancies[k].occupancy_se).powi(2)).sum();
+        let alone = |k: usize| (occupancies[k].occupancy_se.powi(2) - (line.scale * occupancies[k].occupancy).powi(2)).max(0.0);
+        let own: f64 = group.iter().map(|&k| weight(k).powi(2) * alone(k)).sum();
         let shared: f64 = covariances
             .iter()
             .filter(|(a, b, _)| group.contains(a) && group.contains(b))
-            .map(|&(a, b, c)| 2.0 * weight(a) * weight(b) * c / (slope * slope * sites[a] * sites[b]))
+            .map(|&(a, b, c)| 2.0 * weight(a) * weight(b) * c / (line.slope * line.slope * sites[a] * sites[b]))
             .sum();
-        let se = (own + shared).max(0.0).sqrt() / sum;
+        let se = ((own + shared).max(0.0).sqrt() / sum).hypot(line.scale * occupancy);
         let at_A = group.iter().map(|&k| places[k]).sum::<f64>() / group.len() as f64;
         let reach = normal_quantile(0.975) * se;
         Row { at_A, columns: group.len(), occupancy, se, band: [occupancy - reach, occupancy + reach] }
@@ -171,7 +175,7 @@ mod tests {
     fn bands_of_rows_cover_the_truth_with_correlated_columns() {
         let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
         let normal = Normal::new(0.0, 1.0).unwrap();
-        let calibration = Calibration { slope: 1.0, intercept: 0.0, scatter: 0.0, range: [0.0, 4.0], columns: 9 };
+        let calibration = Calibration { slope: 1.0, intercept: 0.0, scatter: 0.0, scale: 0.0, range: [0.0, 4.0], columns: 9 };
         let (mut inside, rounds) = (0, 1500);
         for _ in 0..rounds {
             // Errors of neighbours share half of their variance.
@@ -179,7 +183,7 @@ mod tests {
             let fitted: Vec<f64> = (0..8).map(|k| 3.0 + shared[k] + shared[k + 1]).collect();
             let covariances: Vec<_> = (0..7).map(|k| (k, k + 1, 0.5 * 0.09)).collect();
             let found = occupancies(&fitted, &[0.3; 8], &[4.0; 8], &calibration);
-            let row = rows(&[1.0; 8], &found, &[4.0; 8], &covariances, 1.0, 0.3);
+            let row = rows(&[1.0; 8], &found, &[4.0; 8], &covariances, &calibration, 0.3);
             assert_eq!((row.len(), row[0].columns), (1, 8));
             inside += usize::from((row[0].band[0]..row[0].band[1]).contains(&0.75));
         }

@@ -27,7 +27,7 @@ use words::{bad_pixels_told, words};
 /// Calibrates the data of a job: what the job or the file says is taken, the rest is measured.
 pub fn calibrate(job: Job, events: &(dyn Fn(Event) + Sync), cancel: &CancelToken) -> Result<Calibrated, Error> {
     let source = open(&job)?;
-    let mut plan = Plan::new(job, source.info(), super::Tasks { images: true, ptychography: false })?;
+    let mut plan = Plan::new(job, source.info(), super::Tasks { images: true, ptychography: false, map: false })?;
     memory::check_stream(&plan.job, source.info())?;
     let device = Device::open(&plan.job.compute.device.value)?;
     let run = Run { events, cancel, rng: RngState::new(0) };

@@ -33,7 +33,6 @@ pub(super) struct Teacher<'a> {
     pub(super) device: &'a str,
     /// For datacubes and results that nobody else sees.
     pub(super) folder: &'a Path,
-    pub(super) events: &'a (dyn Fn(Event) + Sync),
     pub(super) cancel: &'a CancelToken,
 }
 
@@ -104,6 +103,9 @@ impl Teacher<'_> {
         };
         let rng = RngState::new(seed);
         let mut generator = rng.generator();
+        // Pixels of a detector take in all that falls between their edges, which costs an image some of its contrast.
+        let chosen = instrument.layout(thickness_A, &method, &mut RngState::new(seed).generator())?.oversampling;
+        let instrument = Instrument { oversampling: Some(chosen.max(2)), ..instrument };
         let layout = instrument.layout(thickness_A, &method, &mut generator)?;
         let high = [0, 1].map(|axis| layout.origin_A[axis] + layout.shape[axis] as f64 * layout.pixel_A);
         let element = self.crystal.element;
@@ -176,7 +178,7 @@ impl Teacher<'_> {
             }
             None => write_datacube(&data, true, &cube, &scan.means)?,
         };
-        let tasks = Tasks { images: !self.scene.is_iterative(), ptychography: self.scene.is_iterative() };
+        let tasks = Tasks { images: !self.scene.is_iterative(), ptychography: self.scene.is_iterative(), map: false };
         let silent = |_: Event| {};
         Prepared::new(self.job_for(&data, &result), tasks, true)?.run(&silent, self.cancel)?;
         let array = Results::open(&result)?.array(&self.scene.path)?;

@@ -44,6 +44,8 @@ pub(super) struct Bootstrap {
     pub(super) within: [f64; 2],
     /// The root mean square error over the mean standard error.
     pub(super) ratio: f64,
+    /// The root mean square error in atoms.
+    pub(super) rms_atoms: f64,
     /// Of the columns that were called, those that miss nothing.
     pub(super) false_share: f64,
     pub(super) called: usize,
@@ -118,8 +120,12 @@ impl Teacher<'_> {
         let settled = settle(&fit, &sites)?;
         let amplitudes = fit.amplitudes(&settled.sites)?;
         progress();
-        let calibration = self.calibration(&taught, thickness_A)?;
+        let mut calibration = self.calibration(&taught, thickness_A)?;
         let brightness = brightness(&settled.sites, &amplitudes, &metals);
+        if brightness.0.is_finite() {
+            // What the other columns are too bright or too dark by, the columns in question may be too.
+            calibration.scale = ((brightness.0 - 1.0).powi(2) - brightness.1.powi(2)).max(0.0).sqrt();
+        }
         self.tell_brightness(brightness, thickness_A, run);
         let targets: Vec<usize> = (0..sites.len()).filter(|&s| holds(sites[s].kind)).collect();
         let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);
@@ -135,7 +141,7 @@ impl Teacher<'_> {
             .iter()
             .filter_map(|&(a, b, c)| Some((targets.binary_search(&a).ok()?, targets.binary_search(&b).ok()?, c)))
             .collect();
-        let rows = rows(&depths_A, &occupancies, &full, &of_targets, calibration.slope, ROW_A);
+        let rows = rows(&depths_A, &occupancies, &full, &of_targets, &calibration, ROW_A);
         let power = power(&occupancies, &full);
         let places: Vec<[f64; 2]> = settled.sites.iter().map(|s| s.at_A).collect();
         let discs = discs(&scene.field(), &taught.noise, &places, DISC_A);
@@ -327,7 +333,7 @@ impl Teacher<'_> {
             let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
             // What a full column of this piece holds.
             let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
-            let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], calibration);
+            let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], &Calibration { scale: 0.0, ..*calibration });
             for (o, &k) in occupancies.iter().zip(&own) {
                 errors.push(((o.atoms - scan.columns[k].atoms) / o.atoms_se, o.atoms - scan.columns[k].atoms, o.atoms_se));
                 if o.q < self.job.map.false_discovery_rate.value {
@@ -347,6 +353,7 @@ impl Teacher<'_> {
             columns: errors.len(),
             within: [within(1.0), within(1.959_964)],
             ratio: rms / mean,
+            rms_atoms: rms,
             false_share: wrong as f64 / called.max(1) as f64,
             called,
         }))

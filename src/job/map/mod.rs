@@ -52,10 +52,7 @@ impl Mapping {
         if same_file(&output, source) {
             return Err(Error::OutputIsInput { path: output });
         }
-        let folder = report::folder(&output);
-        if !force && folder.symlink_metadata().is_ok() {
-            return Err(output::Error::Exists { path: folder.display().to_string() }.into());
-        }
+        claimable(&output, force)?;
         let result = ResultFile::create(&output, force)?;
         Ok(Self { job, results, source: source.to_owned(), result, output, force })
     }
@@ -103,7 +100,7 @@ impl Mapping {
         })?;
         let written = result.finish()?;
         let folder = outcome.write_aside(&output, force)?;
-        for path in std::iter::once(written.clone()).chain(folder) {
+        for path in [written.clone(), folder] {
             run.emit(Event::Written { path });
         }
         Ok(written)
@@ -112,7 +109,7 @@ impl Mapping {
 
 impl Outcome {
     /// Writes tables as CSV, and pictures, into the folder that belongs to a result; where there is something to write.
-    pub(super) fn write_aside(&self, result: &Path, force: bool) -> Result<Option<PathBuf>, Error> {
+    pub(super) fn write_aside(&self, result: &Path, force: bool) -> Result<PathBuf, Error> {
         let folder = report::folder(result);
         std::fs::create_dir_all(&folder).map_err(|e| Error::Files { path: folder.clone(), done: "made", why: e.to_string() })?;
         for table in &self.tables {
@@ -122,7 +119,7 @@ impl Outcome {
         if let Some(report) = &self.report {
             report.pictures(&folder, force)?;
         }
-        Ok(Some(folder))
+        Ok(folder)
     }
 }
 
@@ -132,15 +129,37 @@ pub(super) fn map(job: &Job, arrays: &(impl Arrays + ?Sized), device: &str, run:
     let Some(name) = &job.map.structure else {
         return report::spots(job, &scene, arrays, run);
     };
-    let structure = structure(&name.value)?;
-    let cut = cut(job, &structure)?;
-    let crystal = Crystal { projection: projection(&structure, &cut)?, element: Element::of(&job.map.element.value)?, structure, cut };
+    let crystal = known(job, &name.value)?;
     crystal.check(&scene.path)?;
     let folder = tempfile::tempdir().map_err(|e| Error::Files { path: std::env::temp_dir(), done: "written", why: e.to_string() })?;
-    let teacher =
-        Teacher { job, scene: &scene, crystal: &crystal, device, folder: folder.path(), events: run.events, cancel: run.cancel };
+    let teacher = Teacher { job, scene: &scene, crystal: &crystal, device, folder: folder.path(), cancel: run.cancel };
     let mapped: Mapped = teacher.map(run, &|explained| better(job, &scene, &crystal, explained))?;
     Ok(report::outcome(job, &scene, &crystal, mapped, run))
+}
+
+/// Refuses before the work begins what no image could make right: the crystal, its cut, the element, and a folder in the way.
+pub(super) fn check(job: &Job, output: &Path, force: bool) -> Result<(), Error> {
+    claimable(output, force)?;
+    if let Some(name) = &job.map.structure {
+        known(job, &name.value)?.check("the image")?;
+    }
+    Ok(())
+}
+
+/// The crystal that a job names.
+fn known(job: &Job, name: &str) -> Result<Crystal, Error> {
+    let structure = structure(name)?;
+    let cut = cut(job, &structure)?;
+    Ok(Crystal { projection: projection(&structure, &cut)?, element: Element::of(&job.map.element.value)?, structure, cut })
+}
+
+/// Refuses a folder that exists already.
+fn claimable(output: &Path, force: bool) -> Result<(), Error> {
+    let folder = report::folder(output);
+    if !force && folder.symlink_metadata().is_ok() {
+        return Err(output::Error::Exists { path: folder.display().to_string() }.into());
+    }
+    Ok(())
 }
 
 /// A crystal by its name or its CIF.

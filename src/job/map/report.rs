@@ -113,6 +113,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         number("calibration_slope", calibration.slope),
         number("calibration_intercept_atoms", calibration.intercept),
         number("calibration_scatter_atoms", calibration.scatter),
+        number("calibration_scale", calibration.scale),
         number("noise_rad", mapped.taught.noise.deviation()),
         number("brightness_of_others", mapped.brightness.0),
         number("brightness_of_others_se", mapped.brightness.1),
@@ -125,6 +126,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
             number("bootstrap_within_68", check.within[0]),
             number("bootstrap_within_95", check.within[1]),
             number("bootstrap_error_ratio", check.ratio),
+            number("bootstrap_rms_atoms", check.rms_atoms),
             number("bootstrap_false_share", check.false_share),
         ]);
     }

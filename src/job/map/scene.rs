@@ -22,7 +22,7 @@ pub(super) struct Scene {
 }
 
 /// The arrays of a result.
-pub(super) trait Arrays {
+pub(in crate::job) trait Arrays {
     fn names(&self) -> Vec<String>;
     fn get(&self, path: &str) -> Option<Array>;
 }
