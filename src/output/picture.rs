@@ -100,7 +100,7 @@ fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
 
     color_bar(&mut canvas, [top, bar_left], [place.height, bar_width], s, look.map);
     // A bar too low for three labels shows its two ends.
-    let middle = (place.height >= 3 * line).then_some((1, (place.height - line) / 2));
+    let middle = (place.height >= 3 * line).then(|| (1, (place.height - line) / 2));
     for (n, y) in [(0, 0), (2, place.height.saturating_sub(line))].into_iter().chain(middle) {
         canvas.text([top + y, label_left], s, BLACK, &labels[n]);
     }

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn points_bars_and_bands_are_where_their_values_are_and_what_is_no_number_leaves_a_gap() {
         for _ in 0..10 {
-            let mut random = || rand::random::<f64>();
+            let random = || rand::random::<f64>();
             let mut points: Vec<Band> = (0..8).map(|k| band(3.0 * f64::from(k), 0.2 + 0.6 * random(), 0.05 + 0.1 * random())).collect();
             points[4].value = f64::NAN;
             let (canvas, axes) = render(&profile(points.clone()));
