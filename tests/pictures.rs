@@ -177,9 +177,13 @@ fn the_maps_rise_evenly_in_lightness() {
     let of = |map: ColorMap, from: f64, to: f64| -> Vec<f64> {
         (0..=16).map(|n| lightness(map.color(from + (to - from) * f64::from(n) / 16.0))).collect()
     };
-    for (map, from, to) in
-        [(ColorMap::Gray, 0.0, 1.0), (ColorMap::Viridis, 0.0, 1.0), (ColorMap::Diverging, 0.0, 0.5), (ColorMap::Diverging, 1.0, 0.5)]
-    {
+    for (map, from, to) in [
+        (ColorMap::Gray, 0.0, 1.0),
+        (ColorMap::Viridis, 0.0, 1.0),
+        (ColorMap::YellowToBlue, 1.0, 0.0),
+        (ColorMap::Diverging, 0.0, 0.5),
+        (ColorMap::Diverging, 1.0, 0.5),
+    ] {
         let rise: Vec<f64> = of(map, from, to).windows(2).map(|pair| pair[1] - pair[0]).collect();
         let mean = rise.iter().sum::<f64>() / rise.len() as f64;
         assert!(rise.iter().all(|step| (0.4 * mean..1.8 * mean).contains(step)), "{map:?} {rise:?}");

@@ -9,6 +9,8 @@ pub enum ColorMap {
     Gray,
     /// Matplotlib's viridis (by Nathaniel Smith, Stéfan van der Walt and Eric Firing; CC0).
     Viridis,
+    /// Viridis backwards, from yellow to blue without its darkest quarter: the low stands out on a gray image, and the high is no shade of that either.
+    YellowToBlue,
     /// Blue over white to red, for signed values around 0.
     Diverging,
     /// All hues, for angles: half a turn below 0 to half a turn above.
@@ -47,6 +49,7 @@ impl ColorMap {
                 let channel = |color: u32, shift: u32| f64::from((color >> shift) & 0xff);
                 [16, 8, 0].map(|shift| (channel(VIRIDIS[n], shift) * (1.0 - part) + channel(VIRIDIS[n + 1], shift) * part).round() as u8)
             }
+            Self::YellowToBlue => Self::Viridis.color(1.0 - 0.75 * t),
             Self::Diverging => {
                 // Lightness and chroma are linear in |t − ½| in Oklab, which is what makes the map uniform.
                 let away = 2.0 * t - 1.0;
@@ -62,7 +65,7 @@ impl ColorMap {
     pub fn no_value(self) -> [u8; 3] {
         match self {
             Self::Gray => [214, 39, 40],
-            Self::Viridis | Self::Cyclic => [190, 190, 190],
+            Self::Viridis | Self::YellowToBlue | Self::Cyclic => [190, 190, 190],
             Self::Diverging => [0, 158, 80],
         }
     }

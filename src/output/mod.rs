@@ -4,6 +4,7 @@
 //! and [`write_png`] write single images. Every file is written beside its place and renamed when complete
 //! ([`Claim`]): a reader sees the whole file or none, and nothing is overwritten unasked.
 
+mod axes;
 mod checkpoint;
 mod claim;
 mod colormap;
@@ -15,11 +16,14 @@ mod error;
 mod events;
 mod hdf;
 mod model;
+mod overlay;
 mod picture;
 mod plot;
+mod profile;
 mod raster;
 mod read;
 mod result;
+mod shapes;
 mod sheet;
 mod spectrum;
 mod text;
@@ -36,7 +40,9 @@ pub use earlier::{Earlier, EarlierObject, EarlierProbe, read_earlier};
 pub use error::Error;
 pub use events::EventsWriter;
 pub use model::{Array, ArrayData, Attr, Axis, Column, Frame, Table};
+pub use overlay::{Legend, Mark, RingWidth, write_overlay_png};
 pub use picture::{Look, Ring, write_png, write_png_with_rings};
+pub use profile::{Band, Profile, write_profile_png};
 pub use raster::read_raster;
 pub use read::{Results, read_complex};
 pub use result::{Header, Input, ResultFile, RunFacts};

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::plot::{BLACK, Place, ScaleBar, Shades, WHITE, frame, save};
+use super::plot::{BLACK, Over, Place, ScaleBar, Shades, WHITE, color_bar, frame, save};
 use super::spectrum::Spectrum;
 use super::text::{Canvas, GLYPH, width};
-use super::{Array, ColorMap, Frame, Result};
+use super::{Array, ColorMap, Frame, Result, shapes};
 
 /// How values become colours, and what is drawn beside them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,26 +41,6 @@ pub struct Ring {
     pub centre: [f64; 2],
     pub radius: f64,
     pub color: [u8; 3],
-}
-
-impl Ring {
-    /// `pixel` is the size of an image's pixel on the canvas.
-    fn draw(&self, canvas: &mut Canvas, origin: [usize; 2], place: &Place, pixel: [f64; 2], line: usize) {
-        let centre = [0, 1].map(|a| (self.centre[a] + 0.5) * pixel[a]);
-        let radius = self.radius * pixel[0].min(pixel[1]);
-        let reach = |a: usize, size: usize| {
-            let last = (centre[a] + radius + line as f64).ceil().clamp(0.0, size as f64) as usize;
-            (centre[a] - radius - line as f64).floor().max(0.0) as usize..last
-        };
-        for y in reach(0, place.height) {
-            for x in reach(1, place.width) {
-                let away = (y as f64 + 0.5 - centre[0]).hypot(x as f64 + 0.5 - centre[1]);
-                if (away - radius).abs() <= line as f64 {
-                    canvas.set(origin[0] + y, origin[1] + x, self.color);
-                }
-            }
-        }
-    }
 }
 
 /// Writes a picture of a real image (y, x).
@@ -112,18 +92,15 @@ fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
 
     frame(&mut canvas, [top, left], [place.height, place.width], s);
     place.draw(&mut canvas, [top, left], rows, columns, |at| shades.color(values[at]));
-    let pixel = [place.height as f64 / rows as f64, place.width as f64 / columns as f64];
-    for ring in rings {
-        ring.draw(&mut canvas, [top, left], &place, pixel, s);
+    let over = Over::new([top, left], &place, rows, columns);
+    for Ring { centre, radius, color } in rings {
+        let radius = over.length(*radius);
+        shapes::ring(&mut canvas, &over.window(), over.point(*centre), [radius - s as f64, radius + s as f64], *color);
     }
 
-    frame(&mut canvas, [top, bar_left], [place.height, bar_width], s);
-    for y in 0..place.height {
-        let t = 1.0 - (y as f64 + 0.5) / place.height as f64;
-        canvas.fill([top + y, bar_left], [1, bar_width], look.map.color(t));
-    }
+    color_bar(&mut canvas, [top, bar_left], [place.height, bar_width], s, look.map);
     // A bar too low for three labels shows its two ends.
-    let middle = (place.height >= 3 * line).then_some((1, (place.height - line) / 2));
+    let middle = (place.height >= 3 * line).then(|| (1, (place.height - line) / 2));
     for (n, y) in [(0, 0), (2, place.height.saturating_sub(line))].into_iter().chain(middle) {
         canvas.text([top + y, label_left], s, BLACK, &labels[n]);
     }

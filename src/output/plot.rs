@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::shapes::Window;
 use super::text::Canvas;
 use super::{Axis, Claim, ColorMap, Error, Look, Result};
 
@@ -88,7 +89,7 @@ impl Shades {
                 let most = low.abs().max(high.abs());
                 (-most, most)
             }
-            ColorMap::Gray | ColorMap::Viridis => robust_range(values),
+            ColorMap::Gray | ColorMap::Viridis | ColorMap::YellowToBlue => robust_range(values),
         });
         // One value: it lies in the middle of the map.
         let around = if high > low {
@@ -135,8 +136,13 @@ pub(super) struct Place {
 impl Place {
     /// Each pixel of the image as a rectangle of its true aspect, enlarged by an integer where pixels are square.
     pub(super) fn of(rows: usize, columns: usize, y: &Axis, x: &Axis) -> Self {
+        Self::at_least(LONG_SIDE, rows, columns, y, x)
+    }
+
+    /// The same with so many pixels on the long side, or more.
+    pub(super) fn at_least(side: f64, rows: usize, columns: usize, y: &Axis, x: &Axis) -> Self {
         let size = stretched(rows, columns, y, x);
-        let enlarged = (LONG_SIDE / size[0].max(size[1])).ceil().max(1.0);
+        let enlarged = (side / size[0].max(size[1])).ceil().max(1.0);
         Self::scaled(size, enlarged)
     }
 
@@ -164,6 +170,45 @@ impl Place {
                 canvas.set(top + y, left + x, last.1);
             }
         }
+    }
+}
+
+/// Where an image lies on the canvas, for what is drawn over it.
+pub(super) struct Over {
+    /// Its upper left corner, (y, x).
+    corner: [usize; 2],
+    size: [usize; 2],
+    /// The size of one of its pixels.
+    pixel: [f64; 2],
+}
+
+impl Over {
+    pub(super) fn new(corner: [usize; 2], place: &Place, rows: usize, columns: usize) -> Self {
+        let size = [place.height, place.width];
+        Self { corner, size, pixel: [place.height as f64 / rows as f64, place.width as f64 / columns as f64] }
+    }
+
+    /// The place on the canvas of one in the image, both (row, col) with the middle of the first pixel at 0.
+    pub(super) fn point(&self, at: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|a| self.corner[a] as f64 + (at[a] + 0.5) * self.pixel[a] - 0.5)
+    }
+
+    /// A length in pixels of the image, of the shorter side where these are not square.
+    pub(super) fn length(&self, pixels: f64) -> f64 {
+        pixels * self.pixel[0].min(self.pixel[1])
+    }
+
+    pub(super) fn window(&self) -> Window {
+        [0, 1].map(|a| self.corner[a]..self.corner[a] + self.size[a])
+    }
+}
+
+/// Draws the colours of a map from 1 at the top to 0 at the bottom, in a gray line.
+pub(super) fn color_bar(canvas: &mut Canvas, [top, left]: [usize; 2], [height, width]: [usize; 2], s: usize, map: ColorMap) {
+    frame(canvas, [top, left], [height, width], s);
+    for y in 0..height {
+        let t = 1.0 - (y as f64 + 0.5) / height as f64;
+        canvas.fill([top + y, left], [1, width], map.color(t));
     }
 }
 

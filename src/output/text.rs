@@ -33,6 +33,16 @@ impl Canvas {
         }
     }
 
+    /// Mixes a share of a colour, from 0 to 1, into a pixel; outside of the canvas nothing.
+    pub(super) fn mix(&mut self, y: usize, x: usize, color: [u8; 3], share: f64) {
+        if share > 0.0 && y < self.height && x < self.width {
+            let at = (y * self.width + x) * 3;
+            for (old, new) in self.rgb[at..at + 3].iter_mut().zip(color) {
+                *old = (f64::from(*old) * (1.0 - share) + f64::from(new) * share).round() as u8;
+            }
+        }
+    }
+
     pub(super) fn fill(&mut self, [y, x]: [usize; 2], [height, width]: [usize; 2], color: [u8; 3]) {
         for row in y..y + height {
             for column in x..x + width {
@@ -42,10 +52,19 @@ impl Canvas {
     }
 
     /// Draws a line of text with its upper left corner at (y, x), each pixel of the font `scale` pixels wide.
-    pub(super) fn text(&mut self, [y, x]: [usize; 2], scale: usize, color: [u8; 3], text: &str) {
+    pub(super) fn text(&mut self, at: [usize; 2], scale: usize, color: [u8; 3], text: &str) {
+        self.write(at, scale, color, text, false);
+    }
+
+    /// The same from bottom to top, with its lower left corner at (y, x).
+    pub(super) fn text_upwards(&mut self, at: [usize; 2], scale: usize, color: [u8; 3], text: &str) {
+        self.write(at, scale, color, text, true);
+    }
+
+    fn write(&mut self, at: [usize; 2], scale: usize, color: [u8; 3], text: &str, upwards: bool) {
         let text = drawable(text);
         let style = MonoTextStyle::new(&FONT_10X20, BinaryColor::On);
-        let mut pen = Pen { canvas: self, at: [y, x], scale, color };
+        let mut pen = Pen { canvas: self, at, scale, color, upwards };
         let Ok(_) = Text::with_baseline(&text, Point::zero(), style, Baseline::Top).draw(&mut pen);
     }
 }
@@ -103,6 +122,8 @@ struct Pen<'a> {
     at: [usize; 2],
     scale: usize,
     color: [u8; 3],
+    /// From bottom to top: a quarter turn about the text's corner.
+    upwards: bool,
 }
 
 impl OriginDimensions for Pen<'_> {
@@ -122,7 +143,8 @@ impl DrawTarget for Pen<'_> {
     {
         for embedded_graphics::Pixel(point, on) in pixels {
             if let (BinaryColor::On, Ok(y), Ok(x)) = (on, usize::try_from(point.y), usize::try_from(point.x)) {
-                let corner = [self.at[0] + y * self.scale, self.at[1] + x * self.scale];
+                let ([top, left], [y, x]) = (self.at, [y, x].map(|n| n * self.scale));
+                let corner = if self.upwards { [top.saturating_sub(x + self.scale), left + y] } else { [top + y, left + x] };
                 self.canvas.fill(corner, [self.scale; 2], self.color);
             }
         }
