@@ -2,6 +2,7 @@
 
 mod align;
 mod error;
+pub mod field;
 mod frc;
 
 pub use align::{displaced, displacement, without_ramp};
