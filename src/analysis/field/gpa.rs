@@ -10,7 +10,7 @@ use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// Maps end so many of the mask's deviations in real space from the image's edge and from the crystal's.
-const MARGIN: f64 = 2.0;
+const MARGIN: f64 = 3.0;
 /// A lattice is there where its wave has at least this part of its usual amplitude.
 const LEAST_AMPLITUDE: f64 = 0.35;
 /// Waves that are taken unasked stand out of the noise so much.
@@ -89,7 +89,10 @@ pub fn gpa(picture: &Picture<'_>, options: &GpaOptions) -> Result<Gpa> {
         let place = [at / shape[1], at % shape[1]][a];
         (place.min(shape[a] - 1 - place) as f64 + 0.5) * picture.pixel_A[a]
     };
-    let fade = |at: usize, a: usize| 0.5 - 0.5 * (PI * (edge_A(at, a) / margin).min(1.0)).cos();
+    let fade = |at: usize, a: usize| {
+        let inside = (edge_A(at, a) / margin).min(1.0);
+        inside - (TAU * inside).sin() / TAU
+    };
     let faded = picture.values.iter().enumerate().map(|(at, v)| Complex64::from((v - mean) * fade(at, 0) * fade(at, 1)));
     let image: Vec<Complex64> = faded.collect();
     let forward = transformed(&image, shape, Direction::Forward)?;
@@ -284,12 +287,12 @@ mod tests {
             };
             let image = image(lattice, displace);
             let picture = Picture::new(&image, SHAPE, PIXEL).unwrap();
-            let options = GpaOptions { reference: Some([0, 105, 0, 240]), ..GpaOptions::default() };
+            let options = GpaOptions { reference: Some([0, 90, 0, 240]), ..GpaOptions::default() };
             let found = gpa(&picture, &options).unwrap();
             let expected = [xx, yy, (xy + yx) / 2.0, (yx - xy) / 2.0];
             let maps = [&found.xx, &found.yy, &found.xy, &found.rotation_rad];
             for (k, map) in maps.into_iter().enumerate() {
-                let ((near, noise), (far, rest)) = (over(map, [0, 100, 0, 240]), over(map, [145, 240, 0, 240]));
+                let ((near, noise), (far, rest)) = (over(map, [0, 90, 0, 240]), over(map, [145, 240, 0, 240]));
                 assert!(near.abs() < 3e-4 && noise < 1e-3, "component {k} of the reference: {near} ± {noise}");
                 assert!((far - expected[k]).abs() < 1e-3 && rest < 1e-3, "component {k}: {far} ± {rest}, expected {}", expected[k]);
             }
@@ -310,7 +313,7 @@ mod tests {
         };
         let image = image(lattice, displace);
         let picture = Picture::new(&image, SHAPE, PIXEL).unwrap();
-        let of = |axis_deg| gpa(&picture, &GpaOptions { reference: Some([0, 240, 0, 105]), axis_deg, ..GpaOptions::default() }).unwrap();
+        let of = |axis_deg| gpa(&picture, &GpaOptions { reference: Some([0, 240, 0, 90]), axis_deg, ..GpaOptions::default() }).unwrap();
         let right = [0, 240, 145, 240];
         let along = of(0.0);
         for (map, expected) in [(&along.xx, e), (&along.yy, 0.0), (&along.xy, w / 2.0), (&along.rotation_rad, w / 2.0)] {
@@ -331,7 +334,7 @@ mod tests {
         let clean = image(lattice(&mut rng), |[y, x]| [y + 0.01 * (y - 30.0).max(0.0), x]);
         let noise = side_band_noise(&mut rng, SHAPE, PIXEL, 1000.0, 1.27);
         let noisy: Vec<f64> = clean.iter().zip(noise).map(|(v, n)| v + n).collect();
-        let options = GpaOptions { reference: Some([0, 105, 0, 240]), mask_inverse_A: Some(0.05), ..GpaOptions::default() };
+        let options = GpaOptions { reference: Some([0, 90, 0, 240]), mask_inverse_A: Some(0.05), ..GpaOptions::default() };
         let [without, with] = [&clean, &noisy].map(|image| gpa(&Picture::new(image, SHAPE, PIXEL).unwrap(), &options).unwrap());
         let maps = |g: &Gpa| [g.xx.clone(), g.yy.clone(), g.xy.clone(), g.rotation_rad.clone()];
         for (k, (a, b)) in maps(&without).iter().zip(&maps(&with)).enumerate() {

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use num_complex::Complex64;
 
-use super::rows::{Guess, INFORMED, METAL, OXYGEN, Rows, SODIUM, covariance, stretch};
+use super::rows::{Covariances, Guess, METAL, OXYGEN, Rows, SODIUM, covariance, stretch};
 use super::spots::undirected;
 use super::unrolled::{Segment, Unrolled};
 use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum, Spot};
@@ -12,14 +12,14 @@ use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum, Spot};
 /// The normal and the repeats are refined by so much at most.
 const TURN_DEG: f64 = 5.0;
 const STRETCH: f64 = 0.08;
+/// In errors of the spot.
+const CERTAIN: f64 = 3.0;
 /// What stands out of the noise.
 const STANDS_OUT: f64 = 5.0;
+/// The local harmonic of noise is so many deviations high once in 2e5 places.
+const STANDS_UP: f64 = 3.5;
 /// A layer has at least this share of the strongest ones' modulation.
 const LEAST_MODULATION: f64 = 0.25;
-/// Oxygen and sodium are told where their rows are so many errors high.
-const SEEN: f64 = 4.0;
-/// Places of rows are told where their errors are below this.
-const PLACED_A: f64 = 0.15;
 
 /// Values by layer (or pair of layers) and segment along the layers.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +87,10 @@ impl Layered {
             let turn = undirected(y.atan2(x) - self.normal[0].atan2(self.normal[1])).to_degrees();
             let length = y.hypot(x);
             if spot.snr > STANDS_OUT && turn.abs() < TURN_DEG && (length / g - 1.0).abs() < STRETCH {
-                found.normal = [y / length, x / length];
+                // A normal that is given as well as the spot tells it stays.
+                if turn.abs() > CERTAIN * spot.angle_deg.se {
+                    found.normal = [y / length, x / length];
+                }
                 found.repeat_A = 1.0 / length;
             }
         }
@@ -106,7 +109,7 @@ impl Layered {
 /// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if they are the brighter half.
 ///
 /// The local harmonic is Σ p(u′)·g(u′ − u)·e^{−2πi(u′ − u)/repeat} with a Gaussian g of 0.8 repeats, so that changing spacings are followed.
-fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, noise: f64) -> Vec<f64> {
+fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, by_distance: &[f64]) -> Vec<f64> {
     let step = unrolled.step_A[0];
     let half = (2.4 * repeat_A / step).ceil() as i64;
     let window: Vec<Complex64> = (-half..=half)
@@ -127,7 +130,10 @@ fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, noise: f64) ->
     };
     let waves: Vec<Complex64> = (0..profile.len()).map(|u| if profile[u].is_finite() { local(u) } else { Complex64::ZERO }).collect();
     // The deviation of such a mean of noise.
-    let floor = STANDS_OUT * noise * window.iter().map(Complex64::norm_sqr).sum::<f64>().sqrt() / window.iter().map(|w| w.norm()).sum::<f64>();
+    let pairs = |a: &Complex64, rest: &[Complex64]| -> f64 { rest.iter().zip(by_distance).map(|(b, c)| (a * b.conj()).re * c).sum() };
+    let once: f64 = window.iter().map(Complex64::norm_sqr).sum::<f64>() * by_distance[0];
+    let variance = 2.0 * (0..window.len()).map(|i| pairs(&window[i], &window[i..])).sum::<f64>() - once;
+    let floor = STANDS_UP * variance.max(0.0).sqrt() / window.iter().map(|w| w.norm()).sum::<f64>();
     let strongest = waves.iter().map(|w| w.norm()).fold(0.0, f64::max);
     (0..waves.len().saturating_sub(1))
         .filter_map(|u| {
@@ -159,9 +165,10 @@ fn guesses(metal: &[f64], layered: &Layered) -> Vec<Guess> {
 
 /// Measures the layers of an image in segments of about `segment_A` along them.
 ///
-/// In each segment and for each layer the five rows Na–O–TM–O–Na of the profile over depth are fitted as Gaussians on a constant by least squares, with widths common to the image and weak knowledge beforehand of where rows lie (0.12 Å for
-/// oxygen's distance from the transition metals, 0.25 Å for sodium's from the middle, one deviation). Oxygen's and sodium's places are told where at least
-/// four fifths of the information on them is the image's and the row is four errors high. Errors are the noise's ([`Noise`]), and those of spacings know of noise that neighbouring layers share.
+/// In each segment and for each layer the five rows Na–O–TM–O–Na of the profile over depth are fitted as Gaussians on a constant by least squares, with widths common to the image and weak knowledge beforehand of where rows lie (0.2 Å for
+/// oxygen's distance from the transition metals, 0.25 Å for sodium's from the middle, one deviation). Samples count by the inverse of the noise's covariance. Places are read
+/// again, row by row, where the row's harmonic at 1/row_A is three errors high, from the profile that sums along the layer with the weights 1 + 2·cos of that harmonic's phase. A place is told where at least
+/// four fifths of the information on it is the image's and its error is below half of what was known. Errors are the noise's ([`Noise`]), and those of spacings know of noise that neighbouring layers share.
 ///
 /// # Errors
 /// If a number cannot be, or no layers stand out.
@@ -179,7 +186,7 @@ pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) 
     let lags = ((2.5 * layered.repeat_A / unrolled.step_A[0]).ceil() as usize).min(unrolled.shape[0]);
     let flat = vec![1.0 / unrolled.shape[1] as f64; unrolled.shape[1]];
     let of_whole = noise.along(&flat, 0.0, unrolled.step_A, lags);
-    let metal = crossings(&unrolled, &whole, layered.repeat_A, of_whole[0].max(0.0).sqrt());
+    let metal = crossings(&unrolled, &whole, layered.repeat_A, &of_whole);
     if metal.is_empty() {
         return Err(none());
     }
@@ -197,18 +204,28 @@ pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) 
     let width = |kind: usize| median(&fitted, &|rows| rows.widths_A[kind]);
     let widths = [width(0)?, width(1)?, width(2)?];
     let better: Vec<f64> = fitted.iter().map(|rows| rows.at_A[METAL]).collect();
-    let by_segment = segments.first().map(|s| noise.along(&s.weights, 0.0, unrolled.step_A, lags)).ok_or_else(none)?;
+    let f = 1.0 / layered.row_A;
+    let sample = &segments.first().ok_or_else(none)?.weights;
+    let by_segment = Covariances {
+        mean: noise.along(sample, 0.0, unrolled.step_A, lags),
+        harmonic: noise.along(sample, f, unrolled.step_A, lags),
+    };
     let in_segment = |segment: &Segment| -> Vec<Option<Rows>> {
-        let profile: Vec<f64> = unrolled.profile(segment, 0.0).iter().map(|p| p.re).collect();
+        let (means, harmonics) = (unrolled.profile(segment, 0.0), unrolled.profile(segment, f));
+        let profile: Vec<f64> = means.iter().map(|p| p.re).collect();
         // Layers that are bent or lean are followed.
-        let here = crossings(&unrolled, &profile, layered.repeat_A, by_segment[0].max(0.0).sqrt());
+        let here = crossings(&unrolled, &profile, layered.repeat_A, &by_segment.mean);
         let nearest = |to: &[f64], m: f64| to.iter().copied().min_by(|a, b| (a - m).abs().total_cmp(&(b - m).abs()));
         let moved = |m: f64| {
             let global = nearest(&metal, m)?;
             Some(nearest(&here, global)? - global).filter(|d| d.abs() < 0.3 * layered.repeat_A)
         };
         let starts: Vec<f64> = better.iter().map(|&m| m + moved(m).unwrap_or(0.0)).collect();
-        guesses(&starts, &layered).iter().map(|guess| stretch(depth, &profile, guess, &by_segment)?.fit(guess, Some(widths))).collect()
+        let fit = |guess: &Guess| {
+            let rows = stretch(depth, &profile, guess, &by_segment.mean)?.fit(guess, Some(widths))?;
+            Some(rows.sharpened(guess, depth, [&means, &harmonics], &by_segment))
+        };
+        guesses(&starts, &layered).iter().map(fit).collect()
     };
     let columns: Vec<Vec<Option<Rows>>> = segments.iter().map(in_segment).collect();
     let fits: Vec<Vec<Option<Rows>>> = (0..better.len()).map(|k| columns.iter().map(|column| column[k].clone()).collect()).collect();
@@ -223,25 +240,16 @@ fn assemble(
     along: &[f64],
     fits: Vec<Vec<Option<Rows>>>,
     widths_A: [f64; 3],
-    by_distance: &[f64],
+    by_distance: &Covariances,
 ) -> Layers {
     let pairs: Vec<usize> =
         (0..metal.len().saturating_sub(1)).filter(|&k| (metal[k + 1] - metal[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A).collect();
     let between: Vec<f64> = pairs.iter().map(|&k| (metal[k] + metal[k + 1]) / 2.0).collect();
-    let deviation = |a: (usize, &[f64]), b: (usize, &[f64])| {
-        (covariance(a, a, by_distance) + covariance(b, b, by_distance) - 2.0 * covariance(a, b, by_distance)).max(0.0).sqrt()
-    };
-    let placed = |rows: &Rows, r: usize| {
-        let weights = (rows.first, rows.at_weights[r].as_slice());
-        let se = covariance(weights, weights, by_distance).max(0.0).sqrt();
-        let area = (rows.first, rows.area_weights[r].as_slice());
-        let height = rows.area[r] / covariance(area, area, by_distance).max(f64::MIN_POSITIVE).sqrt();
-        let told = rows.at_A[r].is_finite() && rows.informed[r] > INFORMED && height > SEEN && se < PLACED_A;
-        told.then(|| Measured::new(rows.at_A[r], se))
-    };
+    let placed = |rows: &Rows, r: usize| rows.placed(r, by_distance).map(|se| Measured::new(rows.at_A[r], se));
     let apart = |a: &Rows, p: usize, b: &Rows, r: usize| {
-        let (Some(_), Some(_)) = (placed(a, p), placed(b, r)) else { return Measured::UNKNOWN };
-        Measured::new(b.at_A[r] - a.at_A[p], deviation((a.first, &a.at_weights[p]), (b.first, &b.at_weights[r])))
+        let (Some(first), Some(second)) = (placed(a, p), placed(b, r)) else { return Measured::UNKNOWN };
+        let variance = first.se.powi(2) + second.se.powi(2) - 2.0 * a.shared(p, b, r, by_distance);
+        Measured::new(second.value - first.value, variance.max(0.0).sqrt())
     };
     let of = |k: usize, s: usize| fits[k][s].as_ref();
     let both = |k: usize, s: usize| Some((of(pairs[k], s)?, of(pairs[k] + 1, s)?));
@@ -271,7 +279,8 @@ fn assemble(
         };
         let (wa, wb) = (weights(a, SODIUM[1]), weights(b, SODIUM[0]));
         let (wa, wb) = ((a.first, wa.as_slice()), (b.first, wb.as_slice()));
-        let variance = covariance(wa, wa, by_distance) + covariance(wb, wb, by_distance) + 2.0 * covariance(wa, wb, by_distance);
+        let of = |a, b| covariance(a, b, &by_distance.mean);
+        let variance = of(wa, wa) + of(wb, wb) + 2.0 * of(wa, wb);
         let se = variance.max(0.0).sqrt();
         if metals > 0.0 && ratio.is_finite() { Measured::new(ratio, se) } else { Measured::UNKNOWN }
     });
@@ -402,5 +411,129 @@ impl Line {
 
     fn at(&self, v: f64) -> f64 {
         self.middle[0] + self.slope * (v - self.middle[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::super::testing::{Oxide, drawn, fresh_rng, side_band_noise};
+    use super::*;
+
+    const PIXEL: [f64; 2] = [0.3, 0.3];
+
+    /// O3 stacking with these spacings, the first layer at 4 Å.
+    fn stack(spacings: &[f64]) -> Vec<(f64, i32, i32)> {
+        let mut layers = vec![(4.0, 0, 1)];
+        for spacing in spacings {
+            let (depth, third, sense) = layers[layers.len() - 1];
+            layers.push((depth + spacing, third - sense, sense));
+        }
+        layers
+    }
+
+    fn image(rng: &mut rand_chacha::ChaCha8Rng, oxide: &Oxide, layers: &[(f64, i32, i32)], shape: [usize; 2], dose: f64) -> Vec<f64> {
+        let noise = side_band_noise(rng, shape, PIXEL, dose, 1.27);
+        drawn(&oxide.blobs(layers, [-40.0, 80.0]), shape, PIXEL).iter().zip(noise).map(|(v, n)| v + n).collect()
+    }
+
+    fn mean(of: &[Measured]) -> f64 {
+        of.iter().map(|m| m.value).sum::<f64>() / of.len() as f64
+    }
+
+    #[test]
+    fn a_spacing_that_grows_from_5_33_to_5_40_is_told_to_a_hundredth_at_a_thousand_electrons() {
+        let mut rng = fresh_rng();
+        let spacings = [[5.33; 6], [5.40; 6]].concat();
+        let shape = [240, 160];
+        let oxide = Oxide::close_packed();
+        let values = image(&mut rng, &oxide, &stack(&spacings), shape, 1000.0);
+        let picture = Picture::new(&values, shape, PIXEL).unwrap();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+        let found = measure_layers(&picture, &layered, 10.0).unwrap();
+        let profile = found.spacing_A.profile();
+        assert_eq!(profile.len(), 12, "{profile:?}");
+        // A layer of 48 Å is told to 5 pm, so six spacings together to 1.
+        let [first, second] = [&profile[..6], &profile[6..]].map(mean);
+        assert!((first - 5.33).abs() < 0.01 && (second - 5.40).abs() < 0.01, "{first} and {second}");
+        assert!(profile.iter().all(|m| m.se < 0.03), "{profile:?}");
+        // Pairs and segments one by one lie about the truth as their errors say: 12 × 4 of them, χ² within five deviations and what the noise's density is off.
+        let chi2: f64 = (0..12)
+            .map(|k| found.spacing_A.row(k).iter().map(|m| ((m.value - spacings[k]) / m.se).powi(2)).sum::<f64>())
+            .sum::<f64>()
+            / found.spacing_A.values.len() as f64;
+        assert!((0.3..2.2).contains(&chi2), "χ² = {chi2} a number");
+    }
+
+    #[test]
+    fn slabs_sodium_and_the_ratio_of_rows_are_those_that_were_drawn_in_a_turned_image_too() {
+        let mut rng = fresh_rng();
+        for turn in [0.0, rng.random_range(0.05..0.15)] {
+            let oxide = Oxide { turn, ..Oxide::close_packed() };
+            let shape = [200, 140];
+            let values = image(&mut rng, &oxide, &stack(&[5.36; 11]), shape, 20_000.0);
+            let picture = Picture::new(&values, shape, PIXEL).unwrap();
+            let layered = Layered { normal: oxide.normal(), repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+            let found = measure_layers(&picture, &layered, 10.0).unwrap();
+            let near = |what: &str, grid: &Grid, expected: f64, tolerance: f64| {
+                let profile: Vec<Measured> = grid.profile().into_iter().filter(Measured::is_known).collect();
+                assert!(profile.len() >= 7, "{what}: {profile:?}");
+                for m in &profile {
+                    // Five errors and what interpolation and the widths' fit leave.
+                    assert!((m.value - expected).abs() < 5.0 * m.se + tolerance, "{what}, turned by {turn}: {m:?}, expected {expected}");
+                }
+            };
+            near("spacing", &found.spacing_A, 5.36, 0.004);
+            near("transition metal slab", &found.metal_slab_A, 2.0 * 1.04, 0.02);
+            near("sodium slab", &found.alkali_slab_A, 5.36 - 2.0 * 1.04, 0.02);
+            // Areas of rows go as the height times the square of the width.
+            let ratio = 0.18 * 0.36f64.powi(2) / (0.50 * 0.30f64.powi(2));
+            near("ratio", &found.alkali_to_metal, ratio, 0.08);
+            assert!((found.layered.row_A - 2.576).abs() < 0.01, "{:?}", found.layered);
+        }
+    }
+
+    #[test]
+    fn columns_tell_the_same_layers_and_their_errors() {
+        let mut rng = fresh_rng();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.576, period: 1, oxygen_A: 1.0 };
+        let scatter = rand_distr::Normal::new(0.0, 0.04).unwrap();
+        for known in [true, false] {
+            let spacings: Vec<f64> = (0..9).map(|_| rng.random_range(5.3..5.6)).collect();
+            let lean = rng.random_range(-0.02..0.02);
+            let mut spots = Vec::new();
+            for (at, height, _) in Oxide::close_packed().blobs(&stack(&spacings), [0.0, 50.0]) {
+                let element = if height > 0.4 { "Ni" } else if height < 0.175 { "O" } else { "Na" };
+                let mut off = || rand_distr::Distribution::sample(&scatter, &mut rng);
+                let at_A = [at[0] + lean * at[1] + off(), at[1] + off()];
+                spots.push(Spot { element, at_A, se_A: if known { [0.04; 2] } else { [f64::NAN; 2] }, amplitude: height, amplitude_se: 0.01 });
+            }
+            let found = layers_of_columns(&spots, &layered, 13.0).unwrap();
+            let profile = found.spacing_A.profile();
+            assert_eq!(profile.len(), 9);
+            for (m, spacing) in profile.iter().zip(&spacings) {
+                // Twenty columns of 0.04 Å in each of two layers.
+                assert!((0.006..0.03).contains(&m.se) && (m.value - spacing).abs() < 5.0 * m.se, "{m:?}, planted {spacing}");
+            }
+            for (m, spacing) in found.alkali_slab_A.profile().iter().zip(&spacings) {
+                assert!((m.value - (spacing - 2.08)).abs() < 5.0 * m.se, "{m:?}, planted {}", spacing - 2.08);
+            }
+            assert!(found.alkali_to_metal.profile().iter().all(|m| (m.value - 0.18 / 0.50).abs() < 5.0 * m.se));
+        }
+        let refused = layers_of_columns(&[], &layered, 13.0).unwrap_err().to_string();
+        assert!(refused.contains("no column"), "{refused}");
+    }
+
+    #[test]
+    fn an_image_without_layers_is_refused_and_says_what_to_do() {
+        let mut rng = fresh_rng();
+        let values = side_band_noise(&mut rng, [80, 80], PIXEL, 1000.0, 1.27);
+        let picture = Picture::new(&values, [80, 80], PIXEL).unwrap();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+        let refused = measure_layers(&picture, &layered, 10.0).map(|l| l.metal_A.depth_A).unwrap_err().to_string();
+        assert!(refused.contains("5.30 Å apart") && refused.contains("Check the normal"), "{refused}");
+        assert!(measure_layers(&picture, &Layered { normal: [1.0, 1.0], ..layered }, 10.0).is_err());
+        assert!(measure_layers(&picture, &layered, f64::NAN).is_err());
     }
 }

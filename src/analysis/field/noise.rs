@@ -5,8 +5,9 @@ use std::f64::consts::TAU;
 use num_complex::Complex64;
 
 use super::super::Window;
-use super::super::frc::spectrum;
 use super::{Picture, Result};
+use crate::compute::Direction;
+use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// The share of a ring's samples below which lies the value that the noise is taken from. The crystal's spots fill less than the rest.
@@ -16,7 +17,7 @@ const LEAST_SAMPLES: usize = 12;
 
 /// The spectral density of an image's noise by spatial frequency, the same in all directions.
 ///
-/// |F|² of noise is exponentially distributed about S. In each ring of the spectrum under Hann's window the lower quartile is taken, which is S·ln(4/3)
+/// |F|² of noise is exponentially distributed about S. In each ring of the spectrum under the square of Hann's window (strong spots leak least from it) the lower quartile is taken, which is S·ln(4/3)
 /// for noise alone and hardly feels spots and streaks that fill a part of the ring. What a disordered crystal scatters between its spots
 /// counts as noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +31,14 @@ impl Noise {
     /// # Errors
     /// If there is no room.
     pub fn of(picture: &Picture<'_>) -> Result<Self> {
-        let image: Vec<Complex64> = picture.values.iter().map(|&v| v.into()).collect();
-        let spectrum = spectrum(&image, picture.shape, Window::Hann).map_err(room)?;
-        Ok(Self::of_spectrum(&spectrum, picture, Window::Hann))
-    }
-
-    /// From a spectrum that was made under `window`.
-    pub(super) fn of_spectrum(spectrum: &[Complex64], picture: &Picture<'_>, window: Window) -> Self {
         let (shape, side) = (picture.shape, picture.side_A());
-        let squares = shape.map(|n| window.weights(n).iter().map(|w| w * w).sum::<f64>() / n as f64);
+        let weights = shape.map(|n| Window::Hann.weights(n).into_iter().map(|w| w * w).collect::<Vec<f64>>());
+        let weight = |at: usize| weights[0][at / shape[1]] * weights[1][at % shape[1]];
+        let sums = weights.each_ref().map(|w| w.iter().sum::<f64>());
+        let mean = picture.values.iter().enumerate().map(|(at, v)| v * weight(at)).sum::<f64>() / (sums[0] * sums[1]);
+        let faded: Vec<Complex64> = picture.values.iter().enumerate().map(|(at, v)| ((v - mean) * weight(at)).into()).collect();
+        let spectrum = transformed(&faded, shape, Direction::Forward)?;
+        let squares = weights.each_ref().map(|w| w.iter().map(|w| w * w).sum::<f64>() / w.len() as f64);
         let scale = 1.0 / (squares[0] * squares[1]);
         let step = (1.0 / side[0]).max(1.0 / side[1]);
         let highest = (0.5 / picture.pixel_A[0]).hypot(0.5 / picture.pixel_A[1]);
@@ -69,7 +69,7 @@ impl Noise {
             let near = &filled[k.saturating_sub(1)..(k + 2).min(filled.len())];
             near.iter().sum::<f64>() / near.len() as f64
         };
-        Self { step_inverse_A: step, density: (0..filled.len()).map(smooth).collect() }
+        Ok(Self { step_inverse_A: step, density: (0..filled.len()).map(smooth).collect() })
     }
 
     /// White noise of this variance a pixel.
@@ -108,14 +108,6 @@ impl Noise {
     }
 }
 
-/// What a transform says; nothing else can go wrong with checked images.
-pub(super) fn room(error: super::super::Error) -> super::Error {
-    match error {
-        super::super::Error::Compute(e) => e.into(),
-        super::super::Error::NotFinite { y, x, value, .. } => super::Error::NotFinite { y, x, value },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::f64::consts::PI;
@@ -130,7 +122,7 @@ mod tests {
         let noise = |rng: &mut _| smoothed_noise(rng, shape, pixel, 0.3, 0.35);
         let crystal = |at: usize| {
             let (y, x) = ((at / shape[1]) as f64 * pixel[0], (at % shape[1]) as f64 * pixel[1]);
-            2.0 * (TAU * y / 5.3).cos() + (TAU * (x / 2.6 + y / 16.0)).cos() + (TAU * (x / 2.6 - y / 8.0)).cos()
+            (TAU * y / 5.3).cos() + 0.5 * (TAU * (x / 2.6 + y / 16.0)).cos() + 0.5 * (TAU * (x / 2.6 - y / 8.0)).cos()
         };
         let image: Vec<f64> = noise(&mut rng).iter().enumerate().map(|(at, n)| n + crystal(at)).collect();
         let found = Noise::of(&Picture::new(&image, shape, pixel).unwrap()).unwrap();

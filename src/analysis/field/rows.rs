@@ -15,17 +15,24 @@ const KIND: [usize; ROWS] = [2, 1, 0, 1, 2];
 
 /// What is known beforehand of places: deviations in Å of the transition metals from where they are looked for, of oxygen from its distance to them, and of sodium from
 /// the middle between layers.
-const PRIOR_A: [f64; 3] = [0.4, 0.12, 0.25];
+const PRIOR_A: [f64; 3] = [0.4, 0.2, 0.25];
 /// Columns are about so wide (a Gaussian's deviation), to this factor's logarithm.
 const USUAL_WIDTH_A: f64 = 0.33;
 const WIDTH_SCATTER: f64 = 0.5;
 /// A profile ends so far beyond the sodium rows: other layers' oxygen lies 1.5 Å beyond.
-const BEYOND_A: f64 = 0.3;
+const BEYOND_A: f64 = 0.45;
 /// Rounds of Levenberg and Marquardt's method at most, and the step in Å at which they end.
 const ROUNDS: usize = 60;
 const SMALL_A: f64 = 1e-6;
 /// An estimate that owes more than the rest to what was assumed beforehand is none.
-pub(super) const INFORMED: f64 = 0.8;
+const INFORMED: f64 = 0.8;
+/// Its error is below this part of what was known beforehand.
+const LEARNED: f64 = 0.5;
+/// A row's own harmonic serves where it is so many errors high.
+const STEADY: f64 = 3.0;
+/// What the weights of samples take for white: this part of the noise's variance, and what columns that are no Gaussians leave of the profile's range.
+const WHITE_SHARE: f64 = 0.25;
+const MISFIT: f64 = 0.01;
 
 /// A part of a profile around one layer, and the covariance of its samples by distance.
 pub(super) struct Stretch<'a> {
@@ -45,9 +52,14 @@ pub(super) struct Guess {
 }
 
 /// The fitted rows of a layer. Weights are those of the profile's samples in each number, so that errors of sums and differences can be told.
+///
+/// Areas are read from the mean over v. A place is read, where the row's harmonic is strong, from the profile p_0 + 2·Re(p_f·e^{−i·phase}): its columns count three times in it, noise √3 times, and rows that lie a third of the spacing
+/// aside not at all.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub(super) first: usize,
+    /// Of the harmonic by which each place was read.
+    phase: [Option<f64>; ROWS],
     /// NaN for rows outside of the image.
     pub(super) at_A: [f64; ROWS],
     /// Height times width times √2π.
@@ -55,9 +67,68 @@ pub(super) struct Rows {
     pub(super) at_weights: Vec<Vec<f64>>,
     pub(super) area_weights: Vec<Vec<f64>>,
     /// How much of each place comes from the data.
-    pub(super) informed: [f64; ROWS],
+    informed: [f64; ROWS],
     /// Of transition metal, oxygen and sodium.
     pub(super) widths_A: [f64; 3],
+}
+
+/// The covariances of the samples of a profile by their distance: of the mean over v, and of the harmonic (E|δ|², both parts together).
+pub(super) struct Covariances {
+    pub(super) mean: Vec<f64>,
+    pub(super) harmonic: Vec<f64>,
+}
+
+impl Covariances {
+    /// Of places that were read from profiles with these phases.
+    fn between(&self, a: Option<f64>, b: Option<f64>) -> Vec<f64> {
+        match (a, b) {
+            (Some(a), Some(b)) => self.mean.iter().zip(&self.harmonic).map(|(m, h)| m + 2.0 * (a - b).cos() * h).collect(),
+            _ => self.mean.clone(),
+        }
+    }
+}
+
+impl Rows {
+    /// The covariance of the place of row `r` with that of row `s` of another layer or this one.
+    pub(super) fn shared(&self, r: usize, other: &Self, s: usize, by_distance: &Covariances) -> f64 {
+        let between = by_distance.between(self.phase[r], other.phase[s]);
+        covariance((self.first, &self.at_weights[r]), (other.first, &other.at_weights[s]), &between)
+    }
+
+    /// The standard error of a row's place; `None` where the image does not tell the place.
+    pub(super) fn placed(&self, r: usize, by_distance: &Covariances) -> Option<f64> {
+        let se = self.shared(r, self, r, by_distance).max(0.0).sqrt();
+        let told = self.at_A[r].is_finite() && self.informed[r] > INFORMED && se < LEARNED * PRIOR_A[KIND[r]];
+        told.then_some(se)
+    }
+
+    /// The same with places read by the rows' own harmonics.
+    pub(super) fn sharpened(
+        mut self,
+        guess: &Guess,
+        depth: impl Fn(usize) -> f64,
+        [mean, harmonics]: [&[Complex64]; 2],
+        by_distance: &Covariances,
+    ) -> Self {
+        let Some(found) = harmonic(&self, &depth, harmonics, &by_distance.harmonic) else { return self };
+        let both = by_distance.between(Some(0.0), Some(0.0));
+        for r in 0..ROWS {
+            let height = found.height[r];
+            if self.at_A[r].is_nan() || height.norm_sqr() < STEADY * STEADY * found.variance[r] {
+                continue;
+            }
+            let turn = height.conj() / height.norm();
+            let profile: Vec<f64> = mean.iter().zip(harmonics).map(|(m, h)| m.re + 2.0 * (h * turn).re).collect();
+            let Some(rows) = stretch(&depth, &profile, guess, &both).and_then(|s| s.fit(guess, Some(self.widths_A))) else { continue };
+            if rows.first == self.first && rows.at_A[r].is_finite() {
+                self.at_A[r] = rows.at_A[r];
+                self.at_weights[r].clone_from(&rows.at_weights[r]);
+                self.informed[r] = rows.informed[r];
+                self.phase[r] = Some(height.arg());
+            }
+        }
+        self
+    }
 }
 
 /// The covariance of two sums over a profile's samples.
@@ -95,7 +166,7 @@ const ALL: usize = WIDTHS + 3;
 
 impl Stretch<'_> {
     fn holds(&self, depth: f64) -> bool {
-        let reach = 0.3;
+        let reach = 0.05;
         self.depth_A.first().is_some_and(|d| d + reach < depth) && self.depth_A.last().is_some_and(|d| d - reach > depth)
     }
 
@@ -111,13 +182,11 @@ impl Stretch<'_> {
         if !(height > 0.0) {
             return None;
         }
-        // Neighbouring samples share noise: what a sum of many sees.
-        let (mut variance, mut lag) = (self.covariance[0], 1);
-        while let Some(&shared) = self.covariance.get(lag).filter(|&&c| c > 0.0) {
-            variance += 2.0 * shared;
-            lag += 1;
-        }
-        let variance = variance.max(1e-8 * height * height);
+        // Samples count by the inverse of their covariance, which is no wider than it is well known.
+        let white = WHITE_SHARE * self.covariance[0] + (MISFIT * height).powi(2);
+        let shared = |i: usize, j: usize| self.covariance.get(i.abs_diff(j)).copied().unwrap_or(0.0);
+        let matrix: Vec<f64> = (0..n * n).map(|ij| shared(ij / n, ij % n) + if ij / n == ij % n { white } else { 0.0 }).collect();
+        let precision = inverse(&matrix, n)?;
         let mut theta = [0.0; ALL];
         for r in 0..ROWS {
             theta[2 * r] = middle[r];
@@ -138,23 +207,31 @@ impl Stretch<'_> {
             .collect();
         let m = free.len();
         let cost = |theta: &[f64; ALL]| -> f64 {
-            let misfit: f64 = (0..n).map(|i| (self.values[i] - model(theta, &present, self.depth_A[i])).powi(2)).sum::<f64>() / variance;
+            let rest: Vec<f64> = (0..n).map(|i| self.values[i] - model(theta, &present, self.depth_A[i])).collect();
+            let misfit: f64 = times(&precision, n, &rest).iter().zip(&rest).map(|(p, r)| p * r).sum();
             misfit + (0..ALL).map(|p| prior[p] * (theta[p] - known[p]).powi(2)).sum::<f64>()
         };
         let mut here = cost(&theta);
         let mut damping = 1e-3;
         let mut normal = Vec::new();
-        let mut jacobian = Vec::new();
+        // The Jacobian (sample, parameter) times the precision.
+        let mut weighed = Vec::new();
         for _ in 0..ROUNDS {
-            jacobian = (0..n).flat_map(|i| slopes(&theta, &present, self.depth_A[i], &free)).collect::<Vec<f64>>();
+            let jacobian: Vec<f64> = (0..n).flat_map(|i| slopes(&theta, &present, self.depth_A[i], &free)).collect();
+            weighed = vec![0.0; n * m];
+            for (i, row) in precision.chunks_exact(n).enumerate() {
+                for (p, slopes) in row.iter().zip(jacobian.chunks_exact(m)) {
+                    weighed[i * m..(i + 1) * m].iter_mut().zip(slopes).for_each(|(w, s)| *w += p * s);
+                }
+            }
             let mut gradient = vec![0.0; m];
             normal = vec![0.0; m * m];
             for i in 0..n {
-                let row = &jacobian[i * m..(i + 1) * m];
+                let (row, weights) = (&jacobian[i * m..(i + 1) * m], &weighed[i * m..(i + 1) * m]);
                 let rest = self.values[i] - model(&theta, &present, self.depth_A[i]);
                 for a in 0..m {
-                    gradient[a] += row[a] * rest / variance;
-                    (0..m).for_each(|b| normal[a * m + b] += row[a] * row[b] / variance);
+                    gradient[a] += weights[a] * rest;
+                    (0..m).for_each(|b| normal[a * m + b] += weights[a] * row[b]);
                 }
             }
             for (a, &p) in free.iter().enumerate() {
@@ -186,12 +263,13 @@ impl Stretch<'_> {
         let weights_of = |p: usize| -> Vec<f64> {
             let Some(a) = free.iter().position(|&q| q == p) else { return vec![0.0; n] };
             let row = &inverted[a * m..(a + 1) * m];
-            (0..n).map(|i| row.iter().zip(&jacobian[i * m..(i + 1) * m]).map(|(h, j)| h * j).sum::<f64>() / variance).collect()
+            (0..n).map(|i| row.iter().zip(&weighed[i * m..(i + 1) * m]).map(|(h, w)| h * w).sum()).collect()
         };
         let sigma = |r: usize| theta[WIDTHS + KIND[r]].exp();
         let metal = weights_of(2 * METAL);
         let mut rows = Rows {
             first: self.first,
+            phase: [None; ROWS],
             at_A: [f64::NAN; ROWS],
             area: [f64::NAN; ROWS],
             at_weights: Vec::new(),

@@ -5,9 +5,9 @@ use std::f64::consts::{PI, TAU};
 use num_complex::Complex64;
 
 use super::super::Window;
-use super::super::frc::spectrum;
-use super::noise::room;
 use super::{Error, Measured, Noise, Picture, Result};
+use crate::compute::Direction;
+use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// Rounds of Newton's method at most, and the step in Fourier pixels at which it ends.
@@ -91,8 +91,6 @@ impl Spectrum {
             picture.values.chunks_exact(picture.shape[1]).take(y1).skip(y0).flat_map(|row| &row[x0..x1]).copied().collect();
         let part = Picture::new(&part, [y1 - y0, x1 - x0], picture.pixel_A)?;
         let shape = part.shape;
-        let complex: Vec<Complex64> = part.values.iter().map(|&v| v.into()).collect();
-        let values = spectrum(&complex, shape, Window::Hann).map_err(room)?;
         let weights = shape.map(|n| Window::Hann.weights(n));
         let sums = [0, 1].map(|axis| weights[axis].iter().sum::<f64>());
         let squares = [0, 1].map(|axis| weights[axis].iter().map(|w| w * w).sum::<f64>());
@@ -109,10 +107,12 @@ impl Spectrum {
             let weighted: f64 = part.values.iter().enumerate().map(|(at, v)| v * weights[0][at / shape[1]] * weights[1][at % shape[1]]).sum();
             weighted / (sums[0] * sums[1])
         };
-        let image =
+        let image: Vec<f64> =
             part.values.iter().enumerate().map(|(at, v)| (v - mean) * weights[0][at / shape[1]] * weights[1][at % shape[1]]).collect();
+        let complex: Vec<Complex64> = image.iter().map(|&v| v.into()).collect();
+        let values = transformed(&complex, shape, Direction::Forward)?;
         Ok(Self {
-            noise: Noise::of_spectrum(&values, &part, Window::Hann),
+            noise: Noise::of(&part)?,
             image,
             values,
             shape,

@@ -384,7 +384,7 @@ mod tests {
         let mut rng = fresh_rng();
         let kinds: Vec<Layering> = (0..9).map(|_| if rng.random_bool(0.5) { Layering::P } else { Layering::O }).collect();
         let (mut right, mut wrong) = (0, 0);
-        for dose in [300.0, 1000.0] {
+        for dose in [700.0, 1000.0] {
             for layer in told(&mut rng, &Oxide::close_packed(), &kinds, false, dose, Slabs::Unknown).layers {
                 let k = ((layer.depth_A - 4.0) / 5.45) as usize;
                 match layer.layering {
@@ -402,7 +402,7 @@ mod tests {
     fn without_oxygen_the_glide_decides_only_where_the_slabs_are_known() {
         let mut rng = fresh_rng();
         use Layering::{O, P};
-        let bare = Oxide { heights: [0.3, 0.0, 0.1], ..Oxide::close_packed() };
+        let bare = Oxide { heights: [0.5, 0.0, 0.18], ..Oxide::close_packed() };
         let kinds = [O, O, P, O, O, O, P, O, O];
         let found = told(&mut rng, &bare, &kinds, false, 10_000.0, Slabs::Unknown);
         assert!(!found.oxygen_seen && found.undetermined == 9 && !found.share_p.is_known(), "{found:?}");

@@ -1,6 +1,6 @@
 //! Images whose truth is known, for tests.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 use num_complex::Complex64;
 use rand::{Rng, SeedableRng};
@@ -100,7 +100,7 @@ pub(super) struct Oxide {
 
 impl Oxide {
     pub(super) fn close_packed() -> Self {
-        Self { row: 2.576, oxygen: 1.04, heights: [0.30, 0.10, 0.11], sigmas: [0.33, 0.36, 0.40], turn: 0.0 }
+        Self { row: 2.576, oxygen: 1.04, heights: [0.50, 0.17, 0.18], sigmas: [0.30, 0.32, 0.36], turn: 0.0 }
     }
 
     /// Blobs of the layers (depth, third, sense), from `first` to `last` along them.
@@ -132,6 +132,3 @@ impl Oxide {
         [self.turn.cos(), -self.turn.sin()]
     }
 }
-
-/// The circle's full turn, for tests of phases.
-pub(super) const TURN: f64 = TAU;

@@ -51,12 +51,16 @@ impl Unrolled {
     }
 
     /// Segments side by side, each a box of about `length_A` (a whole number of periods) under a box of one period, so that what repeats itself along the layers sums to its mean. Where the
-    /// image is shorter, one segment of what there is.
+    /// image is shorter, one segment of what there is. Their number is the one of the two next to extent/length that leaves less of the image aside.
     pub(super) fn segments(&self, length_A: f64, period_A: f64) -> Vec<Segment> {
         let extent = (self.shape[1] - 1) as f64 * self.step_A[1];
-        let longest = ((extent / period_A) as usize).saturating_sub(1).max(1) as f64 * period_A;
-        let length = ((length_A / period_A).round().max(1.0) * period_A).min(longest);
-        let count = (((extent - period_A) / length + 1e-9) as usize).max(1);
+        let room = (extent - period_A).max(0.0);
+        let periods = |count: f64| (room / count / period_A + 1e-9).floor().max(1.0);
+        let wanted = (room / length_A).max(1.0);
+        let used = |count: &f64| count * periods(*count) * period_A;
+        let fitting = [wanted.floor(), wanted.ceil()].into_iter().filter(|c| used(c) <= room + 1e-6);
+        let count = fitting.max_by(|a, b| used(a).total_cmp(&used(b))).unwrap_or(1.0);
+        let (count, length) = (count as usize, periods(count) * period_A);
         let margin = (extent - count as f64 * length) / 2.0;
         (0..count)
             .map(|n| {
