@@ -56,8 +56,7 @@ mod tests {
         let mut rng = fresh_rng();
         let n = 7;
         let root: Vec<f64> = (0..n * n).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let mut matrix: Vec<f64> =
-            (0..n * n).map(|at| (0..n).map(|k| root[at / n * n + k] * root[at % n * n + k]).sum::<f64>()).collect();
+        let mut matrix: Vec<f64> = (0..n * n).map(|at| (0..n).map(|k| root[at / n * n + k] * root[at % n * n + k]).sum::<f64>()).collect();
         (0..n).for_each(|i| matrix[i * n + i] += 0.5);
         let inverted = inverse(&matrix, n).unwrap();
         for column in 0..n {

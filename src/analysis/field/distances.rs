@@ -72,7 +72,8 @@ pub fn distances(spots: &[Spot], layered: &Layered, of: impl Fn(&str) -> bool) -
         (middle, Measured::new(d, variance.sqrt()))
     };
     let nearest = |i: usize, wanted: &dyn Fn([f64; 2]) -> bool| {
-        let near = (0..spots.len()).filter(|&j| j != i).map(|j| (j, way(spots[i], spots[j]))).filter(|(_, w)| length(*w) > 0.0 && wanted(*w));
+        let near =
+            (0..spots.len()).filter(|&j| j != i).map(|j| (j, way(spots[i], spots[j]))).filter(|(_, w)| length(*w) > 0.0 && wanted(*w));
         near.min_by(|a, b| length(a.1).total_cmp(&length(b.1))).map(|(j, w)| (i, j, length(w)))
     };
     // One step onwards along the row, so that each pair is seen once.

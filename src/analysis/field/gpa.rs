@@ -135,7 +135,10 @@ pub fn gpa(picture: &Picture<'_>, options: &GpaOptions) -> Result<Gpa> {
             let small = 1e-6 * lengths[w];
             moved[w][a] += small;
             if let Some(d) = deformation(g, moved) {
-                variance.iter_mut().zip(parts(d)).for_each(|(v, part)| *v += (part / small).powi(2) * fields[w].noise[a] / usual[w].powi(2));
+                variance
+                    .iter_mut()
+                    .zip(parts(d))
+                    .for_each(|(v, part)| *v += (part / small).powi(2) * fields[w].noise[a] / usual[w].powi(2));
             }
         }
     }
@@ -160,7 +163,9 @@ fn waves(spectrum: &Spectrum, near: Option<[[f64; 2]; 2]>) -> Result<[Bragg; 2]>
         return match found {
             [Some(a), Some(b)] if Spectrum::basis(&[a, b]).is_some() => Ok([a, b]),
             _ => Err(Error::NoSpots {
-                what: format!("near the spatial frequencies {near:?} 1/Å (y, x) no two spots stand out of the noise that are not collinear"),
+                what: format!(
+                    "near the spatial frequencies {near:?} 1/Å (y, x) no two spots stand out of the noise that are not collinear"
+                ),
                 remedy: "Look at the list of spots, and name two of them.",
             }),
         };
@@ -268,7 +273,8 @@ mod tests {
 
     fn over(map: &[f64], region: [usize; 4]) -> (f64, f64) {
         let [y0, y1, x0, x1] = region;
-        let values: Vec<f64> = (y0..y1).flat_map(|y| map[y * SHAPE[1] + x0..y * SHAPE[1] + x1].to_vec()).filter(|v| v.is_finite()).collect();
+        let values: Vec<f64> =
+            (y0..y1).flat_map(|y| map[y * SHAPE[1] + x0..y * SHAPE[1] + x1].to_vec()).filter(|v| v.is_finite()).collect();
         assert!(values.len() > 500, "{} pixels are told", values.len());
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let worst = values.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max);

@@ -6,7 +6,7 @@ use num_complex::Complex64;
 
 use super::rows::{Covariances, Guess, METAL, OXYGEN, Rows, SODIUM, covariance, stretch};
 use super::spots::undirected;
-use super::unrolled::{Segment, Unrolled};
+use super::unrolled::{SMOOTHED, Unrolled};
 use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum, Spot};
 
 /// The normal and the repeats are refined by so much at most.
@@ -65,7 +65,7 @@ pub struct Layers {
     pub alkali_A: Grid,
     /// The projected phase in each alkali layer's row over the mean of the two transition metal rows next to it.
     pub alkali_to_metal: Grid,
-    /// The deviations of the Gaussians of transition metal, oxygen and sodium rows; NaN from columns.
+    /// The deviations of the Gaussians of transition metal, oxygen and sodium rows, less what the profiles were smoothed by; NaN from columns.
     pub widths_A: [f64; 3],
     pub(super) fits: Vec<Vec<Option<Rows>>>,
 }
@@ -106,7 +106,8 @@ impl Layered {
     }
 }
 
-/// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if they are the brighter half.
+/// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if the profile is larger there. Of the profiles that could be taken the power of the rows' harmonic is the safest: transition metals' is
+/// the largest wherever their columns stand, and what images of direct ptychography have at low frequencies counts for nothing.
 ///
 /// The local harmonic is Σ p(u′)·g(u′ − u)·e^{−2πi(u′ − u)/repeat} with a Gaussian g of 0.8 repeats, so that changing spacings are followed.
 fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, by_distance: &[f64]) -> Vec<f64> {
@@ -185,8 +186,27 @@ pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) 
     let whole = unrolled.whole_profile();
     let lags = ((2.5 * layered.repeat_A / unrolled.step_A[0]).ceil() as usize).min(unrolled.shape[0]);
     let flat = vec![1.0 / unrolled.shape[1] as f64; unrolled.shape[1]];
-    let of_whole = noise.along(&flat, 0.0, unrolled.step_A, lags);
-    let metal = crossings(&unrolled, &whole, layered.repeat_A, &of_whole);
+    let of_whole = noise.along(&flat, 0.0, unrolled.step_A, SMOOTHED, lags);
+    let f = 1.0 / layered.row_A;
+    let sample = &segments.first().ok_or_else(none)?.weights;
+    let by_segment = Covariances {
+        mean: noise.along(sample, 0.0, unrolled.step_A, SMOOTHED, lags),
+        harmonic: noise.along(sample, f, unrolled.step_A, SMOOTHED, lags),
+    };
+    let sums: Vec<[Vec<Complex64>; 2]> = segments.iter().map(|s| [0.0, f].map(|f| unrolled.profile(s, f))).collect();
+    let powers: Vec<Vec<f64>> = sums.iter().map(|[_, harmonics]| harmonics.iter().map(Complex64::norm_sqr).collect()).collect();
+    // The power of noise has the square of its covariance.
+    let of_power: Vec<f64> = by_segment.harmonic.iter().map(|c| c * c).collect();
+    let of_mean: Vec<f64> = of_power.iter().map(|c| c / powers.len() as f64).collect();
+    let mean = |row: usize| {
+        let known: Vec<f64> = powers.iter().map(|p| p[row]).filter(|p| p.is_finite()).collect();
+        known.iter().sum::<f64>() / known.len() as f64
+    };
+    let power: Vec<f64> = (0..unrolled.shape[0]).map(mean).collect();
+    let by_rows = crossings(&unrolled, &power, layered.repeat_A, &of_mean);
+    // Where columns are not resolved, the rows' brightness has to do.
+    let resolved = !by_rows.is_empty();
+    let metal = if resolved { by_rows } else { crossings(&unrolled, &whole, layered.repeat_A, &of_whole) };
     if metal.is_empty() {
         return Err(none());
     }
@@ -204,17 +224,13 @@ pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) 
     let width = |kind: usize| median(&fitted, &|rows| rows.widths_A[kind]);
     let widths = [width(0)?, width(1)?, width(2)?];
     let better: Vec<f64> = fitted.iter().map(|rows| rows.at_A[METAL]).collect();
-    let f = 1.0 / layered.row_A;
-    let sample = &segments.first().ok_or_else(none)?.weights;
-    let by_segment = Covariances {
-        mean: noise.along(sample, 0.0, unrolled.step_A, lags),
-        harmonic: noise.along(sample, f, unrolled.step_A, lags),
-    };
-    let in_segment = |segment: &Segment| -> Vec<Option<Rows>> {
-        let (means, harmonics) = (unrolled.profile(segment, 0.0), unrolled.profile(segment, f));
+    let in_segment = |([means, harmonics], power): (&[Vec<Complex64>; 2], &Vec<f64>)| -> Vec<Option<Rows>> {
         let profile: Vec<f64> = means.iter().map(|p| p.re).collect();
         // Layers that are bent or lean are followed.
-        let here = crossings(&unrolled, &profile, layered.repeat_A, &by_segment.mean);
+        let here = match resolved {
+            true => crossings(&unrolled, power, layered.repeat_A, &of_power),
+            false => crossings(&unrolled, &profile, layered.repeat_A, &by_segment.mean),
+        };
         let nearest = |to: &[f64], m: f64| to.iter().copied().min_by(|a, b| (a - m).abs().total_cmp(&(b - m).abs()));
         let moved = |m: f64| {
             let global = nearest(&metal, m)?;
@@ -223,14 +239,15 @@ pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) 
         let starts: Vec<f64> = better.iter().map(|&m| m + moved(m).unwrap_or(0.0)).collect();
         let fit = |guess: &Guess| {
             let rows = stretch(depth, &profile, guess, &by_segment.mean)?.fit(guess, Some(widths))?;
-            Some(rows.sharpened(guess, depth, [&means, &harmonics], &by_segment))
+            Some(rows.sharpened(guess, depth, [means, harmonics], &by_segment))
         };
         guesses(&starts, &layered).iter().map(fit).collect()
     };
-    let columns: Vec<Vec<Option<Rows>>> = segments.iter().map(in_segment).collect();
+    let columns: Vec<Vec<Option<Rows>>> = sums.iter().zip(&powers).map(in_segment).collect();
     let fits: Vec<Vec<Option<Rows>>> = (0..better.len()).map(|k| columns.iter().map(|column| column[k].clone()).collect()).collect();
     let along: Vec<f64> = segments.iter().map(|s| s.centre_A).collect();
-    Ok(assemble(layered, &better, &along, fits, widths, &by_segment))
+    let own = widths.map(|w| (w * w - (SMOOTHED * unrolled.step_A[0]).powi(2)).max(0.0).sqrt());
+    Ok(assemble(layered, &better, &along, fits, own, &by_segment))
 }
 
 /// The numbers that the fits of neighbouring layers make together.
@@ -242,8 +259,9 @@ fn assemble(
     widths_A: [f64; 3],
     by_distance: &Covariances,
 ) -> Layers {
-    let pairs: Vec<usize> =
-        (0..metal.len().saturating_sub(1)).filter(|&k| (metal[k + 1] - metal[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A).collect();
+    let pairs: Vec<usize> = (0..metal.len().saturating_sub(1))
+        .filter(|&k| (metal[k + 1] - metal[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A)
+        .collect();
     let between: Vec<f64> = pairs.iter().map(|&k| (metal[k] + metal[k + 1]) / 2.0).collect();
     let placed = |rows: &Rows, r: usize| rows.placed(r, by_distance).map(|se| Measured::new(rows.at_A[r], se));
     let apart = |a: &Rows, p: usize, b: &Rows, r: usize| {
@@ -256,8 +274,7 @@ fn assemble(
     let spacing_A = Grid::of(between.clone(), along, |k, s| both(k, s).map_or(Measured::UNKNOWN, |(a, b)| apart(a, METAL, b, METAL)));
     let alkali_slab_A =
         Grid::of(between.clone(), along, |k, s| both(k, s).map_or(Measured::UNKNOWN, |(a, b)| apart(a, OXYGEN[1], b, OXYGEN[0])));
-    let metal_A =
-        Grid::of(metal.to_vec(), along, |k, s| of(k, s).and_then(|rows| placed(rows, METAL)).unwrap_or(Measured::UNKNOWN));
+    let metal_A = Grid::of(metal.to_vec(), along, |k, s| of(k, s).and_then(|rows| placed(rows, METAL)).unwrap_or(Measured::UNKNOWN));
     let metal_slab_A =
         Grid::of(metal.to_vec(), along, |k, s| of(k, s).map_or(Measured::UNKNOWN, |rows| apart(rows, OXYGEN[0], rows, OXYGEN[1])));
     // Both layers see the alkali row between them, in nearly the same samples.
@@ -459,10 +476,9 @@ mod tests {
         assert!((first - 5.33).abs() < 0.01 && (second - 5.40).abs() < 0.01, "{first} and {second}");
         assert!(profile.iter().all(|m| m.se < 0.03), "{profile:?}");
         // Pairs and segments one by one lie about the truth as their errors say: 12 × 4 of them, χ² within five deviations and what the noise's density is off.
-        let chi2: f64 = (0..12)
-            .map(|k| found.spacing_A.row(k).iter().map(|m| ((m.value - spacings[k]) / m.se).powi(2)).sum::<f64>())
-            .sum::<f64>()
-            / found.spacing_A.values.len() as f64;
+        let chi2: f64 =
+            (0..12).map(|k| found.spacing_A.row(k).iter().map(|m| ((m.value - spacings[k]) / m.se).powi(2)).sum::<f64>()).sum::<f64>()
+                / found.spacing_A.values.len() as f64;
         assert!((0.3..2.2).contains(&chi2), "χ² = {chi2} a number");
     }
 
@@ -504,10 +520,22 @@ mod tests {
             let lean = rng.random_range(-0.02..0.02);
             let mut spots = Vec::new();
             for (at, height, _) in Oxide::close_packed().blobs(&stack(&spacings), [0.0, 50.0]) {
-                let element = if height > 0.4 { "Ni" } else if height < 0.175 { "O" } else { "Na" };
+                let element = if height > 0.4 {
+                    "Ni"
+                } else if height < 0.175 {
+                    "O"
+                } else {
+                    "Na"
+                };
                 let mut off = || rand_distr::Distribution::sample(&scatter, &mut rng);
                 let at_A = [at[0] + lean * at[1] + off(), at[1] + off()];
-                spots.push(Spot { element, at_A, se_A: if known { [0.04; 2] } else { [f64::NAN; 2] }, amplitude: height, amplitude_se: 0.01 });
+                spots.push(Spot {
+                    element,
+                    at_A,
+                    se_A: if known { [0.04; 2] } else { [f64::NAN; 2] },
+                    amplitude: height,
+                    amplitude_se: 0.01,
+                });
             }
             let found = layers_of_columns(&spots, &layered, 13.0).unwrap();
             let profile = found.spacing_A.profile();

@@ -86,8 +86,8 @@ impl Noise {
         self.density[below] * (1.0 - part) + self.density[(below + 1).min(last)] * part
     }
 
-    /// The covariance, at distances of 0, 1, … `lags` − 1 steps of `step_A[0]`, of sums Σ_v w(v)·I(u, v)·e^{−2πifv} over rows of an image whose samples lie `step_A` apart.
-    pub(super) fn along(&self, weights: &[f64], f_inverse_A: f64, step_A: [f64; 2], lags: usize) -> Vec<f64> {
+    /// The covariance, at distances of 0, 1, … `lags` − 1 steps of `step_A[0]`, of sums Σ_v w(v)·I(u, v)·e^{−2πifv} over rows of an image whose samples lie `step_A` apart, under a Gaussian of `smoothed` samples over depth.
+    pub(super) fn along(&self, weights: &[f64], f_inverse_A: f64, step_A: [f64; 2], smoothed: f64, lags: usize) -> Vec<f64> {
         let (n_u, n_v) = (2 * lags.max(4), 2 * weights.len());
         let power: Vec<(f64, f64)> = (0..n_v)
             .map(|k| {
@@ -100,7 +100,8 @@ impl Noise {
         let rows: Vec<(f64, f64)> = (0..n_u)
             .map(|k| {
                 let turns = fft_index(k, n_u) / n_u as f64;
-                (turns, power.iter().map(|(q, p)| p * self.density((turns / step_A[0]).hypot(*q))).sum())
+                let passed = (-(TAU * turns * smoothed).powi(2)).exp();
+                (turns, passed * power.iter().map(|(q, p)| p * self.density((turns / step_A[0]).hypot(*q))).sum::<f64>())
             })
             .collect();
         let norm = 1.0 / (n_u * n_v) as f64;
@@ -134,7 +135,7 @@ mod tests {
         // The scatter of sums over a strip, in many images of noise alone.
         let (from, length, f) = (20, 60, 0.385);
         let weights: Vec<f64> = (0..length).map(|v| (PI * (v as f64 + 0.5) / length as f64).sin()).collect();
-        let expected = found.along(&weights, f, pixel, 12);
+        let expected = found.along(&weights, f, pixel, 0.0, 12);
         let (mut squares, mut products, mut count) = (0.0, 0.0, 0.0);
         for _ in 0..12 {
             let image = noise(&mut rng);

@@ -7,7 +7,7 @@ use num_complex::Complex64;
 use super::dense::inverse;
 use super::layers::{Point, mean_of};
 use super::rows::{METAL, harmonic};
-use super::unrolled::Unrolled;
+use super::unrolled::{SMOOTHED, Unrolled};
 use super::{Error, Layered, Layers, Measured, Noise, Picture, Result, Spot, wrapped};
 
 /// Order is told, and has a place, where it is so many errors strong.
@@ -42,7 +42,7 @@ pub fn honeycomb(picture: &Picture<'_>, layers: &Layers, segment_A: f64) -> Resu
     let f = 1.0 / period;
     let lags = ((2.5 * layered.repeat_A / unrolled.step_A[0]).ceil() as usize).min(unrolled.shape[0]);
     let Some(first) = segments.first() else { return Ok(Vec::new()) };
-    let by_distance = noise.along(&first.weights, f, unrolled.step_A, lags);
+    let by_distance = noise.along(&first.weights, f, unrolled.step_A, SMOOTHED, lags);
     let profiles: Vec<Vec<Complex64>> = segments.iter().map(|s| unrolled.profile(s, f)).collect();
     let attenuation = (-2.0 * (std::f64::consts::PI * layers.widths_A[0] * f).powi(2)).exp();
     let along = &layers.metal_A.along_A;
@@ -93,7 +93,8 @@ pub fn honeycomb_of_columns(spots: &[Spot], layered: &Layered) -> Result<Vec<Hon
         }
         let Some(inverted) = inverse(&normal, 3) else { continue };
         let fit = super::dense::times(&inverted, 3, &right);
-        let rest: f64 = row.iter().map(|p| weight(p) * (p.spot.amplitude - terms(p).iter().zip(&fit).map(|(t, f)| t * f).sum::<f64>()).powi(2)).sum();
+        let rest: f64 =
+            row.iter().map(|p| weight(p) * (p.spot.amplitude - terms(p).iter().zip(&fit).map(|(t, f)| t * f).sum::<f64>()).powi(2)).sum();
         let grown = if known { 1.0 } else { rest / (row.len() as f64 - 3.0) };
         let variance = grown * (inverted[4] + inverted[8]) / 4.0;
         if fit[0] > 0.0 {
@@ -237,12 +238,16 @@ pub fn migrated(spots: &[Spot], layered: &Layered, clean: Measured) -> Result<Ve
     };
     let (metals, mut alkali) = (of(&Spot::is_metal), of(&Spot::is_alkali));
     alkali.sort_by(|a, b| a.u.total_cmp(&b.u));
-    let amplitude = |points: &mut dyn Iterator<Item = &Point>| mean_of(points.map(|p| Measured::new(p.spot.amplitude, p.spot.amplitude_se)));
+    let amplitude =
+        |points: &mut dyn Iterator<Item = &Point>| mean_of(points.map(|p| Measured::new(p.spot.amplitude, p.spot.amplitude_se)));
     let layer = |row: &[Point]| {
         let depth_A = row.iter().map(|p| p.u).sum::<f64>() / row.len() as f64;
         let here = amplitude(&mut row.iter());
         let metal = amplitude(&mut metals.iter().filter(|p| (p.u - depth_A).abs() < 0.75 * layered.repeat_A));
-        let ratio = Measured::new(here.value / metal.value, (here.value / metal.value).abs() * (here.se / here.value).hypot(metal.se / metal.value));
+        let ratio = Measured::new(
+            here.value / metal.value,
+            (here.value / metal.value).abs() * (here.se / here.value).hypot(metal.se / metal.value),
+        );
         let left = 1.0 - clean.value;
         // ∂share/∂clean = (ratio − 1)/(1 − clean)².
         let of_clean = if clean.se.is_finite() { (ratio.value - 1.0) / (left * left) * clean.se } else { 0.0 };
@@ -265,7 +270,8 @@ mod tests {
     /// Columns of layers whose odd column stands at these places; heights of odd and other columns.
     fn columns(steps: &[i32], [odd, other]: [f64; 2]) -> Vec<Spot> {
         let mut spots = Vec::new();
-        let mut spot = |element, u: f64, v: f64, amplitude| spots.push(Spot { element, at_A: [u, v], se_A: [0.02; 2], amplitude, amplitude_se: 0.01 });
+        let mut spot =
+            |element, u: f64, v: f64, amplitude| spots.push(Spot { element, at_A: [u, v], se_A: [0.02; 2], amplitude, amplitude_se: 0.01 });
         for (k, step) in steps.iter().enumerate() {
             let u = 5.0 + 5.34 * k as f64;
             for n in 0..26 {

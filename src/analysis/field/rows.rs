@@ -17,8 +17,8 @@ const KIND: [usize; ROWS] = [2, 1, 0, 1, 2];
 /// the middle between layers.
 const PRIOR_A: [f64; 3] = [0.4, 0.2, 0.25];
 /// Columns are about so wide (a Gaussian's deviation), to this factor's logarithm.
-const USUAL_WIDTH_A: f64 = 0.33;
-const WIDTH_SCATTER: f64 = 0.5;
+const USUAL_WIDTH_A: f64 = 0.4;
+const WIDTH_SCATTER: f64 = 0.3;
 /// A profile ends so far beyond the sodium rows: other layers' oxygen lies 1.5 Å beyond.
 const BEYOND_A: f64 = 0.45;
 /// Rounds of Levenberg and Marquardt's method at most, and the step in Å at which they end.
@@ -144,7 +144,8 @@ pub(super) fn covariance(a: (usize, &[f64]), b: (usize, &[f64]), by_distance: &[
 
 /// The samples around a layer that belong to it, as far as they are known without a gap; `None` where its own row is not within.
 pub(super) fn stretch<'a>(depth: impl Fn(usize) -> f64, profile: &[f64], guess: &Guess, covariance: &'a [f64]) -> Option<Stretch<'a>> {
-    let within = |i: &usize| profile[*i].is_finite() && depth(*i) > guess.sodium_A[0] - BEYOND_A && depth(*i) < guess.sodium_A[1] + BEYOND_A;
+    let within =
+        |i: &usize| profile[*i].is_finite() && depth(*i) > guess.sodium_A[0] - BEYOND_A && depth(*i) < guess.sodium_A[1] + BEYOND_A;
     let rows: Vec<usize> = (0..profile.len()).filter(within).collect();
     let (first, last) = (*rows.first()?, *rows.last()?);
     let core = guess.oxygen_A + 0.2;
@@ -247,7 +248,8 @@ impl Stretch<'_> {
                 free.iter().zip(&step).for_each(|(&p, s)| next[p] += s);
                 let there = cost(&next);
                 if there <= here {
-                    let way = free.iter().zip(&step).filter(|(p, _)| **p % 2 == 0 || **p >= WIDTHS).map(|(_, s)| s.abs()).fold(0.0, f64::max);
+                    let way =
+                        free.iter().zip(&step).filter(|(p, _)| **p % 2 == 0 || **p >= WIDTHS).map(|(_, s)| s.abs()).fold(0.0, f64::max);
                     (theta, moved) = (next, Some((here - there, way)));
                     here = there;
                     damping = (damping * 0.2).max(1e-9);

@@ -104,7 +104,8 @@ impl Spectrum {
             })
         };
         let mean = {
-            let weighted: f64 = part.values.iter().enumerate().map(|(at, v)| v * weights[0][at / shape[1]] * weights[1][at % shape[1]]).sum();
+            let weighted: f64 =
+                part.values.iter().enumerate().map(|(at, v)| v * weights[0][at / shape[1]] * weights[1][at % shape[1]]).sum();
             weighted / (sums[0] * sums[1])
         };
         let image: Vec<f64> =

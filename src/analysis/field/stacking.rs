@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use num_complex::Complex64;
 
 use super::rows::{Harmonic, METAL, OXYGEN, harmonic};
-use super::unrolled::Unrolled;
+use super::unrolled::{SMOOTHED, Unrolled};
 use super::{Layers, Measured, Noise, Picture, Result, wrapped};
 
 /// A layer is called P or O where that is at least so likely.
@@ -117,7 +117,7 @@ pub fn stacking(picture: &Picture<'_>, layers: &Layers, segment_A: f64, glide: G
     let segments = unrolled.segments(segment_A, layered.row_A * layered.period as f64);
     let f = 1.0 / layered.row_A;
     let lags = ((2.5 * layered.repeat_A / unrolled.step_A[0]).ceil() as usize).min(unrolled.shape[0]);
-    let by_distance = segments.first().map(|s| noise.along(&s.weights, f, unrolled.step_A, lags)).unwrap_or_default();
+    let by_distance = segments.first().map(|s| noise.along(&s.weights, f, unrolled.step_A, SMOOTHED, lags)).unwrap_or_default();
     let profiles: Vec<Vec<Complex64>> = segments.iter().map(|s| unrolled.profile(s, f)).collect();
     let count = segments.len();
     // Segments are those of `layers` where they were cut by the same length; else each layer's fits are taken from the nearest one.
@@ -128,14 +128,18 @@ pub fn stacking(picture: &Picture<'_>, layers: &Layers, segment_A: f64, glide: G
             let near = |s: usize| {
                 let along = &layers.metal_A.along_A;
                 let distance = |k: &usize| (along[*k] - segments[s].centre_A).abs();
-                (0..fits.len()).filter(|k| fits[*k].is_some()).min_by(|a, b| distance(a).total_cmp(&distance(b))).and_then(|k| fits[k].as_ref())
+                (0..fits.len())
+                    .filter(|k| fits[*k].is_some())
+                    .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+                    .and_then(|k| fits[k].as_ref())
             };
             (0..count).map(|s| harmonic(near(s)?, |row| unrolled.depth_A(row), &profiles[s], &by_distance)).collect()
         })
         .collect();
     let all = || found.iter().flatten().flatten();
     // Oxygen's height: mean |A|² less what noise adds to it.
-    let faces: Vec<(f64, f64)> = all().flat_map(|h| OXYGEN.map(|r| (h.height[r].norm_sqr(), h.variance[r]))).filter(|f| f.1.is_finite()).collect();
+    let faces: Vec<(f64, f64)> =
+        all().flat_map(|h| OXYGEN.map(|r| (h.height[r].norm_sqr(), h.variance[r]))).filter(|f| f.1.is_finite()).collect();
     let square = faces.iter().map(|f| f.0 - f.1).sum::<f64>() / faces.len().max(1) as f64;
     // |A|² of noise alone has a deviation of its mean.
     let floor = faces.iter().map(|f| f.1.powi(2)).sum::<f64>().sqrt() / faces.len().max(1) as f64;
@@ -415,7 +419,10 @@ mod tests {
 
     #[test]
     fn a_zone_axis_across_the_close_packed_rows_tells_nothing() {
-        assert_eq!([Glide::of(2.576, 2.975), Glide::of(1.487, 2.975), Glide::of(2.0, 2.975)], [Some(Glide::Third), Some(Glide::None), None]);
+        assert_eq!(
+            [Glide::of(2.576, 2.975), Glide::of(1.487, 2.975), Glide::of(2.0, 2.975)],
+            [Some(Glide::Third), Some(Glide::None), None]
+        );
         let mut rng = fresh_rng();
         let oxide = Oxide { row: 1.49, ..Oxide::close_packed() };
         // All rows at the same places.

@@ -31,8 +31,7 @@ pub(super) fn smoothed_noise(rng: &mut impl Rng, shape: [usize; 2], pixel: [f64;
 fn filtered(image: &[Complex64], shape: [usize; 2], pixel: [f64; 2], gain: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut spectrum = transformed(image, shape, Direction::Forward).unwrap();
     for (at, value) in spectrum.iter_mut().enumerate() {
-        let q =
-            [0, 1].map(|axis| fft_index([at / shape[1], at % shape[1]][axis], shape[axis]) / (shape[axis] as f64 * pixel[axis]));
+        let q = [0, 1].map(|axis| fft_index([at / shape[1], at % shape[1]][axis], shape[axis]) / (shape[axis] as f64 * pixel[axis]));
         *value *= gain(q[0].hypot(q[1]));
     }
     transformed(&spectrum, shape, Direction::Inverse).unwrap().iter().map(|v| v.re).collect()

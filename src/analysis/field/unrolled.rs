@@ -6,6 +6,8 @@ use num_complex::Complex64;
 
 use super::{Layered, Picture};
 
+/// Profiles over depth are smoothed by a Gaussian of so many samples: columns of fewer samples are no Gaussians where they are sampled, and what scans with large steps fold into low frequencies would move them.
+pub(super) const SMOOTHED: f64 = 1.0;
 /// A row counts where so much of a segment's weight lies within the image.
 const COVERED: f64 = 0.98;
 
@@ -81,13 +83,13 @@ impl Unrolled {
             .collect()
     }
 
-    /// Σ_v w·I·e^{−2πifv} in each row, its v counted from the frame's origin; NaN where the segment leaves the image.
+    /// Σ_v w·I·e^{−2πifv} in each row, its v counted from the frame's origin, smoothed over depth; NaN where the segment leaves the image.
     pub(super) fn profile(&self, segment: &Segment, f_inverse_A: f64) -> Vec<Complex64> {
         let wave: Vec<Complex64> = (0..segment.weights.len())
             .map(|v| Complex64::cis(-TAU * f_inverse_A * (self.first_A[1] + (segment.from + v) as f64 * self.step_A[1])))
             .collect();
-        self.values
-            .chunks_exact(self.shape[1])
+        let rows = self.values.chunks_exact(self.shape[1]);
+        let raw: Vec<Complex64> = rows
             .map(|row| {
                 let (mut sum, mut seen) = (Complex64::ZERO, 0.0);
                 for ((value, weight), wave) in row[segment.from..].iter().zip(&segment.weights).zip(&wave) {
@@ -96,22 +98,24 @@ impl Unrolled {
                         seen += weight;
                     }
                 }
-                if seen >= COVERED { sum / seen } else { Complex64::new(f64::NAN, f64::NAN) }
+                if seen >= COVERED { sum / seen } else { UNSEEN }
             })
-            .collect()
+            .collect();
+        smoothed(&raw)
     }
 
     /// The same over all that lies in a row, as far as it goes.
     pub(super) fn whole_profile(&self) -> Vec<f64> {
-        self.values
-            .chunks_exact(self.shape[1])
+        let rows = self.values.chunks_exact(self.shape[1]);
+        let raw: Vec<Complex64> = rows
             .map(|row| {
                 let known = row.iter().filter(|v| v.is_finite());
                 let count = known.clone().count();
                 // Rows at a corner of a turned image hold too little of a period.
-                if count * 4 < self.shape[1] { f64::NAN } else { known.sum::<f64>() / count as f64 }
+                if count * 4 < self.shape[1] { UNSEEN } else { (known.sum::<f64>() / count as f64).into() }
             })
-            .collect()
+            .collect();
+        smoothed(&raw).into_iter().map(|v| v.re).collect()
     }
 
     /// The frequency near `f` at which Σ_u |Σ_v I·e^{−2πifv}|² is largest, whatever the layers' shifts against each other; `None` where nothing stands out.
@@ -122,7 +126,8 @@ impl Unrolled {
         let whole = (0..self.shape[1]).map(|v| 0.5 - 0.5 * (TAU * (v as f64 + 0.5) / self.shape[1] as f64).cos());
         let weights: Vec<f64> = whole.collect();
         let power = |f: f64| -> f64 {
-            let wave: Vec<Complex64> = weights.iter().enumerate().map(|(v, w)| w * Complex64::cis(-TAU * f * v as f64 * self.step_A[1])).collect();
+            let wave: Vec<Complex64> =
+                weights.iter().enumerate().map(|(v, w)| w * Complex64::cis(-TAU * f * v as f64 * self.step_A[1])).collect();
             let of = |row: &[f64]| {
                 let known = row.iter().filter(|v| v.is_finite());
                 let mean = known.clone().sum::<f64>() / known.count().max(1) as f64;
@@ -140,6 +145,27 @@ impl Unrolled {
         let part = if bend < 0.0 { 0.5 * (before - after) / bend } else { 0.0 };
         Some(f + (best as f64 - count as f64 + part) * step)
     }
+}
+
+const UNSEEN: Complex64 = Complex64::new(f64::NAN, f64::NAN);
+
+/// A profile under a Gaussian of [`SMOOTHED`] samples; what is not known stays so and counts for nothing.
+fn smoothed(profile: &[Complex64]) -> Vec<Complex64> {
+    let reach = (4.0 * SMOOTHED).ceil() as i64;
+    let kernel: Vec<f64> = (-reach..=reach).map(|k| (-0.5 * (k as f64 / SMOOTHED).powi(2)).exp()).collect();
+    (0..profile.len())
+        .map(|at| {
+            if !profile[at].is_finite() {
+                return UNSEEN;
+            }
+            let near = kernel.iter().zip(-reach..).filter_map(|(w, k)| {
+                let value = usize::try_from(at as i64 + k).ok().and_then(|i| profile.get(i))?;
+                value.is_finite().then_some((*w, *value))
+            });
+            let (sum, weight) = near.fold((Complex64::ZERO, 0.0), |(s, n), (w, v)| (s + v * w, n + w));
+            sum / weight
+        })
+        .collect()
 }
 
 /// Keys' cubic at a place in pixels; NaN outside.
