@@ -56,8 +56,9 @@ impl Distances {
     }
 }
 
-/// Distances between neighbouring columns of the elements for which `of` is true (oxygen; transition metals): along the rows (within 20° of the layers' direction, up to 1.6 rows) and across them (the nearest column of
-/// another row for each column, pairs counted once, up to 1.6 times the median of those). Errors are those of both places along the line between them; errors of places are taken as independent.
+/// Distances between neighbouring columns of the elements for which `of` is true (oxygen; transition metals): along the rows (within 20° of
+/// the layers' direction, up to 1.6 rows) and across them (the nearest column of another row for each column, pairs counted once, up to 1.6
+/// times the median of those). Errors are those of both places along the line between them; errors of places are taken as independent.
 pub fn distances(spots: &[Spot], layered: &Layered, of: impl Fn(&str) -> bool) -> [Distances; 2] {
     let spots: Vec<&Spot> = spots.iter().filter(|s| of(s.element) && s.at_A.iter().all(|x| x.is_finite())).collect();
     let along = layered.along();

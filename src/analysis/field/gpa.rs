@@ -19,11 +19,14 @@ const STANDS_OUT: f64 = 5.0;
 /// How strain is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GpaOptions {
-    /// Two spatial frequencies (y, x) in 1/Å near which the lattice waves are looked for; the image's two strongest that are not collinear where none are given.
+    /// Two spatial frequencies (y, x) in 1/Å near which the lattice waves are looked for; the image's two strongest that are not collinear
+    /// where none are given.
     pub near_inverse_A: Option<[[f64; 2]; 2]>,
-    /// The standard deviation of the Gaussian mask about each spot in 1/Å. By default a sixth of the shorter wave vector: details below 1/(2π·mask), about one fringe, are smoothed.
+    /// The standard deviation of the Gaussian mask about each spot in 1/Å. By default a sixth of the shorter wave vector: details below
+    /// 1/(2π·mask), about one fringe, are smoothed.
     pub mask_inverse_A: Option<f64>,
-    /// The unstrained pixels [first y, end y, first x, end x]; by default the whole image, so that strains are departures from its mean lattice.
+    /// The unstrained pixels [first y, end y, first x, end x]; by default the whole image, so that strains are departures from its mean
+    /// lattice.
     pub reference: Option<[usize; 4]>,
     /// The direction of x′ from +x towards +y; y′ lies 90° further, as y does from x.
     pub axis_deg: f64,
@@ -31,8 +34,9 @@ pub struct GpaOptions {
 
 /// Maps of the strain, (y, x) as the image, in the axes x′ and y′. NaN where the lattice cannot be told or the mask reaches over an edge.
 ///
-/// Displacements are counted from the reference lattice, F = 1 + D being what takes its vectors to those at a place: a stretch is positive, and so is a rotation from x′ towards y′ (clockwise in a picture
-/// whose y goes down). Small strains are meant: ε is the symmetric and ω the antisymmetric part of D.
+/// Displacements are counted from the reference lattice, F = 1 + D being what takes its vectors to those at a place: a stretch is positive,
+/// and so is a rotation from x′ towards y′ (clockwise in a picture whose y goes down). Small strains are meant: ε is the symmetric and ω
+/// the antisymmetric part of D.
 #[derive(Debug, Clone)]
 pub struct Gpa {
     pub xx: Vec<f64>,
@@ -41,7 +45,8 @@ pub struct Gpa {
     /// In radians.
     pub rotation_rad: Vec<f64>,
     pub shape: [usize; 2],
-    /// The standard errors of a pixel of ε_xx, ε_yy, ε_xy and ω by the image's noise, in the mean over the maps. Pixels within the resolution of each other share their noise.
+    /// The standard errors of a pixel of ε_xx, ε_yy, ε_xy and ω by the image's noise, in the mean over the maps. Pixels within the
+    /// resolution of each other share their noise.
     pub se: [f64; 4],
     /// The mean and its error of ε_xx, ε_yy, ε_xy and ω over the reference: 0 within the error, or the reference is not unstrained.
     pub reference: [Measured; 4],
@@ -54,9 +59,10 @@ pub struct Gpa {
 
 /// Geometric phase analysis (M. J. Hÿtch, E. Snoeck and R. Kilaas, Ultramicroscopy 74 (1998) 131).
 ///
-/// The image's spectrum times a Gaussian about g leaves H_g(r) = A·e^{i(2πg·r + P)}. The local wave vector is k_g = Im(H*∇H)/(2π|H|²), which needs no unwrapping. With the reference's two vectors as rows of G and the local
-/// ones as rows of K the deformation is F = K⁻¹·G: exact for homogeneous strain, and −∇P/2π = (g·∇)u to first order. The reference's vectors are the means of k over it. Noise of density S about g leaves ∂P the variance
-/// ½∫(2πq_j)²·M(q)²·S d²q/|H|², q being counted from g.
+/// The image's spectrum times a Gaussian about g leaves H_g(r) = A·e^{i(2πg·r + P)}. The local wave vector is k_g = Im(H*∇H)/(2π|H|²),
+/// which needs no unwrapping. With the reference's two vectors as rows of G and the local ones as rows of K the deformation is F = K⁻¹·G:
+/// exact for homogeneous strain, and −∇P/2π = (g·∇)u to first order. The reference's vectors are the means of k over it. Noise of density S
+/// about g leaves ∂P the variance ½∫(2πq_j)²·M(q)²·S d²q/|H|², q being counted from g.
 ///
 /// # Errors
 /// If there are no two waves, or an option cannot be.

@@ -65,15 +65,18 @@ pub struct Layers {
     pub alkali_A: Grid,
     /// The projected phase in each alkali layer's row over the mean of the two transition metal rows next to it.
     pub alkali_to_metal: Grid,
-    /// The deviations of the Gaussians of transition metal, oxygen and sodium rows, less what the profiles were smoothed by; NaN from columns.
+    /// The deviations of the Gaussians of transition metal, oxygen and sodium rows, less what the profiles were smoothed by; NaN from
+    /// columns.
     pub widths_A: [f64; 3],
     pub(super) fits: Vec<Vec<Option<Rows>>>,
 }
 
 impl Layered {
-    /// The same with the normal, the repeat and the spacing along rows as the image has them: by up to 5° and 8 %. What does not stand out stays.
+    /// The same with the normal, the repeat and the spacing along rows as the image has them: by up to 5° and 8 %. What does not stand out
+    /// stays.
     ///
-    /// The normal is that of the spot at 1/repeat; the spacing is 1/f where Σ_u |Σ_v I(u, v)·e^{−2πifv}|² is largest near its frequency, which does not mind layers that are shifted against each other.
+    /// The normal is that of the spot at 1/repeat; the spacing is 1/f where Σ_u |Σ_v I(u, v)·e^{−2πifv}|² is largest near its frequency,
+    /// which does not mind layers that are shifted against each other.
     ///
     /// # Errors
     /// If a number cannot be, or there is no room.
@@ -106,10 +109,12 @@ impl Layered {
     }
 }
 
-/// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if the profile is larger there. Of the profiles that could be taken the power of the rows' harmonic is the safest: transition metals' is
-/// the largest wherever their columns stand, and what images of direct ptychography have at low frequencies counts for nothing.
+/// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if the profile is larger there. Of
+/// the profiles that could be taken the power of the rows' harmonic is the safest: transition metals' is the largest wherever their columns
+/// stand, and what images of direct ptychography have at low frequencies counts for nothing.
 ///
-/// The local harmonic is Σ p(u′)·g(u′ − u)·e^{−2πi(u′ − u)/repeat} with a Gaussian g of 0.8 repeats, so that changing spacings are followed.
+/// The local harmonic is Σ p(u′)·g(u′ − u)·e^{−2πi(u′ − u)/repeat} with a Gaussian g of 0.8 repeats, so that changing spacings are
+/// followed.
 fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, by_distance: &[f64]) -> Vec<f64> {
     let step = unrolled.step_A[0];
     let half = (2.4 * repeat_A / step).ceil() as i64;
@@ -166,10 +171,13 @@ fn guesses(metal: &[f64], layered: &Layered) -> Vec<Guess> {
 
 /// Measures the layers of an image in segments of about `segment_A` along them.
 ///
-/// In each segment and for each layer the five rows Na–O–TM–O–Na of the profile over depth are fitted as Gaussians on a constant by least squares, with widths common to the image and weak knowledge beforehand of where rows lie (0.2 Å for
-/// oxygen's distance from the transition metals, 0.25 Å for sodium's from the middle, one deviation). Samples count by the inverse of the noise's covariance. Places are read
-/// again, row by row, where the row's harmonic at 1/row_A is three errors high, from the profile that sums along the layer with the weights 1 + 2·cos of that harmonic's phase. A place is told where at least
-/// four fifths of the information on it is the image's and its error is below half of what was known. Errors are the noise's ([`Noise`]), and those of spacings know of noise that neighbouring layers share.
+/// In each segment and for each layer the five rows Na–O–TM–O–Na of the profile over depth are fitted as Gaussians on a constant by least
+/// squares, with widths common to the image and weak knowledge beforehand of where rows lie (0.2 Å for oxygen's distance from the
+/// transition metals, 0.25 Å for sodium's from the middle, one deviation). Samples count by the inverse of the noise's covariance. Places
+/// are read again, row by row, where the row's harmonic at 1/row_A is three errors high, from the profile that sums along the layer with
+/// the weights 1 + 2·cos of that harmonic's phase. A place is told where at least four fifths of the information on it is the image's and
+/// its error is below half of what was known. Errors are the noise's ([`Noise`]), and those of spacings know of noise that neighbouring
+/// layers share.
 ///
 /// # Errors
 /// If a number cannot be, or no layers stand out.
@@ -304,9 +312,11 @@ fn assemble(
     Layers { layered, metal_A, spacing_A, alkali_slab_A, metal_slab_A, alkali_A, alkali_to_metal, widths_A, fits }
 }
 
-/// The layers of a list of columns in segments of about `segment_A` along them: straight lines through each row of columns, weighted by their errors.
+/// The layers of a list of columns in segments of about `segment_A` along them: straight lines through each row of columns, weighted by
+/// their errors.
 ///
-/// Transition metals within 0.35 repeats of depth of each other make a layer; oxygen belongs to the one it is next to, alkali metals lie between two. All rows of a layer share its slope. Errors are those of the columns, grown where they scatter by more; where they are not
+/// Transition metals within 0.35 repeats of depth of each other make a layer; oxygen belongs to the one it is next to, alkali metals lie
+/// between two. All rows of a layer share its slope. Errors are those of the columns, grown where they scatter by more; where they are not
 /// known, the scatter's alone (from three columns on). `alkali_to_metal` is the ratio of mean amplitudes.
 ///
 /// # Errors
@@ -475,7 +485,8 @@ mod tests {
         let [first, second] = [&profile[..6], &profile[6..]].map(mean);
         assert!((first - 5.33).abs() < 0.01 && (second - 5.40).abs() < 0.01, "{first} and {second}");
         assert!(profile.iter().all(|m| m.se < 0.03), "{profile:?}");
-        // Pairs and segments one by one lie about the truth as their errors say: 12 × 4 of them, χ² within five deviations and what the noise's density is off.
+        // Pairs and segments one by one lie about the truth as their errors say: 12 × 4 of them, χ² within five deviations and what the
+        // noise's density is off.
         let chi2: f64 =
             (0..12).map(|k| found.spacing_A.row(k).iter().map(|m| ((m.value - spacings[k]) / m.se).powi(2)).sum::<f64>()).sum::<f64>()
                 / found.spacing_A.values.len() as f64;

@@ -1,11 +1,13 @@
-//! What an image of a layered oxide tells beside occupancy: the layers and what lies between them, their stacking, order along rows, distances between
-//! columns, strain, and the spots of its Fourier transform.
+//! What an image of a layered oxide tells beside occupancy: the layers and what lies between them, their stacking, order along rows,
+//! distances between columns, strain, and the spots of its Fourier transform.
 //!
-//! Images are phase-like, atoms bright, in the scan frame. Lengths are in Å; u is the depth along the layers' normal and v the place along the layers, at
-//! right angles to it: normal (n_y, n_x), along (−n_x, n_y), both from the middle of pixel (0, 0). Standard errors are one standard deviation; NaN stands for what the data do not tell.
+//! Images are phase-like, atoms bright, in the scan frame. Lengths are in Å; u is the depth along the layers' normal and v the place along
+//! the layers, at right angles to it: normal (n_y, n_x), along (−n_x, n_y), both from the middle of pixel (0, 0). Standard errors are one
+//! standard deviation; NaN stands for what the data do not tell.
 //!
-//! Errors of what is read straight from an image come from its own noise: the noise's spectrum is what lies between the crystal's spots ([`Noise`]), and the
-//! variance of a number that is a sum Σ w(r)·I(r) is Σ_q |ŵ(q)|²·S(q). So correlated pixels (direct ptychography, iDPC, oversampled scans) are allowed for.
+//! Errors of what is read straight from an image come from its own noise: the noise's spectrum is what lies between the crystal's spots
+//! ([`Noise`]), and the variance of a number that is a sum Σ w(r)·I(r) is Σ_q |ŵ(q)|²·S(q). So correlated pixels (direct ptychography,
+//! iDPC, oversampled scans) are allowed for.
 
 mod dense;
 mod distances;
@@ -79,8 +81,8 @@ impl Measured {
         self.value.is_finite() && self.se.is_finite()
     }
 
-    /// The mean of those that are known, weighted by their errors. Where they scatter more than their errors say, its own grows by √(χ²/(n − 1)), as R. T. Birge proposed
-    /// (Phys. Rev. 40 (1932) 207).
+    /// The mean of those that are known, weighted by their errors. Where they scatter more than their errors say, its own grows by √(χ²/(n
+    /// − 1)), as R. T. Birge proposed (Phys. Rev. 40 (1932) 207).
     pub fn mean(of: impl IntoIterator<Item = Self>) -> Self {
         let known: Vec<Self> = of.into_iter().filter(|m| m.is_known() && m.se > 0.0).collect();
         let total: f64 = known.iter().map(|m| m.se.powi(-2)).sum();

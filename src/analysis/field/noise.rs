@@ -86,7 +86,8 @@ impl Noise {
         self.density[below] * (1.0 - part) + self.density[(below + 1).min(last)] * part
     }
 
-    /// The covariance, at distances of 0, 1, … `lags` − 1 steps of `step_A[0]`, of sums Σ_v w(v)·I(u, v)·e^{−2πifv} over rows of an image whose samples lie `step_A` apart, under a Gaussian of `smoothed` samples over depth.
+    /// The covariance, at distances of 0, 1, … `lags` − 1 steps of `step_A[0]`, of sums Σ_v w(v)·I(u, v)·e^{−2πifv} over rows of an image
+    /// whose samples lie `step_A` apart, under a Gaussian of `smoothed` samples over depth.
     pub(super) fn along(&self, weights: &[f64], f_inverse_A: f64, step_A: [f64; 2], smoothed: f64, lags: usize) -> Vec<f64> {
         let (n_u, n_v) = (2 * lags.max(4), 2 * weights.len());
         let power: Vec<(f64, f64)> = (0..n_v)
@@ -127,7 +128,8 @@ mod tests {
         };
         let image: Vec<f64> = noise(&mut rng).iter().enumerate().map(|(at, n)| n + crystal(at)).collect();
         let found = Noise::of(&Picture::new(&image, shape, pixel).unwrap()).unwrap();
-        // White noise of 0.3² under a Gaussian of 0.35 Å. Quartiles of rings of some hundred samples scatter by 15 %, and spots fill a few percent.
+        // White noise of 0.3² under a Gaussian of 0.35 Å. Quartiles of rings of some hundred samples scatter by 15 %, and spots fill a few
+        // percent.
         for q in [0.15, 0.3, 0.5] {
             let expected = 0.09 * (-(2.0 * PI * 0.35f64 * q).powi(2)).exp();
             assert!((found.density(q) / expected - 1.0).abs() < 0.45, "{q}: {} of {expected}", found.density(q));

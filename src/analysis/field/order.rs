@@ -23,13 +23,15 @@ pub struct Honeycomb {
     pub snr: f64,
     /// Where the odd column stands (v), up to a period of three columns. Unknown where the snr is below 3.
     pub place_A: Measured,
-    /// How many columns the odd one has moved against the last row's, −1, 0 or 1, with what is left of it; `None` where a place is not known or lies between columns.
+    /// How many columns the odd one has moved against the last row's, −1, 0 or 1, with what is left of it; `None` where a place is not
+    /// known or lies between columns.
     pub step: Option<i8>,
     pub step_rest_A: Measured,
 }
 
-/// Honeycomb order from an image: the harmonics 0 and 1/(3·row) of each transition metal row, by least squares over depth beside the other rows' ([`super::stacking()`]), averaged over segments with their
-/// places. The harmonic is freed of what the columns' width takes, e^{−2π²σ²f²}. It needs a zone axis with pure columns, as [100] of Na₃Ni₂SbO₆; `layers` is measured with a period of 3.
+/// Honeycomb order from an image: the harmonics 0 and 1/(3·row) of each transition metal row, by least squares over depth beside the other
+/// rows' ([`super::stacking()`]), averaged over segments with their places. The harmonic is freed of what the columns' width takes,
+/// e^{−2π²σ²f²}. It needs a zone axis with pure columns, as [100] of Na₃Ni₂SbO₆; `layers` is measured with a period of 3.
 ///
 /// # Errors
 /// If there is no room.
@@ -69,8 +71,8 @@ pub fn honeycomb(picture: &Picture<'_>, layers: &Layers, segment_A: f64) -> Resu
     Ok(found)
 }
 
-/// The same from columns: amplitudes of each row of transition metals, a = m + c·cos(2πv/period) + s·sin(2πv/period) by weighted least squares, h = (c − is)/2. Errors are those of the amplitudes; where one of a row is not known, the scatter's
-/// about the fit.
+/// The same from columns: amplitudes of each row of transition metals, a = m + c·cos(2πv/period) + s·sin(2πv/period) by weighted least
+/// squares, h = (c − is)/2. Errors are those of the amplitudes; where one of a row is not known, the scatter's about the fit.
 ///
 /// # Errors
 /// If a number cannot be.
@@ -135,9 +137,11 @@ fn steps(rows: &mut [Honeycomb], layered: &Layered) {
     }
 }
 
-/// The projected phase (rad·Å²) within `radius_A` of each place above `background`, with the noise's error: Σ (I − background)·area over the pixels of the disk, those at its edge by their part.
+/// The projected phase (rad·Å²) within `radius_A` of each place above `background`, with the noise's error: Σ (I − background)·area over
+/// the pixels of the disk, those at its edge by their part.
 ///
-/// Sodium columns against what stands at [`projected_sites`] shows where transition metals have gone; the ratio to transition metal columns is that of the slabs.
+/// Sodium columns against what stands at [`projected_sites`] shows where transition metals have gone; the ratio to transition metal columns
+/// is that of the slabs.
 pub fn integrated(picture: &Picture<'_>, noise: &Noise, sites_A: &[[f64; 2]], radius_A: f64, background: f64) -> Vec<Measured> {
     let pixel = picture.pixel_A;
     let area = pixel[0] * pixel[1];
@@ -184,8 +188,9 @@ pub fn integrated(picture: &Picture<'_>, noise: &Noise, sites_A: &[[f64; 2]], ra
     sites_A.iter().map(of).collect()
 }
 
-/// Places (y, x) in the alkali layers that lie straight above and below transition metal columns (along the layers' normal), but for those within 0.7 Å of an alkali column of the list: where a
-/// transition metal would be seen that went into the alkali layer without taking an alkali's site.
+/// Places (y, x) in the alkali layers that lie straight above and below transition metal columns (along the layers' normal), but for those
+/// within 0.7 Å of an alkali column of the list: where a transition metal would be seen that went into the alkali layer without taking an
+/// alkali's site.
 pub fn projected_sites(spots: &[Spot], layered: &Layered) -> Vec<[f64; 2]> {
     let along = layered.along();
     let metals: Vec<Point> = spots.iter().filter(|s| s.is_metal()).map(|s| Point::of(s, layered)).collect();
@@ -215,12 +220,13 @@ pub struct Migrated {
     pub depth_A: f64,
     /// Mean amplitude of the alkali columns over that of the transition metals next to them.
     pub ratio: Measured,
-    /// (ratio − r)/(1 − r), r being the ratio of clean columns: the share of the layer's sites that transition metals have taken, if all are filled. Vacancies lower it; it tells a share only together with the occupancy.
+    /// (ratio − r)/(1 − r), r being the ratio of clean columns: the share of the layer's sites that transition metals have taken, if all
+    /// are filled. Vacancies lower it; it tells a share only together with the occupancy.
     pub share: Measured,
 }
 
-/// The share of transition metals in each alkali layer by the amplitudes of columns. `clean` is the amplitude of a full alkali column over that of a full transition metal column of the same depth, from the structure or a region
-/// that is known to be clean.
+/// The share of transition metals in each alkali layer by the amplitudes of columns. `clean` is the amplitude of a full alkali column over
+/// that of a full transition metal column of the same depth, from the structure or a region that is known to be clean.
 ///
 /// # Errors
 /// If the ratio is not from 0 up to 1, or a number cannot be.

@@ -13,8 +13,8 @@ pub(super) const OXYGEN: [usize; 2] = [1, 3];
 /// Which of the widths (transition metal, oxygen, sodium) a row has.
 const KIND: [usize; ROWS] = [2, 1, 0, 1, 2];
 
-/// What is known beforehand of places: deviations in Å of the transition metals from where they are looked for, of oxygen from its distance to them, and of sodium from
-/// the middle between layers.
+/// What is known beforehand of places: deviations in Å of the transition metals from where they are looked for, of oxygen from its distance
+/// to them, and of sodium from the middle between layers.
 const PRIOR_A: [f64; 3] = [0.4, 0.2, 0.25];
 /// Columns are about so wide (a Gaussian's deviation), to this factor's logarithm.
 const USUAL_WIDTH_A: f64 = 0.4;
@@ -30,7 +30,8 @@ const INFORMED: f64 = 0.8;
 const LEARNED: f64 = 0.5;
 /// A row's own harmonic serves where it is so many errors high.
 const STEADY: f64 = 3.0;
-/// What the weights of samples take for white: this part of the noise's variance, and what columns that are no Gaussians leave of the profile's range.
+/// What the weights of samples take for white: this part of the noise's variance, and what columns that are no Gaussians leave of the
+/// profile's range.
 const WHITE_SHARE: f64 = 0.25;
 const MISFIT: f64 = 0.01;
 
@@ -51,10 +52,11 @@ pub(super) struct Guess {
     pub(super) sodium_A: [f64; 2],
 }
 
-/// The fitted rows of a layer. Weights are those of the profile's samples in each number, so that errors of sums and differences can be told.
+/// The fitted rows of a layer. Weights are those of the profile's samples in each number, so that errors of sums and differences can be
+/// told.
 ///
-/// Areas are read from the mean over v. A place is read, where the row's harmonic is strong, from the profile p_0 + 2·Re(p_f·e^{−i·phase}): its columns count three times in it, noise √3 times, and rows that lie a third of the spacing
-/// aside not at all.
+/// Areas are read from the mean over v. A place is read, where the row's harmonic is strong, from the profile p_0 + 2·Re(p_f·e^{−i·phase}):
+/// its columns count three times in it, noise √3 times, and rows that lie a third of the spacing aside not at all.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub(super) first: usize,

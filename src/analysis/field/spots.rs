@@ -38,7 +38,8 @@ pub struct Bragg {
     pub phase_rad: f64,
     /// |F| over the root of the noise's power in the spot's ring; noise alone exceeds 3 once in 8000 samples, 5 never.
     pub snr: f64,
-    /// Its indices on the basis of [`Spectrum::basis`]: whole ones where they are within 0.08, fractions else (superlattices); NaN without a basis.
+    /// Its indices on the basis of [`Spectrum::basis`]: whole ones where they are within 0.08, fractions else (superlattices); NaN without
+    /// a basis.
     pub hk: [f64; 2],
 }
 
@@ -305,8 +306,8 @@ fn indices(q: [f64; 2], [a, b]: [[f64; 2]; 2]) -> [f64; 2] {
     }
 }
 
-/// The power spectrum of the pixels [first y, end y, first x, end x] under Hann's window, the mean left out: what a diffraction pattern of the region would show. Zero frequency is pixel
-/// (n/2, n/2); with the size of a pixel (y, x) in 1/Å.
+/// The power spectrum of the pixels [first y, end y, first x, end x] under Hann's window, the mean left out: what a diffraction pattern of
+/// the region would show. Zero frequency is pixel (n/2, n/2); with the size of a pixel (y, x) in 1/Å.
 ///
 /// # Errors
 /// If the region lies outside of the image or is too small.

@@ -21,16 +21,17 @@ const CONTRADICTION_TURNS: f64 = 0.13;
 /// How close-packed oxygen layers that are shifted against each other look in projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Glide {
-    /// By a third of a row's spacing: the beam runs along a close-packed row, ⟨100⟩ of a hexagonal cell of 120° ([100], [010] and [110] are equivalent), [010] of the monoclinic honeycomb oxides. Columns
-    /// along a layer are a·√3/2 apart.
+    /// By a third of a row's spacing: the beam runs along a close-packed row, ⟨100⟩ of a hexagonal cell of 120° ([100], [010] and [110] are
+    /// equivalent), [010] of the monoclinic honeycomb oxides. Columns along a layer are a·√3/2 apart.
     Third,
-    /// Not at all: across close-packed rows, ⟨210⟩ of a hexagonal cell ([210], [120], [1-10]), [100] of the monoclinic ones. Columns are a/2 apart, and the three positions of close packing project
-    /// into the same columns: P and O look alike.
+    /// Not at all: across close-packed rows, ⟨210⟩ of a hexagonal cell ([210], [120], [1-10]), [100] of the monoclinic ones. Columns are
+    /// a/2 apart, and the three positions of close packing project into the same columns: P and O look alike.
     None,
 }
 
 impl Glide {
-    /// By the spacing of columns along a layer and the in-plane distance a of neighbouring transition metals; `None` where it is neither a·√3/2 nor a/2 to 6 %.
+    /// By the spacing of columns along a layer and the in-plane distance a of neighbouring transition metals; `None` where it is neither
+    /// a·√3/2 nor a/2 to 6 %.
     #[allow(non_snake_case)]
     pub fn of(row_A: f64, neighbours_A: f64) -> Option<Self> {
         let near = |part: f64| (row_A / (part * neighbours_A) - 1.0).abs() < 0.06;
@@ -53,15 +54,16 @@ pub enum Layering {
     P,
 }
 
-/// What is known of the transition metal slabs, for images that do not show oxygen: slabs glide by 0 or a third of a row against each other, and what that means depends on how their
-/// octahedra are turned.
+/// What is known of the transition metal slabs, for images that do not show oxygen: slabs glide by 0 or a third of a row against each
+/// other, and what that means depends on how their octahedra are turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slabs {
     /// Nothing: without oxygen no layer is decided.
     Unknown,
     /// Octahedra turn from slab to slab (P2, O2): no glide is P, a third is O.
     Alternating,
-    /// All are turned alike (O3, P3, O1), and most alkali layers are so: the commoner third is those, the other one the other kind, and no glide is O.
+    /// All are turned alike (O3, P3, O1), and most alkali layers are so: the commoner third is those, the other one the other kind, and no
+    /// glide is O.
     Alike { mostly: Layering },
 }
 
@@ -73,7 +75,8 @@ pub struct Alkali {
     pub layering: Option<Layering>,
     /// How likely it is P.
     pub probability_p: f64,
-    /// How far the oxygen row beyond lies from the one before along the layer, from −½ to ½ row: 0 for P, ±⅓ for O. Unknown where it is not at least four errors high.
+    /// How far the oxygen row beyond lies from the one before along the layer, from −½ to ½ row: 0 for P, ±⅓ for O. Unknown where it is not
+    /// at least four errors high.
     pub oxygen_shift_rows: Measured,
     /// The same of the transition metal rows.
     pub metal_shift_rows: Measured,
@@ -101,10 +104,13 @@ type Found = Option<Harmonic>;
 
 /// Tells P from O in each alkali layer.
 ///
-/// The lateral harmonic C(u) = Σ_v I(u, v)·e^{−2πiv/row} of each segment is, over depth, a sum of Gaussians at the rows' depths; their complex heights follow by least squares, and −arg/2π of each is the row's place. In a transition metal slab close packing puts oxygen's
-/// rows a third of a row to either side of the transition metals', the upper one at s/3 and the lower at −s/3 with s = ±1. For both senses the likelihood of the two oxygen rows follows from noise and a looseness of 18° and 30 %; slabs k and k+1, whose transition metals are d/3 apart (measured
-/// by strong rows), enclose P where d + s + s′ is a multiple of three, and O else. P and O are equally likely beforehand. A layer is called where one is 99 % likely, both kinds of evidence (this and the measured shift of the
-/// oxygen rows) agree, and the glide can be seen along this zone axis.
+/// The lateral harmonic C(u) = Σ_v I(u, v)·e^{−2πiv/row} of each segment is, over depth, a sum of Gaussians at the rows' depths; their
+/// complex heights follow by least squares, and −arg/2π of each is the row's place. In a transition metal slab close packing puts oxygen's
+/// rows a third of a row to either side of the transition metals', the upper one at s/3 and the lower at −s/3 with s = ±1. For both senses
+/// the likelihood of the two oxygen rows follows from noise and a looseness of 18° and 30 %; slabs k and k+1, whose transition metals are
+/// d/3 apart (measured by strong rows), enclose P where d + s + s′ is a multiple of three, and O else. P and O are equally likely
+/// beforehand. A layer is called where one is 99 % likely, both kinds of evidence (this and the measured shift of the oxygen rows) agree,
+/// and the glide can be seen along this zone axis.
 ///
 /// Where oxygen is not seen, the glide of the transition metals decides as far as `slabs` says what it means.
 ///
@@ -304,7 +310,8 @@ fn counted(layers: Vec<Alkali>, map_probability_p: Vec<f64>, oxygen_seen: bool, 
     let n = decided.len() as f64;
     let p = decided.iter().filter(|c| c.layering == Some(Layering::P)).count() as f64;
     let calls: f64 = decided.iter().map(|c| c.probability_p * (1.0 - c.probability_p)).sum();
-    // The binomial error about the share that one more layer of each kind would make, so that it is not 0 where all are alike (E. B. Wilson's point, J. Am. Stat. Assoc. 22 (1927) 209).
+    // The binomial error about the share that one more layer of each kind would make, so that it is not 0 where all are alike (E. B.
+    // Wilson's point, J. Am. Stat. Assoc. 22 (1927) 209).
     let smooth = (p + 1.0) / (n + 2.0);
     let se = (smooth * (1.0 - smooth) / n + calls / (n * n)).sqrt();
     let share = p / n;

@@ -37,8 +37,8 @@ fn filtered(image: &[Complex64], shape: [usize; 2], pixel: [f64; 2], gain: impl 
     transformed(&spectrum, shape, Direction::Inverse).unwrap().iter().map(|v| v.re).collect()
 }
 
-/// Noise as single side band ptychography has it in a weak object at a dose: its density is D⁻¹/(4·N(q)/A) a unit area, N/A being the share of the bright-field disk
-/// of which one side band is seen alone (physics of `docs/theory.md`), and nothing beyond 2α/λ.
+/// Noise as single side band ptychography has it in a weak object at a dose: its density is D⁻¹/(4·N(q)/A) a unit area, N/A being the share
+/// of the bright-field disk of which one side band is seen alone (physics of `docs/theory.md`), and nothing beyond 2α/λ.
 pub(super) fn side_band_noise(rng: &mut impl Rng, shape: [usize; 2], pixel: [f64; 2], dose: f64, k0: f64) -> Vec<f64> {
     let overlap = |s: f64| {
         // The overlap of two unit disks that lie s apart, over the area of one.
@@ -87,8 +87,9 @@ pub(super) fn drawn(blobs: &[Blob], shape: [usize; 2], pixel: [f64; 2]) -> Vec<f
     image
 }
 
-/// An oxide's layers along a close-packed row: the depth of each transition metal layer and its place along the layer in thirds of a row (0, 1, 2), and the sense in
-/// which its oxygen lies. Heights of transition metal, oxygen and sodium, placed by `turn` (radians about the origin).
+/// An oxide's layers along a close-packed row: the depth of each transition metal layer and its place along the layer in thirds of a row
+/// (0, 1, 2), and the sense in which its oxygen lies. Heights of transition metal, oxygen and sodium, placed by `turn` (radians about the
+/// origin).
 pub(super) struct Oxide {
     pub(super) row: f64,
     pub(super) oxygen: f64,

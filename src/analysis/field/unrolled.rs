@@ -6,7 +6,8 @@ use num_complex::Complex64;
 
 use super::{Layered, Picture};
 
-/// Profiles over depth are smoothed by a Gaussian of so many samples: columns of fewer samples are no Gaussians where they are sampled, and what scans with large steps fold into low frequencies would move them.
+/// Profiles over depth are smoothed by a Gaussian of so many samples: columns of fewer samples are no Gaussians where they are sampled, and
+/// what scans with large steps fold into low frequencies would move them.
 pub(super) const SMOOTHED: f64 = 1.0;
 /// A row counts where so much of a segment's weight lies within the image.
 const COVERED: f64 = 0.98;
@@ -28,7 +29,8 @@ pub(super) struct Segment {
 }
 
 impl Unrolled {
-    /// Between pixels the image is interpolated by cubics (R. G. Keys, IEEE Trans. ASSP 29 (1981) 1153); where layers lie along pixels, samples are pixels.
+    /// Between pixels the image is interpolated by cubics (R. G. Keys, IEEE Trans. ASSP 29 (1981) 1153); where layers lie along pixels,
+    /// samples are pixels.
     pub(super) fn of(picture: &Picture<'_>, layered: &Layered) -> Self {
         let (shape, pixel) = (picture.shape, picture.pixel_A);
         let axes = [layered.normal, layered.along()];
@@ -52,8 +54,9 @@ impl Unrolled {
         self.first_A[0] + row as f64 * self.step_A[0]
     }
 
-    /// Segments side by side, each a box of about `length_A` (a whole number of periods) under a box of one period, so that what repeats itself along the layers sums to its mean. Where the
-    /// image is shorter, one segment of what there is. Their number is the one of the two next to extent/length that leaves less of the image aside.
+    /// Segments side by side, each a box of about `length_A` (a whole number of periods) under a box of one period, so that what repeats
+    /// itself along the layers sums to its mean. Where the image is shorter, one segment of what there is. Their number is the one of the
+    /// two next to extent/length that leaves less of the image aside.
     pub(super) fn segments(&self, length_A: f64, period_A: f64) -> Vec<Segment> {
         let extent = (self.shape[1] - 1) as f64 * self.step_A[1];
         let room = (extent - period_A).max(0.0);
@@ -118,7 +121,8 @@ impl Unrolled {
         smoothed(&raw).into_iter().map(|v| v.re).collect()
     }
 
-    /// The frequency near `f` at which Σ_u |Σ_v I·e^{−2πifv}|² is largest, whatever the layers' shifts against each other; `None` where nothing stands out.
+    /// The frequency near `f` at which Σ_u |Σ_v I·e^{−2πifv}|² is largest, whatever the layers' shifts against each other; `None` where
+    /// nothing stands out.
     pub(super) fn row_frequency(&self, f: f64, reach: f64) -> Option<f64> {
         let extent = self.shape[1] as f64 * self.step_A[1];
         let step = 0.125 / extent;
