@@ -7,11 +7,12 @@ pub(super) fn inverse(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
     if scale.iter().any(|s| !s.is_finite()) {
         return None;
     }
+    let scaled: Vec<f64> = (0..n * n).map(|ij| matrix[ij] * scale[ij / n] * scale[ij % n]).collect();
     let mut factor = vec![0.0; n * n];
     for i in 0..n {
         for j in 0..=i {
             let known: f64 = (0..j).map(|k| factor[i * n + k] * factor[j * n + k]).sum();
-            let rest = matrix[i * n + j] * scale[i] * scale[j] - known;
+            let rest = scaled[i * n + j] - known;
             factor[i * n + j] = if i == j {
                 if rest < 1e-12 {
                     return None;

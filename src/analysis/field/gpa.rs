@@ -135,16 +135,13 @@ pub fn gpa(picture: &Picture<'_>, options: &GpaOptions) -> Result<Gpa> {
     }
     // Each local vector's component has its own noise; D's parts are linear in them.
     let mut variance = [0.0; 4];
-    for w in 0..2 {
+    for (w, wave) in fields.iter().enumerate() {
         for a in 0..2 {
             let mut moved = g;
-            let small = 1e-6 * lengths[w];
+            let small = 1e-6 * lengths[0];
             moved[w][a] += small;
             if let Some(d) = deformation(g, moved) {
-                variance
-                    .iter_mut()
-                    .zip(parts(d))
-                    .for_each(|(v, part)| *v += (part / small).powi(2) * fields[w].noise[a] / usual[w].powi(2));
+                variance.iter_mut().zip(parts(d)).for_each(|(v, part)| *v += (part / small).powi(2) * wave.noise[a] / usual[w].powi(2));
             }
         }
     }
@@ -157,8 +154,7 @@ pub fn gpa(picture: &Picture<'_>, options: &GpaOptions) -> Result<Gpa> {
         Measured::new(known.iter().sum::<f64>() / known.len() as f64, se[k] / independent.sqrt())
     });
     let [xx, yy, xy, rotation_rad] = maps;
-    let mut waves = waves;
-    (0..2).for_each(|w| waves[w].q_inverse_A = g[w]);
+    let waves = [0, 1].map(|w| Bragg { q_inverse_A: g[w], ..waves[w] });
     Ok(Gpa { xx, yy, xy, rotation_rad, shape, se, reference, waves, resolution_A, axis_deg: options.axis_deg })
 }
 
@@ -225,9 +221,9 @@ impl Wave {
             let d = away(at);
             let m = gain(d);
             masked[at] = value * m;
-            for a in 0..2 {
-                slopes[a][at] = value * (m * d[a]);
-                noise[a] += 0.5 * (m * d[a]).powi(2) * density / n;
+            for ((slope, noise), d) in slopes.iter_mut().zip(&mut noise).zip(d) {
+                slope[at] = value * (m * d);
+                *noise += 0.5 * (m * d).powi(2) * density / n;
             }
         }
         let back = |values: &[Complex64]| transformed(values, shape, Direction::Inverse);

@@ -232,7 +232,7 @@ pub struct Migrated {
 /// If the ratio is not from 0 up to 1, or a number cannot be.
 pub fn migrated(spots: &[Spot], layered: &Layered, clean: Measured) -> Result<Vec<Migrated>> {
     layered.check()?;
-    if !(clean.value >= 0.0 && clean.value < 0.95) {
+    if !(0.0..0.95).contains(&clean.value) {
         return Err(Error::Number {
             what: "the ratio of clean alkali to transition metal columns",
             value: clean.value.to_string(),

@@ -182,7 +182,7 @@ impl Stretch<'_> {
         let start_widths = widths.unwrap_or([USUAL_WIDTH_A; 3]);
         let floor = self.values.iter().copied().fold(f64::INFINITY, f64::min);
         let height = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max) - floor;
-        if !(height > 0.0) {
+        if height.is_nan() || height <= 0.0 {
             return None;
         }
         // Samples count by the inverse of their covariance, which is no wider than it is well known.
@@ -191,9 +191,9 @@ impl Stretch<'_> {
         let matrix: Vec<f64> = (0..n * n).map(|ij| shared(ij / n, ij % n) + if ij / n == ij % n { white } else { 0.0 }).collect();
         let precision = inverse(&matrix, n)?;
         let mut theta = [0.0; ALL];
-        for r in 0..ROWS {
-            theta[2 * r] = middle[r];
-            theta[2 * r + 1] = if present[r] { height * if r == METAL { 0.9 } else { 0.3 } } else { 0.0 };
+        for (r, (at, is_there)) in middle.iter().zip(present).enumerate() {
+            theta[2 * r] = *at;
+            theta[2 * r + 1] = if is_there { height * if r == METAL { 0.9 } else { 0.3 } } else { 0.0 };
         }
         theta[BACKGROUND] = floor;
         (0..3).for_each(|k| theta[WIDTHS + k] = start_widths[k].ln());
@@ -232,9 +232,9 @@ impl Stretch<'_> {
             for i in 0..n {
                 let (row, weights) = (&jacobian[i * m..(i + 1) * m], &weighed[i * m..(i + 1) * m]);
                 let rest = self.values[i] - model(&theta, &present, self.depth_A[i]);
-                for a in 0..m {
-                    gradient[a] += weights[a] * rest;
-                    (0..m).for_each(|b| normal[a * m + b] += weights[a] * row[b]);
+                for (a, weight) in weights.iter().enumerate() {
+                    gradient[a] += weight * rest;
+                    (0..m).for_each(|b| normal[a * m + b] += weight * row[b]);
                 }
             }
             for (a, &p) in free.iter().enumerate() {
@@ -282,14 +282,14 @@ impl Stretch<'_> {
             widths_A: [0, 1, 2].map(|k| theta[WIDTHS + k].exp()),
         };
         let root = (2.0 * std::f64::consts::PI).sqrt();
-        for r in 0..ROWS {
+        for (r, is_there) in present.into_iter().enumerate() {
             let mut at = weights_of(2 * r);
             if OXYGEN.contains(&r) {
                 at.iter_mut().zip(&metal).for_each(|(a, m)| *a += m);
             }
             rows.at_weights.push(at);
             rows.area_weights.push(weights_of(2 * r + 1).into_iter().map(|w| w * sigma(r) * root).collect());
-            if present[r] {
+            if is_there {
                 rows.at_A[r] = theta[2 * r] + if OXYGEN.contains(&r) { theta[2 * METAL] } else { 0.0 };
                 rows.area[r] = theta[2 * r + 1] * sigma(r) * root;
                 let a = free.iter().position(|&q| q == 2 * r);
