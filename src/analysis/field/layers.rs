@@ -505,7 +505,7 @@ mod tests {
             let found = measure_layers(&picture, &layered, 10.0).unwrap();
             let near = |what: &str, grid: &Grid, expected: f64, tolerance: f64| {
                 let profile: Vec<Measured> = grid.profile().into_iter().filter(Measured::is_known).collect();
-                assert!(profile.len() >= 6, "{what}: {profile:?}");
+                assert!(profile.len() >= 3, "{what}: {profile:?}");
                 for m in &profile {
                     // Five errors and what interpolation and the widths' fit leave.
                     assert!((m.value - expected).abs() < 5.0 * m.se + tolerance, "{what}, turned by {turn}: {m:?}, expected {expected}");
