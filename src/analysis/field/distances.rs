@@ -83,7 +83,7 @@ pub fn distances(spots: &[Spot], layered: &Layered, of: impl Fn(&str) -> bool) -
         (0..spots.len()).filter_map(|i| nearest(i, &onwards)).filter(|n| n.2 < REACH * layered.row_A).collect();
     let mut across: Vec<(usize, usize, f64)> =
         (0..spots.len()).filter_map(|i| nearest(i, &|w| !is_along(w))).map(|(i, j, d)| (i.min(j), i.max(j), d)).collect();
-    across.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    across.sort_by_key(|n| (n.0, n.1));
     across.dedup_by_key(|n| (n.0, n.1));
     let mut lengths: Vec<f64> = across.iter().map(|n| n.2).collect();
     lengths.sort_by(f64::total_cmp);
