@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn spots_of_waves_in_correlated_noise_are_found_within_their_errors_and_bear_their_indices() {
         let mut rng = fresh_rng();
-        let (shape, pixel) = ([140, 170], [0.3, 0.25]);
+        let (shape, pixel) = ([240, 290], [0.3, 0.25]);
         let basis = [[rng.random_range(0.18..0.2), rng.random_range(-0.02..0.02)], [rng.random_range(0.05..0.07), 0.385]];
         // h, k, amplitude: the last one a third of the way.
         let waves = [(1.0, 0.0, 1.0), (0.0, 1.0, 0.8), (1.0, 1.0, 0.4), (2.0, 0.0, 0.3), (0.0, 1.0 / 3.0, 0.35)];
