@@ -6,6 +6,8 @@
 pub enum Error {
     #[error(transparent)]
     Compute(#[from] crate::compute::Error),
+    #[error(transparent)]
+    Field(#[from] super::field::Error),
     #[error(
         "the {which} of the two images holds {value} at pixel (y, x) = ({y}, {x}), so their correlation is no number. Crop both to where they \
          are known."
@@ -18,6 +20,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Compute(e) => e.exit_code(),
+            Self::Field(e) => e.exit_code(),
             Self::NotFinite { .. } => 1,
         }
     }

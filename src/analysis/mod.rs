@@ -5,6 +5,7 @@ pub mod columns;
 mod bragg;
 mod difference;
 mod error;
+pub mod field;
 mod frc;
 mod pairing;
 mod regrid;

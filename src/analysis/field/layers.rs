@@ -1,0 +1,578 @@
+//! Where the layers lie: spacings, slabs, and what they hold.
+
+use std::f64::consts::TAU;
+
+use num_complex::Complex64;
+
+use super::rows::{Covariances, Guess, METAL, OXYGEN, Rows, SODIUM, covariance, stretch};
+use super::spots::undirected;
+use super::unrolled::{SMOOTHED, Unrolled};
+use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum, Spot};
+
+/// The normal and the repeats are refined by so much at most.
+const TURN_DEG: f64 = 5.0;
+const STRETCH: f64 = 0.08;
+/// In errors of the spot.
+const CERTAIN: f64 = 3.0;
+/// What stands out of the noise.
+const STANDS_OUT: f64 = 5.0;
+/// The local harmonic of noise is so many deviations high once in 2e5 places.
+const STANDS_UP: f64 = 3.5;
+/// A layer has at least this share of the strongest ones' modulation.
+const LEAST_MODULATION: f64 = 0.25;
+
+/// Values by layer (or pair of layers) and segment along the layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grid {
+    /// The depth u of each layer, pair or slab.
+    pub depth_A: Vec<f64>,
+    /// The middle v of each segment.
+    pub along_A: Vec<f64>,
+    /// [layer · segments + segment]
+    pub values: Vec<Measured>,
+}
+
+impl Grid {
+    pub fn row(&self, layer: usize) -> &[Measured] {
+        &self.values[layer * self.along_A.len()..(layer + 1) * self.along_A.len()]
+    }
+
+    /// The mean of each layer over its segments ([`Measured::mean`]).
+    pub fn profile(&self) -> Vec<Measured> {
+        (0..self.depth_A.len()).map(|k| Measured::mean(self.row(k).iter().copied())).collect()
+    }
+
+    fn of(depth_A: Vec<f64>, along_A: &[f64], value: impl Fn(usize, usize) -> Measured) -> Self {
+        let values = (0..depth_A.len()).flat_map(|k| (0..along_A.len()).map(move |s| (k, s))).map(|(k, s)| value(k, s)).collect();
+        Self { depth_A, along_A: along_A.to_vec(), values }
+    }
+}
+
+/// The layers of an image, by themselves and segment by segment.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    /// With the normal and the repeats as they were refined.
+    pub layered: Layered,
+    /// Depth of each transition metal layer.
+    pub metal_A: Grid,
+    /// From each transition metal layer to the next.
+    pub spacing_A: Grid,
+    /// Across each alkali layer, oxygen to oxygen.
+    pub alkali_slab_A: Grid,
+    /// Across each transition metal layer, oxygen to oxygen.
+    pub metal_slab_A: Grid,
+    /// Depth of each alkali layer.
+    pub alkali_A: Grid,
+    /// The projected phase in each alkali layer's row over the mean of the two transition metal rows next to it.
+    pub alkali_to_metal: Grid,
+    /// The deviations of the Gaussians of transition metal, oxygen and sodium rows, less what the profiles were smoothed by; NaN from
+    /// columns.
+    pub widths_A: [f64; 3],
+    pub(super) fits: Vec<Vec<Option<Rows>>>,
+}
+
+impl Layered {
+    /// The same with the normal, the repeat and the spacing along rows as the image has them: by up to 5° and 8 %. What does not stand out
+    /// stays.
+    ///
+    /// The normal is that of the spot at 1/repeat; the spacing is 1/f where Σ_u |Σ_v I(u, v)·e^{−2πifv}|² is largest near its frequency,
+    /// which does not mind layers that are shifted against each other.
+    ///
+    /// # Errors
+    /// If a number cannot be, or there is no room.
+    pub fn refined(&self, picture: &Picture<'_>) -> Result<Self> {
+        self.check()?;
+        let spectrum = Spectrum::of(picture)?;
+        let mut found = *self;
+        let g = 1.0 / self.repeat_A;
+        if let Some(spot) = spectrum.near(self.normal.map(|n| n * g), g * STRETCH) {
+            let [y, x] = spot.q_inverse_A;
+            let turn = undirected(y.atan2(x) - self.normal[0].atan2(self.normal[1])).to_degrees();
+            let length = y.hypot(x);
+            if spot.snr > STANDS_OUT && turn.abs() < TURN_DEG && (length / g - 1.0).abs() < STRETCH {
+                // A normal that is given as well as the spot tells it stays.
+                if turn.abs() > CERTAIN * spot.angle_deg.se {
+                    found.normal = [y / length, x / length];
+                }
+                found.repeat_A = 1.0 / length;
+            }
+        }
+        let unrolled = Unrolled::of(picture, &found);
+        if let Some(f) = unrolled.row_frequency(1.0 / self.row_A, STRETCH) {
+            found.row_A = 1.0 / f;
+        }
+        Ok(found)
+    }
+
+    fn period_A(&self) -> f64 {
+        self.row_A * self.period as f64
+    }
+}
+
+/// Depths at which a profile's local phase at 1/repeat passes 0 upwards: the transition metal layers, if the profile is larger there. Of
+/// the profiles that could be taken the power of the rows' harmonic is the safest: transition metals' is the largest wherever their columns
+/// stand, and what images of direct ptychography have at low frequencies counts for nothing.
+///
+/// The local harmonic is Σ p(u′)·g(u′ − u)·e^{−2πi(u′ − u)/repeat} with a Gaussian g of 0.8 repeats, so that changing spacings are
+/// followed.
+fn crossings(unrolled: &Unrolled, profile: &[f64], repeat_A: f64, by_distance: &[f64]) -> Vec<f64> {
+    let step = unrolled.step_A[0];
+    let half = (2.4 * repeat_A / step).ceil() as i64;
+    let window: Vec<Complex64> = (-half..=half)
+        .map(|k| {
+            let away = k as f64 * step / repeat_A;
+            Complex64::cis(-TAU * away) * (-0.5 * (away / 0.8).powi(2)).exp()
+        })
+        .collect();
+    let known: Vec<f64> = profile.iter().copied().filter(|v| v.is_finite()).collect();
+    let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+    let local = |u: usize| -> Complex64 {
+        let inside = (-half..=half).filter_map(|k| {
+            let at = usize::try_from(u as i64 + k).ok()?;
+            profile.get(at).filter(|v| v.is_finite()).map(|v| (v - mean, window[(k + half) as usize]))
+        });
+        let (sum, weight) = inside.fold((Complex64::ZERO, 0.0), |(s, w), (v, g)| (s + g * v, w + g.norm()));
+        sum / weight.max(f64::MIN_POSITIVE)
+    };
+    let waves: Vec<Complex64> = (0..profile.len()).map(|u| if profile[u].is_finite() { local(u) } else { Complex64::ZERO }).collect();
+    // The deviation of such a mean of noise.
+    let pairs = |a: &Complex64, rest: &[Complex64]| -> f64 { rest.iter().zip(by_distance).map(|(b, c)| (a * b.conj()).re * c).sum() };
+    let once: f64 = window.iter().map(Complex64::norm_sqr).sum::<f64>() * by_distance[0];
+    let variance = 2.0 * (0..window.len()).map(|i| pairs(&window[i], &window[i..])).sum::<f64>() - once;
+    let floor = STANDS_UP * variance.max(0.0).sqrt() / window.iter().map(|w| w.norm()).sum::<f64>();
+    let strongest = waves.iter().map(|w| w.norm()).fold(0.0, f64::max);
+    (0..waves.len().saturating_sub(1))
+        .filter_map(|u| {
+            let (a, b) = (waves[u], waves[u + 1]);
+            let passes = a.im <= 0.0 && b.im > 0.0 && a.re > 0.0 && b.re > 0.0;
+            let strong = a.norm() > floor.max(LEAST_MODULATION * strongest);
+            let part = a.arg() / (a.arg() - b.arg());
+            (passes && strong).then(|| unrolled.depth_A(u) + part * step)
+        })
+        .collect()
+}
+
+/// Where rows are looked for around each transition metal layer.
+fn guesses(metal: &[f64], layered: &Layered) -> Vec<Guess> {
+    let middle = |k: usize, next: Option<&f64>, side: f64| {
+        let beyond = metal[k] + side * layered.repeat_A;
+        // Where the next layer is missing, a repeat further.
+        let next = next.copied().filter(|n| (n - beyond).abs() < 0.3 * layered.repeat_A).unwrap_or(beyond);
+        (metal[k] + next) / 2.0
+    };
+    (0..metal.len())
+        .map(|k| Guess {
+            metal_A: metal[k],
+            oxygen_A: layered.oxygen_A,
+            sodium_A: [middle(k, k.checked_sub(1).map(|j| &metal[j]), -1.0), middle(k, metal.get(k + 1), 1.0)],
+        })
+        .collect()
+}
+
+/// Measures the layers of an image in segments of about `segment_A` along them.
+///
+/// In each segment and for each layer the five rows Na–O–TM–O–Na of the profile over depth are fitted as Gaussians on a constant by least
+/// squares, with widths common to the image and weak knowledge beforehand of where rows lie (0.2 Å for oxygen's distance from the
+/// transition metals, 0.25 Å for sodium's from the middle, one deviation). Samples count by the inverse of the noise's covariance. Places
+/// are read again, row by row, where the row's harmonic at 1/row_A is three errors high, from the profile that sums along the layer with
+/// the weights 1 + 2·cos of that harmonic's phase. A place is told where at least four fifths of the information on it is the image's and
+/// its error is below half of what was known. Errors are the noise's ([`Noise`]), and those of spacings know of noise that neighbouring
+/// layers share.
+///
+/// # Errors
+/// If a number cannot be, or no layers stand out.
+pub fn measure_layers(picture: &Picture<'_>, layered: &Layered, segment_A: f64) -> Result<Layers> {
+    if segment_A.is_nan() || segment_A <= 0.0 {
+        return Err(Error::Number { what: "the length of a segment", value: format!("{segment_A} Å"), expected: "a length above 0" });
+    }
+    let layered = layered.refined(picture)?;
+    let noise = Noise::of(picture)?;
+    let unrolled = Unrolled::of(picture, &layered);
+    let depth = |row: usize| unrolled.depth_A(row);
+    let none = || Error::NoLayers { repeat_A: layered.repeat_A, normal: layered.normal };
+    let segments = unrolled.segments(segment_A, layered.period_A());
+    let whole = unrolled.whole_profile();
+    let lags = ((2.5 * layered.repeat_A / unrolled.step_A[0]).ceil() as usize).min(unrolled.shape[0]);
+    let flat = vec![1.0 / unrolled.shape[1] as f64; unrolled.shape[1]];
+    let of_whole = noise.along(&flat, 0.0, unrolled.step_A, SMOOTHED, lags);
+    let f = 1.0 / layered.row_A;
+    let sample = &segments.first().ok_or_else(none)?.weights;
+    let by_segment = Covariances {
+        mean: noise.along(sample, 0.0, unrolled.step_A, SMOOTHED, lags),
+        harmonic: noise.along(sample, f, unrolled.step_A, SMOOTHED, lags),
+    };
+    let sums: Vec<[Vec<Complex64>; 2]> = segments.iter().map(|s| [0.0, f].map(|f| unrolled.profile(s, f))).collect();
+    let powers: Vec<Vec<f64>> = sums.iter().map(|[_, harmonics]| harmonics.iter().map(Complex64::norm_sqr).collect()).collect();
+    // The power of noise has the square of its covariance.
+    let of_power: Vec<f64> = by_segment.harmonic.iter().map(|c| c * c).collect();
+    let of_mean: Vec<f64> = of_power.iter().map(|c| c / powers.len() as f64).collect();
+    let mean = |row: usize| {
+        let known: Vec<f64> = powers.iter().map(|p| p[row]).filter(|p| p.is_finite()).collect();
+        known.iter().sum::<f64>() / known.len() as f64
+    };
+    let power: Vec<f64> = (0..unrolled.shape[0]).map(mean).collect();
+    let by_rows = crossings(&unrolled, &power, layered.repeat_A, &of_mean);
+    // Where columns are not resolved, the rows' brightness has to do.
+    let resolved = !by_rows.is_empty();
+    let metal = if resolved { by_rows } else { crossings(&unrolled, &whole, layered.repeat_A, &of_whole) };
+    if metal.is_empty() {
+        return Err(none());
+    }
+    let first = guesses(&metal, &layered);
+    // Widths, and better places, from everything along the layers.
+    let mut fitted: Vec<Rows> = first.iter().filter_map(|guess| stretch(depth, &whole, guess, &of_whole)?.fit(guess, None)).collect();
+    let median = |fitted: &[Rows], of: &dyn Fn(&Rows) -> f64| {
+        let mut of: Vec<f64> = fitted.iter().map(of).collect();
+        of.sort_by(f64::total_cmp);
+        of.get(of.len() / 2).copied().ok_or_else(none)
+    };
+    // The local harmonic goes on beyond a surface; what stands there does not.
+    let usual = median(&fitted, &|rows| rows.area[METAL])?;
+    fitted.retain(|rows| rows.area[METAL] > LEAST_MODULATION * usual);
+    let width = |kind: usize| median(&fitted, &|rows| rows.widths_A[kind]);
+    let widths = [width(0)?, width(1)?, width(2)?];
+    let better: Vec<f64> = fitted.iter().map(|rows| rows.at_A[METAL]).collect();
+    let in_segment = |([means, harmonics], power): (&[Vec<Complex64>; 2], &Vec<f64>)| -> Vec<Option<Rows>> {
+        let profile: Vec<f64> = means.iter().map(|p| p.re).collect();
+        // Layers that are bent or lean are followed.
+        let here = match resolved {
+            true => crossings(&unrolled, power, layered.repeat_A, &of_power),
+            false => crossings(&unrolled, &profile, layered.repeat_A, &by_segment.mean),
+        };
+        let nearest = |to: &[f64], m: f64| to.iter().copied().min_by(|a, b| (a - m).abs().total_cmp(&(b - m).abs()));
+        let moved = |m: f64| {
+            let global = nearest(&metal, m)?;
+            Some(nearest(&here, global)? - global).filter(|d| d.abs() < 0.3 * layered.repeat_A)
+        };
+        let starts: Vec<f64> = better.iter().map(|&m| m + moved(m).unwrap_or(0.0)).collect();
+        let fit = |guess: &Guess| {
+            let rows = stretch(depth, &profile, guess, &by_segment.mean)?.fit(guess, Some(widths))?;
+            Some(rows.sharpened(guess, depth, [means, harmonics], &by_segment))
+        };
+        guesses(&starts, &layered).iter().map(fit).collect()
+    };
+    let columns: Vec<Vec<Option<Rows>>> = sums.iter().zip(&powers).map(in_segment).collect();
+    let fits: Vec<Vec<Option<Rows>>> = (0..better.len()).map(|k| columns.iter().map(|column| column[k].clone()).collect()).collect();
+    let along: Vec<f64> = segments.iter().map(|s| s.centre_A).collect();
+    let own = widths.map(|w| (w * w - (SMOOTHED * unrolled.step_A[0]).powi(2)).max(0.0).sqrt());
+    Ok(assemble(layered, &better, &along, fits, own, &by_segment))
+}
+
+/// The numbers that the fits of neighbouring layers make together.
+fn assemble(
+    layered: Layered,
+    metal: &[f64],
+    along: &[f64],
+    fits: Vec<Vec<Option<Rows>>>,
+    widths_A: [f64; 3],
+    by_distance: &Covariances,
+) -> Layers {
+    let pairs: Vec<usize> = (0..metal.len().saturating_sub(1))
+        .filter(|&k| (metal[k + 1] - metal[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A)
+        .collect();
+    let between: Vec<f64> = pairs.iter().map(|&k| (metal[k] + metal[k + 1]) / 2.0).collect();
+    let placed = |rows: &Rows, r: usize| rows.placed(r, by_distance).map(|se| Measured::new(rows.at_A[r], se));
+    let apart = |a: &Rows, p: usize, b: &Rows, r: usize| {
+        let (Some(first), Some(second)) = (placed(a, p), placed(b, r)) else { return Measured::UNKNOWN };
+        let variance = first.se.powi(2) + second.se.powi(2) - 2.0 * a.shared(p, b, r, by_distance);
+        Measured::new(second.value - first.value, variance.max(0.0).sqrt())
+    };
+    let of = |k: usize, s: usize| fits[k][s].as_ref();
+    let both = |k: usize, s: usize| Some((of(pairs[k], s)?, of(pairs[k] + 1, s)?));
+    let spacing_A = Grid::of(between.clone(), along, |k, s| both(k, s).map_or(Measured::UNKNOWN, |(a, b)| apart(a, METAL, b, METAL)));
+    let alkali_slab_A =
+        Grid::of(between.clone(), along, |k, s| both(k, s).map_or(Measured::UNKNOWN, |(a, b)| apart(a, OXYGEN[1], b, OXYGEN[0])));
+    let metal_A = Grid::of(metal.to_vec(), along, |k, s| of(k, s).and_then(|rows| placed(rows, METAL)).unwrap_or(Measured::UNKNOWN));
+    let metal_slab_A =
+        Grid::of(metal.to_vec(), along, |k, s| of(k, s).map_or(Measured::UNKNOWN, |rows| apart(rows, OXYGEN[0], rows, OXYGEN[1])));
+    // Both layers see the alkali row between them, in nearly the same samples.
+    let alkali_A = Grid::of(between.clone(), along, |k, s| {
+        let Some((a, b)) = both(k, s) else { return Measured::UNKNOWN };
+        match (placed(a, SODIUM[1]), placed(b, SODIUM[0])) {
+            (Some(a), Some(b)) => Measured::new((a.value + b.value) / 2.0, (a.se + b.se) / 2.0),
+            _ => Measured::UNKNOWN,
+        }
+    });
+    let alkali_to_metal = Grid::of(between, along, |k, s| {
+        let Some((a, b)) = both(k, s) else { return Measured::UNKNOWN };
+        let sodium = (a.area[SODIUM[1]] + b.area[SODIUM[0]]) / 2.0;
+        let metals = (a.area[METAL] + b.area[METAL]) / 2.0;
+        let ratio = sodium / metals;
+        // The ratio's weights by the rule of products, layer by layer, and what the two share.
+        let weights = |rows: &Rows, r: usize| -> Vec<f64> {
+            rows.area_weights[r].iter().zip(&rows.area_weights[METAL]).map(|(n, m)| (n - ratio * m) / (2.0 * metals)).collect()
+        };
+        let (wa, wb) = (weights(a, SODIUM[1]), weights(b, SODIUM[0]));
+        let (wa, wb) = ((a.first, wa.as_slice()), (b.first, wb.as_slice()));
+        let of = |a, b| covariance(a, b, &by_distance.mean);
+        let variance = of(wa, wa) + of(wb, wb) + 2.0 * of(wa, wb);
+        let se = variance.max(0.0).sqrt();
+        if metals > 0.0 && ratio.is_finite() { Measured::new(ratio, se) } else { Measured::UNKNOWN }
+    });
+    Layers { layered, metal_A, spacing_A, alkali_slab_A, metal_slab_A, alkali_A, alkali_to_metal, widths_A, fits }
+}
+
+/// The layers of a list of columns in segments of about `segment_A` along them: straight lines through each row of columns, weighted by
+/// their errors.
+///
+/// Transition metals within 0.35 repeats of depth of each other make a layer; oxygen belongs to the one it is next to, alkali metals lie
+/// between two. All rows of a layer share its slope. Errors are those of the columns, grown where they scatter by more; where they are not
+/// known, the scatter's alone (from three columns on). `alkali_to_metal` is the ratio of mean amplitudes.
+///
+/// # Errors
+/// If a number cannot be, or no columns of transition metals are in the list.
+pub fn layers_of_columns(spots: &[Spot], layered: &Layered, segment_A: f64) -> Result<Layers> {
+    layered.check()?;
+    if segment_A.is_nan() || segment_A <= 0.0 {
+        return Err(Error::Number { what: "the length of a segment", value: format!("{segment_A} Å"), expected: "a length above 0" });
+    }
+    let points: Vec<Point> = spots.iter().filter(|s| s.at_A.iter().all(|x| x.is_finite())).map(|s| Point::of(s, layered)).collect();
+    let mut metals: Vec<Point> = points.iter().filter(|p| p.spot.is_metal()).copied().collect();
+    if metals.is_empty() {
+        let what = "the list holds no column of a transition metal".to_owned();
+        return Err(Error::NoSpots { what, remedy: "Map the structure whose layers are looked for." });
+    }
+    metals.sort_by(|a, b| a.u.total_cmp(&b.u));
+    let metal_rows: Vec<Vec<Point>> = metals.chunk_by(|a, b| b.u - a.u < 0.35 * layered.repeat_A).map(<[Point]>::to_vec).collect();
+    let lines: Vec<Line> = metal_rows.iter().map(|row| Line::through(row)).collect();
+    let (first, last) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.v), b.max(p.v)));
+    let count = ((last - first) / segment_A).round().max(1.0);
+    let length = ((last - first) / count).max(layered.row_A);
+    let along: Vec<f64> = (0..count as usize).map(|s| first + (s as f64 + 0.5) * length).collect();
+    let half = length / 2.0 + 1e-6;
+    // Depth of a row of columns at the middle of a segment; its slope is the layer's.
+    let at = |row: &[Point], slope: f64, middle: f64| {
+        let near = row.iter().filter(|p| (p.v - middle).abs() <= half);
+        mean_of(near.map(|p| Measured::new(p.u - slope * (p.v - middle), p.se)))
+    };
+    let away = |p: &Point, k: usize| p.u - lines[k].at(p.v);
+    let oxygen = |k: usize, side: f64| -> Vec<Point> {
+        let near = |p: &&Point| p.spot.is_oxygen() && (away(p, k) * side - layered.oxygen_A).abs() < 0.5 * layered.oxygen_A;
+        points.iter().filter(near).copied().collect()
+    };
+    let alkali = |k: usize| -> Vec<Point> {
+        points.iter().filter(|p| p.spot.is_alkali() && away(p, k) > 0.2 && away(p, k + 1) < -0.2).copied().collect()
+    };
+    let middle = (first + last) / 2.0;
+    let depths: Vec<f64> = lines.iter().map(|line| line.at(middle)).collect();
+    let pairs: Vec<usize> =
+        (0..lines.len() - 1).filter(|&k| (depths[k + 1] - depths[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A).collect();
+    let between: Vec<f64> = pairs.iter().map(|&k| (depths[k] + depths[k + 1]) / 2.0).collect();
+    let faces: Vec<[Vec<Point>; 2]> = (0..lines.len()).map(|k| [oxygen(k, -1.0), oxygen(k, 1.0)]).collect();
+    let sodium: Vec<Vec<Point>> = pairs.iter().map(|&k| alkali(k)).collect();
+    let metal_at = |k: usize, s: usize| at(&metal_rows[k], lines[k].slope, along[s]);
+    let face_at = |k: usize, side: usize, s: usize| at(&faces[k][side], lines[k].slope, along[s]);
+    let amplitude = |row: &[Point], s: usize| {
+        let near = row.iter().filter(|p| (p.v - along[s]).abs() <= half);
+        mean_of(near.map(|p| Measured::new(p.spot.amplitude, p.spot.amplitude_se)))
+    };
+    let ratio = |k: usize, s: usize| {
+        let sodium = amplitude(&sodium[k], s);
+        let sides = [pairs[k], pairs[k] + 1].map(|k| amplitude(&metal_rows[k], s));
+        let metal = Measured::new((sides[0].value + sides[1].value) / 2.0, sides[0].se.hypot(sides[1].se) / 2.0);
+        let value = sodium.value / metal.value;
+        Measured::new(value, value.abs() * (sodium.se / sodium.value).hypot(metal.se / metal.value))
+    };
+    Ok(Layers {
+        layered: *layered,
+        spacing_A: Grid::of(between.clone(), &along, |k, s| metal_at(pairs[k] + 1, s).minus(metal_at(pairs[k], s))),
+        alkali_slab_A: Grid::of(between.clone(), &along, |k, s| face_at(pairs[k] + 1, 0, s).minus(face_at(pairs[k], 1, s))),
+        metal_slab_A: Grid::of(depths.clone(), &along, |k, s| face_at(k, 1, s).minus(face_at(k, 0, s))),
+        alkali_A: Grid::of(between.clone(), &along, |k, s| at(&sodium[k], lines[pairs[k]].slope, along[s])),
+        alkali_to_metal: Grid::of(between, &along, ratio),
+        metal_A: Grid::of(depths, &along, metal_at),
+        widths_A: [f64::NAN; 3],
+        fits: Vec::new(),
+    })
+}
+
+/// The mean of numbers whose errors may be unknown: then their scatter tells it, from three on.
+pub(super) fn mean_of(of: impl Iterator<Item = Measured>) -> Measured {
+    let all: Vec<Measured> = of.collect();
+    if all.iter().all(|m| m.se.is_finite() && m.se > 0.0) {
+        return Measured::mean(all);
+    }
+    if all.len() < 3 {
+        return Measured::UNKNOWN;
+    }
+    let n = all.len() as f64;
+    let value = all.iter().map(|m| m.value).sum::<f64>() / n;
+    let variance = all.iter().map(|m| (m.value - value).powi(2)).sum::<f64>() / (n - 1.0);
+    Measured::new(value, (variance / n).sqrt())
+}
+
+/// A column by depth and place along the layers; the error is that of its depth.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    pub(super) spot: Spot,
+    pub(super) u: f64,
+    pub(super) v: f64,
+    pub(super) se: f64,
+}
+
+impl Point {
+    pub(super) fn of(spot: &Spot, layered: &Layered) -> Self {
+        let [u, v] = layered.unrolled(spot.at_A);
+        let se = (layered.normal[0] * spot.se_A[0]).hypot(layered.normal[1] * spot.se_A[1]);
+        Self { spot: *spot, u, v, se }
+    }
+}
+
+/// A straight line u(v).
+struct Line {
+    middle: [f64; 2],
+    slope: f64,
+}
+
+impl Line {
+    fn through(points: &[Point]) -> Self {
+        let known = points.iter().all(|p| p.se.is_finite() && p.se > 0.0);
+        let weight = |p: &Point| if known { p.se.powi(-2) } else { 1.0 };
+        let total: f64 = points.iter().map(weight).sum();
+        let mean = |of: &dyn Fn(&Point) -> f64| points.iter().map(|p| weight(p) * of(p)).sum::<f64>() / total;
+        let (u, v) = (mean(&|p| p.u), mean(&|p| p.v));
+        let square = mean(&|p| (p.v - v).powi(2));
+        let slope = if points.len() > 2 && square > 0.0 { mean(&|p| (p.v - v) * (p.u - u)) / square } else { 0.0 };
+        Self { middle: [u, v], slope }
+    }
+
+    fn at(&self, v: f64) -> f64 {
+        self.middle[0] + self.slope * (v - self.middle[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::super::testing::{Oxide, drawn, fresh_rng, side_band_noise};
+    use super::*;
+
+    const PIXEL: [f64; 2] = [0.3, 0.3];
+
+    /// O3 stacking with these spacings, the first layer at 4 Å.
+    fn stack(spacings: &[f64]) -> Vec<(f64, i32, i32)> {
+        let mut layers = vec![(4.0, 0, 1)];
+        for spacing in spacings {
+            let (depth, third, sense) = layers[layers.len() - 1];
+            layers.push((depth + spacing, third - sense, sense));
+        }
+        layers
+    }
+
+    fn image(rng: &mut rand_chacha::ChaCha8Rng, oxide: &Oxide, layers: &[(f64, i32, i32)], shape: [usize; 2], dose: f64) -> Vec<f64> {
+        let noise = side_band_noise(rng, shape, PIXEL, dose, 1.27);
+        drawn(&oxide.blobs(layers, [-40.0, 80.0]), shape, PIXEL).iter().zip(noise).map(|(v, n)| v + n).collect()
+    }
+
+    fn mean(of: &[Measured]) -> f64 {
+        of.iter().map(|m| m.value).sum::<f64>() / of.len() as f64
+    }
+
+    #[test]
+    fn a_spacing_that_grows_from_5_33_to_5_40_is_told_to_a_hundredth_at_a_thousand_electrons() {
+        let mut rng = fresh_rng();
+        let spacings = [[5.33; 6], [5.40; 6]].concat();
+        let shape = [240, 260];
+        let oxide = Oxide::close_packed();
+        let values = image(&mut rng, &oxide, &stack(&spacings), shape, 1000.0);
+        let picture = Picture::new(&values, shape, PIXEL).unwrap();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+        let found = measure_layers(&picture, &layered, 10.0).unwrap();
+        let profile = found.spacing_A.profile();
+        assert_eq!(profile.len(), 12, "{profile:?}");
+        // A layer of 78 Å is told to 1 pm, so six spacings together to 0.25.
+        let [first, second] = [&profile[..6], &profile[6..]].map(mean);
+        assert!((first - 5.33).abs() < 0.01 && (second - 5.40).abs() < 0.01, "{first} and {second}");
+        assert!(profile.iter().all(|m| m.se < 0.05), "{profile:?}");
+        // Pairs and segments one by one lie about the truth as their errors say: 12 × 7 of them, χ² within five deviations and what the
+        // noise's density is off.
+        let chi2: f64 =
+            (0..12).map(|k| found.spacing_A.row(k).iter().map(|m| ((m.value - spacings[k]) / m.se).powi(2)).sum::<f64>()).sum::<f64>()
+                / found.spacing_A.values.len() as f64;
+        assert!((0.3..2.2).contains(&chi2), "χ² = {chi2} a number");
+    }
+
+    #[test]
+    fn slabs_sodium_and_the_ratio_of_rows_are_those_that_were_drawn_in_a_turned_image_too() {
+        let mut rng = fresh_rng();
+        for turn in [0.0, rng.random_range(0.05..0.15)] {
+            let oxide = Oxide { turn, ..Oxide::close_packed() };
+            let shape = [200, 140];
+            let values = image(&mut rng, &oxide, &stack(&[5.36; 11]), shape, 50_000.0);
+            let picture = Picture::new(&values, shape, PIXEL).unwrap();
+            let layered = Layered { normal: oxide.normal(), repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+            let found = measure_layers(&picture, &layered, 10.0).unwrap();
+            let near = |what: &str, grid: &Grid, expected: f64, tolerance: f64| {
+                let profile: Vec<Measured> = grid.profile().into_iter().filter(Measured::is_known).collect();
+                assert!(profile.len() >= 3, "{what}: {profile:?}");
+                for m in &profile {
+                    // Five errors and what interpolation and the widths' fit leave.
+                    assert!((m.value - expected).abs() < 5.0 * m.se + tolerance, "{what}, turned by {turn}: {m:?}, expected {expected}");
+                }
+            };
+            near("spacing", &found.spacing_A, 5.36, 0.004);
+            near("transition metal slab", &found.metal_slab_A, 2.0 * 1.04, 0.02);
+            near("sodium slab", &found.alkali_slab_A, 5.36 - 2.0 * 1.04, 0.02);
+            // Areas of rows go as the height times the square of the width.
+            let ratio = 0.18 * 0.36f64.powi(2) / (0.50 * 0.30f64.powi(2));
+            near("ratio", &found.alkali_to_metal, ratio, 0.08);
+            assert!((found.layered.row_A - 2.576).abs() < 0.01, "{:?}", found.layered);
+        }
+    }
+
+    #[test]
+    fn columns_tell_the_same_layers_and_their_errors() {
+        let mut rng = fresh_rng();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.576, period: 1, oxygen_A: 1.0 };
+        let scatter = rand_distr::Normal::new(0.0, 0.04).unwrap();
+        for known in [true, false] {
+            let spacings: Vec<f64> = (0..9).map(|_| rng.random_range(5.3..5.6)).collect();
+            let lean = rng.random_range(-0.02..0.02);
+            let mut spots = Vec::new();
+            for (at, height, _) in Oxide::close_packed().blobs(&stack(&spacings), [0.0, 50.0]) {
+                let element = if height > 0.4 {
+                    "Ni"
+                } else if height < 0.175 {
+                    "O"
+                } else {
+                    "Na"
+                };
+                let mut off = || rand_distr::Distribution::sample(&scatter, &mut rng);
+                let at_A = [at[0] + lean * at[1] + off(), at[1] + off()];
+                spots.push(Spot {
+                    element,
+                    at_A,
+                    se_A: if known { [0.04; 2] } else { [f64::NAN; 2] },
+                    amplitude: height,
+                    amplitude_se: 0.01,
+                });
+            }
+            let found = layers_of_columns(&spots, &layered, 13.0).unwrap();
+            let profile = found.spacing_A.profile();
+            assert_eq!(profile.len(), 9);
+            for (m, spacing) in profile.iter().zip(&spacings) {
+                // Twenty columns of 0.04 Å in each of two layers.
+                assert!((0.006..0.03).contains(&m.se) && (m.value - spacing).abs() < 5.0 * m.se, "{m:?}, planted {spacing}");
+            }
+            for (m, spacing) in found.alkali_slab_A.profile().iter().zip(&spacings) {
+                assert!((m.value - (spacing - 2.08)).abs() < 5.0 * m.se, "{m:?}, planted {}", spacing - 2.08);
+            }
+            assert!(found.alkali_to_metal.profile().iter().all(|m| (m.value - 0.18 / 0.50).abs() < 5.0 * m.se));
+        }
+        let refused = layers_of_columns(&[], &layered, 13.0).unwrap_err().to_string();
+        assert!(refused.contains("no column"), "{refused}");
+    }
+
+    #[test]
+    fn an_image_without_layers_is_refused_and_says_what_to_do() {
+        let mut rng = fresh_rng();
+        let values = side_band_noise(&mut rng, [80, 80], PIXEL, 1000.0, 1.27);
+        let picture = Picture::new(&values, [80, 80], PIXEL).unwrap();
+        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.55, period: 1, oxygen_A: 1.0 };
+        let refused = measure_layers(&picture, &layered, 10.0).map(|l| l.metal_A.depth_A).unwrap_err().to_string();
+        assert!(refused.contains("5.30 Å apart") && refused.contains("Check the normal"), "{refused}");
+        assert!(measure_layers(&picture, &Layered { normal: [1.0, 1.0], ..layered }, 10.0).is_err());
+        assert!(measure_layers(&picture, &layered, f64::NAN).is_err());
+    }
+}
