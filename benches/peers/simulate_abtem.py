@@ -92,7 +92,7 @@ def main():
     from ase import Atoms
     from ase.data import chemical_symbols
 
-    abtem.config.set({"device": "cpu", "precision": "float64"})
+    abtem.config.set({"device": "cpu", "precision": "float64", "local_diagnostics.progress_bar": False})
     for name in args.structure:
         for fit in ("lobato", "kirkland"):
             keys = dict(STRUCTURES[name], name=name, fit=fit)
@@ -117,7 +117,8 @@ def main():
                 here = zyx[:, 1:] - origin
                 inside = ((here >= 0) & (here < box)).all(1)
                 atoms = Atoms([chemical_symbols[z] for z in numbers[inside]], positions=np.c_[here[inside], zyx[inside, :1]], cell=[box, box, keys["thickness"]], pbc=False)
-                probe = abtem.Probe(energy=keys["kv"] * 1e3, semiangle_cutoff=keys["alpha"], C10=-keys["defocus"], C12=15, phi12=np.deg2rad(30), C30=2e4, gpts=(n, n), extent=(box, box))
+                # abTEM's azimuths run from its first axis, ours from the second.
+                probe = abtem.Probe(energy=keys["kv"] * 1e3, semiangle_cutoff=keys["alpha"], C10=-keys["defocus"], C12=15, phi12=np.deg2rad(60), C30=2e4, gpts=(n, n), extent=(box, box))
                 found = []
                 potential = abtem.Potential(atoms, gpts=(n, n), slice_thickness=keys["thickness"] / slices, parametrization=fit, projection="infinite").build().compute()
                 assert len(potential) == slices, (len(potential), slices)

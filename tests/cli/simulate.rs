@@ -181,14 +181,14 @@ fn what_a_specification_cannot_say_is_refused_with_its_line_and_what_was_meant()
     let with = |from: &str, to: &str| SPEC.replace(from, to);
     let crystal = "structure = \"graphene\"";
     for (text, code, words) in [
-        (with("defocus_A", "defocuss_A"), 2, &["spec.toml, line 9", "unknown key defocuss_A", "defocus_A"][..]),
-        (with("C12_A", "C12"), 2, &["line 10", "C12 in optics.aberrations", "C12_A"]),
+        (with("defocus_A", "defocuss_A"), 2, &["spec.toml, line 10", "unknown key defocuss_A", "defocus_A"][..]),
+        (with("C12_A", "C12"), 2, &["line 11", "C12 in optics.aberrations", "C12_A"]),
         (with("share = 0.1", "shares = 0.1"), 2, &["shares", "share"]),
         (with("kind = \"vacancies\"", "kind = \"vacancy\""), 2, &["vacancy", "vacancies"]),
         (with("[scan]", "[scann]"), 2, &["scann"]),
         (with("sampling_A = 0.2", "potential = \"moliere\""), 2, &["moliere", "kirkland"]),
-        (with("shape = [6, 7]", "shape = [6]"), 2, &["line 12"]),
-        (with("shape = [6, 7]", "shape = [6, -7]"), 2, &["line 12"]),
+        (with("shape = [6, 7]", "shape = [6]"), 2, &["line 13"]),
+        (with("shape = [6, 7]", "shape = [6, -7]"), 2, &["line 13"]),
         (with("voltage_kV = 80\n", ""), 2, &["voltage_kV"]),
         (with("thickness_A = 10\n", ""), 2, &["thickness_A"]),
         (with("thickness_A = 10", "thickness_A = -1"), 2, &["thickness_A is -1"]),
@@ -196,7 +196,7 @@ fn what_a_specification_cannot_say_is_refused_with_its_line_and_what_was_meant()
         (with(crystal, "structure = \"graphite\""), 2, &["graphite", "graphene"]),
         (with(crystal, "structure = \"none.cif\""), 1, &["none.cif"]),
         (with(crystal, "structure = \"bad.cif\""), 1, &["bad.cif"]),
-        (with("zone_axis = [0, 0, 1]", "zone_axis = [0, 0, 0]"), 2, &["zone axis is [0, 0, 0]"]),
+        (with("zone_axis = [0, 0, 1]", "zone_axis = [0, 0, 0]"), 2, &["spec.toml: ", "zone axis is [0, 0, 0]"]),
         (with("zone_axis = [0, 0, 1]", "zone_axis = [0, 0, 1]\nplanes = [0, 0, 1]"), 2, &["(hkl)", "h·u + k·v + l·w"]),
         (with("dose_e_per_A2 = 5e3", "dose_e_per_A2 = -5"), 2, &["dose", "-5"]),
         (with("dose_e_per_A2 = 5e3", "dose_e_per_A2 = nan"), 2, &["dose", "NaN"]),
