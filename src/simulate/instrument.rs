@@ -327,8 +327,9 @@ mod tests {
                 let (sum, second) = moments(&instrument(blur_px).taps(step));
                 assert!((sum - all).abs() < 1e-12, "blur loses nothing");
                 let variance = (second / sum - sharp / all) / (step * step) as f64;
-                // A Gaussian that is sampled, and cut off at four deviations, has less than a hundredth of its variance less.
-                assert!((variance / (blur_px * blur_px) - 1.0).abs() < 0.01, "{step}, {blur_px}: {variance}");
+                // A Gaussian that is sampled no coarser than its deviation, and cut off at four, has less than a hundredth of its variance less; at half of a reciprocal pixel, a seventh.
+                let lacks = if blur_px * step as f64 >= 1.0 { 0.01 } else { 0.15 };
+                assert!((variance / (blur_px * blur_px) - 1.0).abs() < lacks, "{step}, {blur_px}: {variance}");
             }
         }
     }
