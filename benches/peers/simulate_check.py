@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """`ronchi simulate` against simulations that others made: the sets of ../shared/data/na3ni2sbo6, of which the atoms and parameters are known (abTEM, Lobato's potentials).
 
-    simulate_check.py [SET ...]        such as 010_100000 100thin_1000000; RONCHI names the program, needs h5py and NumPy
+    simulate_check.py [--every 2] [SET ...]        such as 010_100000 100thin_1000000; RONCHI names the program, needs h5py and NumPy
 
 Prints of each set the relative RMS difference of the mean patterns, as it is and without what counting noise alone would leave, and the same of single patterns; with Lobato's coefficients and with Kirkland's.
 """
+import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -44,7 +44,7 @@ sampling_A = 0.1
 """
 
 
-def simulated(truth, potential, folder):
+def simulated(truth, potential, every, folder):
     """Mean patterns for one electron a frame: (scan, y, x)."""
     p = json.loads(truth.attrs["parameters"])
     atoms = zip(truth["atoms_element"].asstr()[:], truth["atoms_xyz"][:])
@@ -52,8 +52,8 @@ def simulated(truth, potential, folder):
         lines = [f"{e} {x} {y} {z}" for e, (x, y, z) in atoms]
         f.write(f"{len(lines)}\n\n" + "\n".join(lines) + "\n")
     oy, ox = -truth["positions_yx"][0]
-    ny, nx = (int(n) for n in p["scan"].split(","))
-    keys = dict(thick=p["thick"], oy=oy, ox=ox, kv=p["kv"], alpha=p["alpha"], defocus=p["defocus"], ny=ny, nx=nx, step=p["step"], rotation=p["rotation"], mrad=p["mrad_per_px"])
+    ny, nx = (-(-int(n) // every) for n in p["scan"].split(","))
+    keys = dict(thick=p["thick"], oy=oy, ox=ox, kv=p["kv"], alpha=p["alpha"], defocus=p["defocus"], ny=ny, nx=nx, step=every * p["step"], rotation=p["rotation"], mrad=p["mrad_per_px"])
     with open(f"{folder}/spec.toml", "w") as f:
         f.write(SPEC.format(potential=potential, **keys))
     start = time.time()
@@ -64,15 +64,19 @@ def simulated(truth, potential, folder):
 
 
 def main():
-    for name in sys.argv[1:] or SETS:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", default=SETS, metavar="SET")
+    parser.add_argument("--every", type=int, default=1, help="of the scan's rows and columns; 1: all of them")
+    args = parser.parse_args()
+    for name in args.sets:
         with h5py.File(f"{DATA}/na3ni2sbo6_{name}.h5") as f:
             found = []
             f.visititems(lambda _, o: found.append(o) if isinstance(o, h5py.Dataset) and o.ndim == 4 else None)
-            counts = found[0][:].reshape(-1, 128, 128).astype(np.float64)
+            counts = found[0][:: args.every, :: args.every].reshape(-1, 128, 128).astype(np.float64)
         with h5py.File(f"{DATA}/na3ni2sbo6_{name.split('_')[0]}_truth.h5") as truth, tempfile.TemporaryDirectory() as folder:
             dose = float(name.split("_")[1]) * json.loads(truth.attrs["parameters"])["step"] ** 2
             for potential in ("lobato", "kirkland"):
-                mean, seconds = simulated(truth, potential, folder)
+                mean, seconds = simulated(truth, potential, args.every, folder)
                 # Frames of the sets are normalised on the detector.
                 scale = counts.sum() / mean.sum()
                 mean = mean * scale

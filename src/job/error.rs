@@ -89,6 +89,8 @@ pub enum Error {
     MaskShape { key: &'static str, path: PathBuf, found: [usize; 2], expected: [usize; 2] },
     #[error("{} ({key}) has no pixel above 0, so nothing is chosen. Draw what is wanted in white on black.", path.display())]
     MaskEmpty { key: &'static str, path: PathBuf },
+    #[error("{}: {error}", path.display())]
+    Simulation { path: PathBuf, error: simulate::Error },
     #[error("{} is what the simulation is made from: give the output another name.", path.display())]
     OutputIsRead { path: PathBuf },
     #[error("{} is the data file: give output.path another name.", path.display())]
@@ -176,7 +178,7 @@ impl Error {
             Self::Imaging(e) => e.exit_code(),
             Self::Ptycho(e) => e.exit_code(),
             Self::Output(e) => e.exit_code(),
-            Self::Simulate(e) => e.exit_code(),
+            Self::Simulate(e) | Self::Simulation { error: e, .. } => e.exit_code(),
             _ => 2,
         }
     }

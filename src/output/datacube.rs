@@ -148,16 +148,22 @@ fn create_frames<T: H5Type>(group: &Group, cube: &Datacube) -> hdf5::Result<hdf5
 
 fn write_calibration(group: &Group, cube: &Datacube) -> hdf5::Result<()> {
     tag(group, "metadata", "Calibration")?;
-    for (name, value) in [
+    let mut numbers = vec![
         ("Q_pixel_size", cube.mrad_per_px),
-        ("R_pixel_size", cube.step_A[0]),
         ("accelerating_voltage_kV", cube.voltage_kV),
         ("convergence_semiangle_mrad", cube.convergence_mrad),
-    ] {
+    ];
+    let mut texts = vec![("Q_pixel_units", "mrad"), ("_root_treepath", "")];
+    // It is one number for both axes: where they differ, only the axes themselves say it.
+    if cube.step_A[0] == cube.step_A[1] {
+        numbers.push(("R_pixel_size", cube.step_A[0]));
+        texts.push(("R_pixel_units", "A"));
+    }
+    for (name, value) in numbers {
         write_item(group, name, "number", &value)?;
     }
     let text = |value: &str| value.parse::<VarLenUnicode>().unwrap_or_default();
-    for (name, value) in [("Q_pixel_units", "mrad"), ("R_pixel_units", "A"), ("_root_treepath", "")] {
+    for (name, value) in texts {
         write_item(group, name, "string", &text(value))?;
     }
     // Without them py4DSTEM reads the calibration but does not apply it.
@@ -179,13 +185,17 @@ mod tests {
     use crate::compute::HostFrames;
 
     #[test]
-    fn a_datacube_reads_back_with_its_calibration() {
+    fn a_datacube_reads_back_with_its_calibration_whether_steps_are_equal_or_not() {
+        [[0.4, 0.5], [0.4, 0.4]].into_iter().for_each(reads_back);
+    }
+
+    fn reads_back(step_A: [f64; 2]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.h5");
         let cube = Datacube {
             scan_shape: [2, 3],
             frame_shape: [4, 6],
-            step_A: [0.4, 0.5],
+            step_A,
             mrad_per_px: 1.5,
             voltage_kV: 300.0,
             convergence_mrad: 25.0,
@@ -201,7 +211,7 @@ mod tests {
         let info = source.info();
         assert_eq!((info.scan_shape, info.frame_shape, info.format.as_str()), ([2, 3], [4, 6], "py4DSTEM EMD 1.0"));
         let known = &info.calibration;
-        assert_eq!(known.step_A.as_ref().unwrap().value, [0.4, 0.5]);
+        assert_eq!(known.step_A.as_ref().unwrap().value, step_A);
         assert_eq!(known.mrad_per_px.as_ref().unwrap().value, [1.5, 1.5]);
         assert_eq!(known.voltage_kV.as_ref().unwrap().value, 300.0);
         assert_eq!(known.convergence_mrad.as_ref().unwrap().value, 25.0);

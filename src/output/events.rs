@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hdf5::types::VarLenArray;
 
 use super::datacube::Datacube;
+use super::result::create_file;
 use super::{Attr, Claim, Error, Result, hdf};
 
 /// Lists that are handed to HDF5 at once.
@@ -29,7 +30,7 @@ impl EventsWriter {
         cube.check()?;
         let claim = Claim::new(path, force)?;
         let begin = || -> hdf5::Result<(hdf5::File, hdf5::Dataset)> {
-            let file = hdf5::File::create(claim.unfinished_path())?;
+            let file = create_file(&claim)?;
             let group = hdf::create_group(&file, "electron_events")?;
             for (name, value) in [
                 ("voltage_kV", cube.voltage_kV),

@@ -187,13 +187,18 @@ fn descend(from: &Group, parts: &[&str], node: Option<&str>) -> hdf5::Result<Gro
     Ok(group)
 }
 
-/// A new EMD 1.0 file in the claim's unfinished place, and its root group.
-pub(super) fn create_emd(claim: &Claim, root: &str) -> hdf5::Result<(hdf5::File, Group)> {
-    let file = hdf5::File::with_options()
+/// An empty HDF5 file at a claim's place, without times.
+pub(super) fn create_file(claim: &Claim) -> hdf5::Result<hdf5::File> {
+    hdf5::File::with_options()
         .with_fcpl(|p| p.obj_track_times(false))
         // The claim holds the lock.
         .with_fapl(|p| p.file_locking(false))
-        .create(claim.unfinished_path())?;
+        .create(claim.unfinished_path())
+}
+
+/// A new EMD 1.0 file in the claim's unfinished place, and its root group.
+pub(super) fn create_emd(claim: &Claim, root: &str) -> hdf5::Result<(hdf5::File, Group)> {
+    let file = create_file(claim)?;
     hdf::write_text(&file, "emd_group_type", "file")?;
     hdf::write_attr(&file, "version_major", &Attr::Integer(1))?;
     hdf::write_attr(&file, "version_minor", &Attr::Integer(0))?;

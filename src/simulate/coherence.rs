@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn gauss_rule_is_exact_for_polynomials() {
         for n in [1, 2, 9, 40] {
-            for power in [0, 2, 2 * n - 2] {
+            for power in [0, 2, 2 * n - 2].into_iter().filter(|power| *power < 2 * n) {
                 let found: f64 = gauss(n).iter().map(|(x, w)| w * x.powi(power as i32)).sum();
                 assert!((found - 2.0 / (power + 1) as f64).abs() < 1e-12, "{n} points, x^{power}: {found}");
             }

@@ -107,53 +107,10 @@ pub fn diffract<B: Backend, E: From<Error>>(
     instrument: &Instrument,
     method: &Method,
     layout: &Layout,
-    mut take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E>,
+    take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let window = [layout.window; 2];
-    if !backend.supports_window(window) {
-        return Err(Error::from(crate::compute::Error::UnsupportedWindow { device: backend.device_name(), shape: window }).into());
-    }
-    let Division { batch, block, configurations, whole } = Division::new(instrument, method, layout, specimen.thickness_A);
-    let (count, begun, stage) = (layout.positions_A.len(), Instant::now(), Stage::Simulate);
-    run.emit(Event::StageStarted { stage, total: (count * configurations) as u64, unit: "frames" });
-    let frame_pixels = instrument.frame * instrument.frame;
-    let work = Work { run, backend, specimen, instrument, method, layout };
-    let mut device = Device::new(&work, batch)?;
-    let mut kept = None;
-    for (n, positions) in layout.positions_A.chunks(block).enumerate() {
-        let first = n * block;
-        let grid = if whole { layout.grid() } else { layout.grid_of(positions) };
-        let in_pixels: Vec<[f64; 2]> = positions.iter().map(|p| [0, 1].map(|a| (p[a] - grid.origin_A[a]) / grid.pixel_A)).collect();
-        let places: Vec<u32> = (0..positions.len() as u32).collect();
-        let mut means = vec![0f32; positions.len() * frame_pixels];
-        for configuration in 0..configurations {
-            let model = match kept.take() {
-                Some(model) => model,
-                None => device.model(&work, &displaced(specimen, method, configuration, run.rng.seed)?, &grid)?,
-            };
-            for (places, means) in places.chunks(batch).zip(means.chunks_mut(batch * frame_pixels)) {
-                if run.is_cancelled() {
-                    return Err(Error::Interrupted.into());
-                }
-                let plan = BatchPlan::new(places, &in_pixels, window, grid.shape);
-                device.expose(backend, plan, &model, 1.0 / configurations as f64, means)?;
-                let done = first * configurations + configuration * positions.len() + places[0] as usize + places.len();
-                run.emit(Event::Progress { stage, done: done as u64 });
-            }
-            kept = whole.then_some(model);
-        }
-        let ids: Vec<u32> = (first..first + positions.len()).map(|id| id as u32).collect();
-        match (instrument.dose_e_per_A2, instrument.readout_counts > 0.0) {
-            (Some(_), false) => take(Exposed::Counts(&counted(&means, frame_pixels, &ids, instrument, run.rng.seed)?))?,
-            (Some(_), true) => {
-                read_out(&mut means, frame_pixels, &ids, instrument, run.rng.seed)?;
-                take(Exposed::Numbers(&means))?;
-            }
-            (None, _) => take(Exposed::Numbers(&means))?,
-        }
-    }
-    run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
-    Ok(())
+    let division = Division::new(instrument, method, layout, specimen.thickness_A);
+    Work { run, backend, specimen, instrument, method, layout }.diffract(&division, take)
 }
 
 /// All that a simulation is made of.
@@ -164,6 +121,61 @@ struct Work<'a, B: Backend> {
     instrument: &'a Instrument,
     method: &'a Method,
     layout: &'a Layout,
+}
+
+impl<B: Backend> Work<'_, B> {
+    /// [`diffract`].
+    fn diffract<E: From<Error>>(
+        &self,
+        division: &Division,
+        mut take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let Self { run, backend, specimen, instrument, method, layout } = *self;
+        let window = [layout.window; 2];
+        if !backend.supports_window(window) {
+            return Err(Error::from(crate::compute::Error::UnsupportedWindow { device: backend.device_name(), shape: window }).into());
+        }
+        let Division { batch, block, configurations, whole } = *division;
+        let (count, begun, stage) = (layout.positions_A.len(), Instant::now(), Stage::Simulate);
+        run.emit(Event::StageStarted { stage, total: (count * configurations) as u64, unit: "frames" });
+        let frame_pixels = instrument.frame * instrument.frame;
+        let mut device = Device::new(self, batch)?;
+        let mut kept = None;
+        for (n, positions) in layout.positions_A.chunks(block).enumerate() {
+            let first = n * block;
+            let grid = if whole { layout.grid() } else { layout.grid_of(positions) };
+            let in_pixels: Vec<[f64; 2]> = positions.iter().map(|p| [0, 1].map(|a| (p[a] - grid.origin_A[a]) / grid.pixel_A)).collect();
+            let places: Vec<u32> = (0..positions.len() as u32).collect();
+            let mut means = vec![0f32; positions.len() * frame_pixels];
+            for configuration in 0..configurations {
+                let model = match kept.take() {
+                    Some(model) => model,
+                    None => device.model(self, &displaced(specimen, method, configuration, run.rng.seed)?, &grid)?,
+                };
+                for (places, means) in places.chunks(batch).zip(means.chunks_mut(batch * frame_pixels)) {
+                    if run.is_cancelled() {
+                        return Err(Error::Interrupted.into());
+                    }
+                    let plan = BatchPlan::new(places, &in_pixels, window, grid.shape);
+                    device.expose(backend, plan, &model, 1.0 / configurations as f64, means)?;
+                    let done = first * configurations + configuration * positions.len() + places[0] as usize + places.len();
+                    run.emit(Event::Progress { stage, done: done as u64 });
+                }
+                kept = whole.then_some(model);
+            }
+            let ids: Vec<u32> = (first..first + positions.len()).map(|id| id as u32).collect();
+            match (instrument.dose_e_per_A2, instrument.readout_counts > 0.0) {
+                (Some(_), false) => take(Exposed::Counts(&counted(&means, frame_pixels, &ids, instrument, run.rng.seed)?))?,
+                (Some(_), true) => {
+                    read_out(&mut means, frame_pixels, &ids, instrument, run.rng.seed)?;
+                    take(Exposed::Numbers(&means))?;
+                }
+                (None, _) => take(Exposed::Numbers(&means))?,
+            }
+        }
+        run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
+        Ok(())
+    }
 }
 
 /// The atoms of a configuration.
@@ -252,4 +264,114 @@ fn propagator(layout: &Layout, lambda: f64, distance_A: f64) -> Vec<Complex64> {
         .flat_map(|y| axis.iter().map(move |x| y * y + x * x))
         .map(|q2| if q2.sqrt() > most { Complex64::ZERO } else { Complex64::cis(-PI * lambda * q2 * distance_A) })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::cpu::Cpu;
+    use crate::optics::{Aberrations, ProbeOptics, ScanGrid};
+    use crate::run::{CancelToken, RngState};
+    use crate::simulate::{Cut, Element, Parametrisation, Structure};
+
+    fn instrument(shape: [usize; 2]) -> Instrument {
+        Instrument {
+            optics: ProbeOptics { voltage_kV: 80.0, convergence_mrad: 20.0, aberrations: Aberrations::defocus(20.0) },
+            focal_spread_A: 0.0,
+            source_size_A: 0.0,
+            scan: ScanGrid { shape, step_A: [0.7, 0.9], rotation_deg: 0.0, transpose: false },
+            jitter_A: 0.0,
+            drift_A: [0.0; 2],
+            frame: 24,
+            mrad_per_px: 4.0,
+            oversampling: Some(2),
+            blur_px: 0.0,
+            dose_e_per_A2: None,
+            counts_per_electron: 1.0,
+            readout_counts: 0.0,
+        }
+    }
+
+    fn method(vibration: Vibration) -> Method {
+        Method { potential: Parametrisation::Kirkland, vibration, slice_thickness_A: 2.0, sampling_A: 0.2 }
+    }
+
+    /// The means of all frames.
+    fn means(specimen: &Specimen, instrument: &Instrument, method: &Method, divide: impl Fn(Division) -> Division) -> Vec<f32> {
+        let cancel = CancelToken::default();
+        let run = Run { events: &|_| (), cancel: &cancel, rng: RngState::new(1) };
+        let layout = instrument.layout(specimen.thickness_A, method, &mut run.rng.generator()).unwrap();
+        let division = divide(Division::new(instrument, method, &layout, specimen.thickness_A));
+        let work = Work { run: &run, backend: &Cpu::<f32>::new(), specimen, instrument, method, layout: &layout };
+        let mut means = Vec::new();
+        work.diffract::<Error>(&division, |exposed| {
+            let Exposed::Numbers(numbers) = exposed else { return Ok(()) };
+            means.extend_from_slice(numbers);
+            Ok(())
+        })
+        .unwrap();
+        means
+    }
+
+    fn specimen() -> Specimen {
+        let crystal = Structure::named("SrTiO3").unwrap();
+        let cut = Cut {
+            zone_axis: [1, 1, 0],
+            planes: None,
+            thickness_A: 11.0,
+            offset_A: [0.3, 0.1],
+            tilt_mrad: [4.0, 0.0],
+            extent_A: None,
+            defects: Vec::new(),
+        };
+        Specimen::cut(&crystal, &cut, [-14.0; 2], [20.0; 2], &mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    }
+
+    fn apart(a: &[f32], b: &[f32]) -> f64 {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        (a.iter().zip(b).map(|(a, b)| square(a - b)).sum::<f64>() / b.iter().map(|b| square(*b)).sum::<f64>()).sqrt()
+    }
+
+    #[test]
+    fn frames_do_not_depend_on_how_the_scan_is_divided() {
+        let (specimen, instrument) = (specimen(), instrument([3, 4]));
+        for vibration in [Vibration::DebyeWaller, Vibration::FrozenPhonons { configurations: 2 }] {
+            let method = method(vibration);
+            let one = means(&specimen, &instrument, &method, |d| Division { block: 12, batch: 12, ..d });
+            // Blocks of their own grids, whose pixels lie elsewhere: what is beyond their edges is missing.
+            let parts = means(&specimen, &instrument, &method, |d| Division { block: 5, batch: 2, whole: false, ..d });
+            assert!(apart(&parts, &one) < 2e-3, "{vibration:?}: {:.1e}", apart(&parts, &one));
+            if vibration == Vibration::DebyeWaller {
+                let kept = means(&specimen, &instrument, &method, |d| Division { block: 5, batch: 2, whole: true, ..d });
+                assert!(kept == one, "on one grid they are the same to the last bit");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_potential_of_atoms_that_move_is_that_of_debye_and_waller() {
+        // One slice of few atoms that all move much: φ's mean over configurations is φ blurred by e^{−Bq²/4}.
+        let carbon = Element::of("Na").unwrap();
+        let atoms: Vec<Atom> =
+            (0..3).map(|n| Atom { element: carbon, z_A: 1.0, y_A: 2.0 + n as f64, x_A: 4.0 - n as f64, b_A2: 4.0 }).collect();
+        let specimen = Specimen { atoms, columns: Vec::new(), thickness_A: 2.0 };
+        let grid = Grid { shape: [40, 40], pixel_A: 0.2, origin_A: [-1.0, -1.0] };
+        let scattering = |blurred| Scattering { fit: Parametrisation::Lobato, blurred, interaction: 1e-3 };
+        const N: usize = 3000;
+        let method = method(Vibration::FrozenPhonons { configurations: N });
+        let seed = rand::random();
+        let mut mean = vec![0.0; 1600];
+        for configuration in 0..N {
+            let atoms = displaced(&specimen, &method, configuration, seed).unwrap();
+            let phase = Slicing::new(&atoms, 1, 2.0, &grid, scattering(false)).phase(0).unwrap();
+            mean.iter_mut().zip(phase).for_each(|(m, p)| *m += p / N as f64);
+        }
+        let expected = Slicing::new(&specimen.atoms, 1, 2.0, &grid, scattering(true)).phase(0).unwrap();
+        let (error, size) = mean.iter().zip(&expected).fold((0.0, 0.0), |(e, s), (a, b)| (e + (a - b).powi(2), s + b * b));
+        // A single picture of three sharp atoms is about 1.5 times as far off as the blurred ones are strong, and the mean of N by √N less: 0.027; half as much again for chance.
+        assert!((error / size).sqrt() < 0.04, "seed {seed}: {:.3}", (error / size).sqrt());
+        let unmoved = Slicing::new(&specimen.atoms, 1, 2.0, &grid, scattering(false)).phase(0).unwrap();
+        let sharp: f64 = unmoved.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum();
+        assert!((sharp / size).sqrt() > 0.3, "or this test would see nothing: {}", (sharp / size).sqrt());
+    }
 }

@@ -540,6 +540,52 @@ mod tests {
     }
 
     #[test]
+    fn any_zone_axis_has_planes_that_the_beam_runs_along_and_the_layers_where_they_can_be() {
+        assert_eq!(small_planes([1, 0, 0]), [0, 0, 1]);
+        assert_eq!(small_planes([3, -7, 0]), [0, 0, 1]);
+        assert_eq!(small_planes([0, 0, 1]), [1, 0, 0]);
+        assert_eq!(small_planes([0, 0, -5]), [1, 0, 0]);
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        for range in [5, 40, 1_000_000_000] {
+            for _ in 0..40 {
+                let zone: [i32; 3] = std::array::from_fn(|_| rng.random_range(-range..=range));
+                let planes = small_planes(zone);
+                let product: i64 = (0..3).map(|k| i64::from(zone[k]) * i64::from(planes[k])).sum();
+                assert!(planes != [0; 3] && product == 0, "{zone:?}: {planes:?}");
+            }
+        }
+        // As many atoms as its volume holds, whatever the direction.
+        let crystal = Structure::named("Na3Ni2SbO6").unwrap();
+        let density: f64 = crystal.sites.len() as f64 / crystal.volume_A3();
+        for zone in [[0, 0, 1], [1, 1, 1], [-2, 3, 5], [7, 1, -4]] {
+            let piece = specimen("Na3Ni2SbO6", &Cut { planes: None, ..cut(zone, [0; 3], 30.0) }, 40.0);
+            let expected = density * 30.0 * 1600.0;
+            // As above.
+            assert!((piece.atoms.len() as f64 / expected - 1.0).abs() < 0.06, "{zone:?}: {} of {expected}", piece.atoms.len());
+        }
+    }
+
+    #[test]
+    fn a_sequence_of_glides_a_shift_and_a_strain_leave_no_hole() {
+        let sodium = Element::of("Na").unwrap();
+        let mut defects: Vec<Defect> =
+            (0..8).map(|n| Defect::Stacking { sodium, near_y_A: 4.0 + 5.3 * f64::from(n), to: Layering::P }).collect();
+        defects.push(Defect::Shift { beyond_y_A: 20.0, by_A: [9.0, 0.0, -15.0] });
+        defects.push(Defect::Strain { from_y_A: 10.0, over_A: 5.0, yy: -0.1, xx: -0.05, yx: 0.1 });
+        let made = specimen("O3-NaNiFeMnO2", &Cut { defects, ..cut([1, 0, 0], [0, 0, 1], 30.0) }, 40.0);
+        let plain = specimen("O3-NaNiFeMnO2", &cut([1, 0, 0], [0, 0, 1], 30.0), 40.0);
+        // Boxes of 10 Å hold 60 to 110 atoms; a hole would leave few.
+        let count = |piece: &Specimen, z: usize, y: usize, x: usize| {
+            let within = |v: f64, n: usize| (10.0 * n as f64..10.0 * n as f64 + 10.0).contains(&v);
+            piece.atoms.iter().filter(|a| within(a.z_A, z) && within(a.y_A, y) && within(a.x_A, x)).count() as f64
+        };
+        for (z, y, x) in (0..3).flat_map(|z| (0..4).flat_map(move |y| (0..4).map(move |x| (z, y, x)))) {
+            let (found, expected) = (count(&made, z, y, x), count(&plain, z, y, x));
+            assert!(found > 0.7 * expected && found < 1.6 * expected, "{z} {y} {x}: {found} of {expected}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_cut_is_refused_with_the_reason() {
         let crystal = Structure::named("Na3Ni2SbO6").unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -12,6 +12,7 @@ mod imaging;
 mod inputs;
 mod limits;
 mod ptycho;
+mod simulation;
 mod verbs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn promises() -> Vec<Promise> {
-    [fft::PROMISES, ptycho::PROMISES, verbs::PROMISES, imaging::PROMISES, direct::PROMISES, limits::PROMISES].concat()
+    [fft::PROMISES, ptycho::PROMISES, verbs::PROMISES, imaging::PROMISES, direct::PROMISES, limits::PROMISES, simulation::PROMISES].concat()
 }
 
 fn trial(name: String, test: fn(&Gpu, u64), gpu: Result<Arc<Gpu>, String>, seed: u64) -> Trial {

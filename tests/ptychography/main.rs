@@ -13,6 +13,7 @@ mod exit_wave;
 mod gradients;
 mod planted;
 mod score;
+mod simulated;
 mod textbook;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +69,9 @@ fn main() {
     shared("batches of 256 stay finite", set("010_100000"), |p| scored(p, 256, 0.0, 0.3, 0.5));
     shared("the turned scan of 100 is put right", set("100_100000"), |p| scored(p, 32, -12.0, 0.85, 0.94));
     shared("the turned scan of 100 gives no image when turned the wrong way", set("100_100000"), wrong_turn);
+    for set_name in ["010_100000", "100_100000", "100thin_1000000", "100focus_1000000"] {
+        shared(&format!("what abTEM simulated of {set_name} is simulated again from its atoms"), set(set_name), simulated::mean_pattern);
+    }
     shared("rotavirus fits best in its own geometry", root.join("rotavirus/rotavirus_64x64x128x128_u8.h5"), rotavirus);
     let gpu = common::gpu(None);
     let ignored = gpu.is_err() && !common::gpu_is_required();

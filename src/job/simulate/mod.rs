@@ -11,7 +11,7 @@ use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::output::{self, Datacube, DatacubeWriter, EventsWriter};
 use crate::run::{CancelToken, Event, RngState, Run};
-use crate::simulate::{Exposed, Instrument, Layout, Method, Specimen, diffract, needed_bytes};
+use crate::simulate::{self, Exposed, Instrument, Layout, Method, Specimen, diffract, needed_bytes};
 use spec::{Matter, Spec, StoreSpec};
 
 pub use spec::TEMPLATE;
@@ -48,6 +48,18 @@ impl Simulation {
     pub fn new(path: &Path, output: &Path, force: bool) -> Result<Self, Error> {
         let text = read(path)?;
         let spec = Spec::parse(&text, path)?;
+        Self::of(text, spec, path, output, force).map_err(|error| match error {
+            // The others say their file.
+            Error::Simulate(
+                error @ (simulate::Error::BadNumber { .. }
+                | simulate::Error::UnknownCrystal { .. }
+                | simulate::Error::UnknownElement { .. }),
+            ) => Error::Simulation { path: path.to_owned(), error },
+            error => error,
+        })
+    }
+
+    fn of(text: String, spec: Spec, path: &Path, output: &Path, force: bool) -> Result<Self, Error> {
         let files = SimulationFiles::of(output);
         for file in [&files.data, &files.truth, &files.job] {
             if !force && file.symlink_metadata().is_ok() {
@@ -86,7 +98,7 @@ impl Simulation {
         let disk_px = std::f64::consts::PI * (optics.convergence_mrad / mrad_per_px).powi(2);
         let counts = self.layout.electrons * counts_per_electron / disk_px.max(1.0);
         if counts > f64::from(u16::MAX) {
-            return Err(crate::simulate::Error::BadNumber {
+            return Err(simulate::Error::BadNumber {
                 what: "the dose",
                 value: format!("{:.3e} electrons a frame", self.layout.electrons),
                 expected: format!("pixels of the disk would have {counts:.0} counts and hold 65535: lower dose_e_per_A2, step_A or counts_per_electron, or mrad_per_px"),
@@ -101,7 +113,7 @@ impl Simulation {
         const GIB: f64 = (1u64 << 30) as f64;
         let needed = needed_bytes(&self.specimen, &self.instrument, &self.method, &self.layout) as f64;
         match facts::free_memory_bytes() {
-            Some(free) if needed > 0.9 * free as f64 => Err(crate::simulate::Error::BadNumber {
+            Some(free) if needed > 0.9 * free as f64 => Err(simulate::Error::BadNumber {
                 what: "the memory needed",
                 value: format!("{:.1} GiB", needed / GIB),
                 expected: format!(
@@ -153,7 +165,7 @@ impl Simulation {
             Device::Gpu(gpu) => self.write(&run, gpu.as_ref()),
         };
         written.map_err(|error| match error {
-            Error::Simulate(crate::simulate::Error::Interrupted) => Error::Interrupted { path: self.output.clone() },
+            Error::Simulate(simulate::Error::Interrupted) => Error::Interrupted { path: self.output.clone() },
             error => error,
         })
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and prints its seed")]
 
+mod multislice;
+
 use std::sync::Arc;
 
 use rand::RngExt;
@@ -11,7 +13,7 @@ use ronchi::ptycho::{ObjectFrame, Options, State, phase, reconstruct};
 use ronchi::run::{CancelToken, RngState, Run};
 use ronchi::simulate::{Column, Error, Simulated, Spec, Truth, simulate};
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("RONCHI_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
     println!("RONCHI_TEST_SEED={seed}");
     seed
