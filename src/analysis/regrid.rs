@@ -56,6 +56,28 @@ fn taps(place: f64, width: f64, n: usize) -> Vec<(usize, f64)> {
     shares.into_iter().map(|(k, share)| (k, share / total)).collect()
 }
 
+/// An image (y, x) under a Gaussian of standard deviations `sigma_px` (y, x), cut at four of them; edges are mirrored.
+///
+/// # Panics
+/// If the image does not have the shape's length.
+pub fn blurred(image: &[f64], shape: [usize; 2], sigma_px: [f64; 2]) -> Vec<f64> {
+    assert_eq!(image.len(), shape[0] * shape[1], "an image of {}×{} pixels", shape[0], shape[1]);
+    let [down, along] = sigma_px.map(|sigma| {
+        let reach = (4.0 * sigma).ceil() as i64;
+        let weights: Vec<(i64, f64)> =
+            (-reach..=reach).map(|k| (k, if k == 0 { 1.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() })).collect();
+        let total: f64 = weights.iter().map(|(_, w)| w).sum();
+        weights.into_iter().map(|(k, w)| (k, w / total)).collect::<Vec<_>>()
+    });
+    let width = shape[1].max(1);
+    let lines: Vec<f64> = image
+        .par_chunks(width)
+        .flat_map_iter(|row| (0..row.len()).map(|x| along.iter().map(|(k, w)| w * row[mirrored(x as i64 + k, row.len())]).sum::<f64>()))
+        .collect();
+    let at = |p: usize| down.iter().map(|(k, w)| w * lines[mirrored((p / width) as i64 + k, shape[0]) * width + p % width]).sum();
+    (0..image.len()).into_par_iter().map(at).collect()
+}
+
 /// The pixel of a line of `n` that pixel `k` repeats, the line being mirrored at its ends.
 fn mirrored(k: i64, n: usize) -> usize {
     let n = n as i64;
@@ -182,6 +204,21 @@ mod tests {
         assert_eq!(regridded(&image, [9, 14], [9, 14], &[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), image);
         let part = regridded(&image, [9, 14], [4, 5], &[[1.0, 0.0, 3.0], [0.0, 1.0, 7.0]]);
         assert_eq!(part, Field { first: [3, 7], shape: [4, 5] }.of(&image, 14));
+    }
+
+    #[test]
+    fn a_blur_takes_from_a_wave_what_a_gaussian_does() {
+        let (shape, sigma) = ([80, 90], [2.0, 1.2]);
+        let (qy, qx) = (0.07, 0.11);
+        let wave = drawn(shape, |[y, x]| 0.4 + (TAU * (qy * y + qx * x)).cos());
+        let left = (-0.5 * (TAU * TAU) * ((qy * sigma[0]).powi(2) + (qx * sigma[1]).powi(2))).exp();
+        let made = blurred(&wave, shape, sigma);
+        for at in [40 * 90 + 45, 33 * 90 + 51] {
+            let expected = 0.4 + left * (wave[at] - 0.4);
+            // What four standard deviations leave out.
+            assert!((made[at] - expected).abs() < 1e-3, "{} for {expected}", made[at]);
+        }
+        assert_eq!(blurred(&wave, shape, [0.0; 2]), wave);
     }
 
     #[test]

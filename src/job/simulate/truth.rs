@@ -7,7 +7,7 @@ use num_complex::Complex32;
 use super::Simulation;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
-use crate::job::Error;
+use crate::job::{Error, arrays};
 use crate::output::{Array, ArrayData, Attr, Axis, Column, Frame, Header, ResultFile, Table};
 use crate::simulate::{Standing, projected_phase};
 
@@ -33,7 +33,7 @@ pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result
         axes: axes(),
         units: "rad".to_owned(),
         frame: Frame::Object,
-        to_scan: Some([[pixel, 0.0, y], [0.0, pixel, x]]),
+        to_scan: Some(arrays::to_scan(&instrument.scan, [pixel; 2], [y, x])),
         extra: vec![
             ("thickness_A".to_owned(), Attr::Number(specimen.thickness_A)),
             ("dose_e_per_A2".to_owned(), Attr::Number(instrument.dose_e_per_A2.unwrap_or(f64::NAN))),
