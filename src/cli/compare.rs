@@ -118,7 +118,7 @@ fn page(comparison: &Comparison) -> String {
     if !comparison.images.is_empty() {
         text.push('\n');
         text.push_str(&table(&images(&comparison.images)));
-        text.push('\n');
+        text.push_str("rms of A − B, and of B's standard deviation σ; FRC (its thresholds) and Bragg spots as the finest periods\n\n");
         comparison.images.iter().for_each(|pair| text.push_str(&how_compared(pair)));
     }
     if let Some(columns) = &comparison.columns {
