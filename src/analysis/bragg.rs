@@ -59,16 +59,15 @@ pub fn highest_bragg_spot(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2]) -
     let searched = 0.5 * plane.values.len() as f64;
     maxima.sort_by(|&i, &j| plane.frequency(j).total_cmp(&plane.frequency(i)));
     Ok(maxima.into_iter().find_map(|at| {
-        let noises = [plane.noise_around(at), plane.noise_of_frequency(at)];
         let stands_out = |noise: &Noise| {
             let by_chance = noise.samples * ((searched / FALSE_ALARMS).powf(1.0 / noise.samples) - 1.0);
             plane.values[at] > by_chance.max(LEAST_SNR * LEAST_SNR) * noise.power
         };
-        if !noises.iter().all(stands_out) {
-            return None;
-        }
+        // What is around is soon looked at, and few maxima stand out of it.
+        let around = Some(plane.noise_around(at)).filter(stands_out)?;
+        let of_frequency = Some(plane.noise_of_frequency(at)).filter(stands_out)?;
         let frequency_inverse_A = plane.between_pixels(at);
-        let noise = noises[0].power.max(noises[1].power);
+        let noise = around.power.max(of_frequency.power);
         let spacing_A = 1.0 / frequency_inverse_A[0].hypot(frequency_inverse_A[1]);
         Some(Spot { spacing_A, frequency_inverse_A, snr: (plane.values[at] / noise).sqrt() })
     }))

@@ -125,6 +125,10 @@ fn page(comparison: &Comparison) -> String {
         text.push('\n');
         text.push_str(&column_page(columns));
     }
+    if !comparison.notes.is_empty() {
+        text.push('\n');
+        comparison.notes.iter().for_each(|note| text.push_str(&format!("note  {note}\n")));
+    }
     if !comparison.left_out.is_empty() {
         text.push('\n');
         comparison.left_out.iter().for_each(|why| text.push_str(&format!("left out  {why}\n")));

@@ -11,6 +11,8 @@ use crate::simulate::Element;
 
 const MAP: &str = "map/columns";
 const TRUTH: &str = "truth/columns";
+/// A part of a pixel that rounding may come to.
+const ROUNDING: f64 = 1e-6;
 
 /// The columns of a file, along the scan.
 pub(super) struct Columns {
@@ -142,7 +144,7 @@ impl Columns {
     fn covers(&self, place: [f64; 2]) -> bool {
         if let Some((shape, to_pixel)) = &self.field {
             let pixel = to_pixel.apply(place);
-            return (0..2).all(|a| pixel[a] >= 0.0 && pixel[a] <= shape[a] as f64 - 1.0);
+            return (0..2).all(|a| pixel[a] >= -ROUNDING && pixel[a] <= shape[a] as f64 - 1.0 + ROUNDING);
         }
         let bound = |axis: usize, pick: fn(f64, f64) -> f64, from: f64| self.places_A.iter().map(|p| p[axis]).fold(from, pick);
         (0..2).all(|a| place[a] >= bound(a, f64::min, f64::INFINITY) && place[a] <= bound(a, f64::max, f64::NEG_INFINITY))

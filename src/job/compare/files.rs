@@ -59,6 +59,12 @@ impl File {
         Ok(Self { shown: path.display().to_string(), results, comparable, is_truth: all.iter().any(|array| array.starts_with("truth/")) })
     }
 
+    /// Were both made from one data file?
+    pub(super) fn is_of_the_data_of(&self, other: &Self) -> bool {
+        let hash = |file: &Self| file.results.attr("input_hash");
+        hash(self).is_some() && hash(self) == hash(other)
+    }
+
     fn has(&self, path: &str) -> bool {
         self.comparable.iter().any(|held| held == path)
     }

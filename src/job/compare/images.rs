@@ -13,8 +13,6 @@ use crate::ptycho::Affine;
 
 /// Images may lie so far apart where nobody says how far: well below half a lattice period.
 const REACH_A: f64 = 0.5;
-/// The least part of the reach that a shift at its edge has.
-const EDGE: f64 = 0.98;
 /// A field narrower than this says nothing.
 const FEWEST_PX: usize = 4;
 /// Times that the shift is measured, the image being brought to its place anew.
@@ -306,8 +304,9 @@ impl Onto<'_> {
         if first.is_some_and(|first| last <= first) {
             return Ok(([0.0; 2], notes));
         }
-        if shift.iter().any(|s| s.abs() >= EDGE * reach_px) {
-            notes.push("the shift lies at the edge of what was looked for: --reach-A says how far that is".to_owned());
+        if shift.iter().any(|s| s.abs() > reach_px) {
+            notes.push("no shift was removed: the one that fits best lies beyond what was looked for (--reach-A)".to_owned());
+            return Ok(([0.0; 2], notes));
         }
         Ok((shift, notes))
     }

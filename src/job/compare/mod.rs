@@ -42,6 +42,8 @@ pub struct Comparison {
     pub second: String,
     pub images: Vec<ImagePair>,
     pub columns: Option<ColumnPair>,
+    /// What should be known of both.
+    pub notes: Vec<String>,
     /// What could not be compared, and why.
     pub left_out: Vec<String>,
 }
@@ -74,5 +76,15 @@ pub fn compare(first: &Path, second: &Path, how: &Comparing) -> Result<Compariso
         let why = left_out.join("; ");
         return Err(Error::NothingToCompare { first: a.shown, second: b.shown, why });
     }
-    Ok(Comparison { first: a.shown, second: b.shown, images, columns, left_out })
+    let mut notes = Vec::new();
+    // Two halves of a job are of different electrons.
+    let are_halves =
+        |pair: &ImagePair| pair.first != pair.second && [&pair.first, &pair.second].iter().all(|path| path.contains("phase_half_"));
+    if a.is_of_the_data_of(&b) && !images.iter().all(are_halves) {
+        notes.push(
+            "both are of the same data, so their noise is in both: the FRC tells how far two ways of working agree, not the resolution"
+                .to_owned(),
+        );
+    }
+    Ok(Comparison { first: a.shown, second: b.shown, images, columns, notes, left_out })
 }
