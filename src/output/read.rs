@@ -100,11 +100,12 @@ impl Results {
             let mut columns = Vec::new();
             for name in group.member_names_by(IndexType::Name, IterationOrder::Increasing)? {
                 let dataset = group.dataset(&name)?;
-                if hdf::read_texts(&dataset)?.is_some() {
-                    continue;
-                }
-                let data =
-                    hdf::read_dataset(&dataset)?.ok_or_else(|| hdf5::Error::from(format!("{} has no known type", dataset.name())))?;
+                let Some(data) = hdf::read_dataset(&dataset)? else {
+                    if hdf::read_texts(&dataset)?.is_some() {
+                        continue;
+                    }
+                    return Err(hdf5::Error::from(format!("{} has no known type", dataset.name())));
+                };
                 columns.push(Column { name, units: hdf::read_text(&dataset, "units").unwrap_or_default(), data });
             }
             Ok(Table { path: path.to_owned(), columns, extra: extra(&group, &["emd_group_type", "python_class"])? })

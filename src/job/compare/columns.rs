@@ -78,7 +78,7 @@ pub(super) fn read(file: &File) -> Result<Option<Columns>, Error> {
         Some(numbers) => numbers.into_iter().map(|z| z as u32).collect(),
         None => {
             let symbols = file.results.texts(path, "element")?.unwrap_or_default();
-            let mut numbers: Vec<u32> = symbols.iter().map(|s| Element::of(s.trim()).map_or(0, |e| e.atomic_number() as u32)).collect();
+            let mut numbers: Vec<u32> = symbols.iter().map(|name| element_of(name)).collect();
             numbers.resize(rows, 0);
             numbers
         }
@@ -106,6 +106,12 @@ pub(super) fn read(file: &File) -> Result<Option<Columns>, Error> {
         untrusted: rows - kept.len(),
         field: image.and_then(|standing| Some((standing.shape, standing.to_scan.inverse()?))),
     }))
+}
+
+/// The Z of the element that a name begins with, as that of a mixed column does; 0 without one.
+fn element_of(name: &str) -> u32 {
+    let symbol = |letters: usize| name.trim().get(..letters).and_then(|symbol| Element::of(symbol).ok());
+    symbol(2).or_else(|| symbol(1)).map_or(0, |element| element.atomic_number() as u32)
 }
 
 fn numbers(table: &Table, name: &str) -> Option<Vec<f64>> {
