@@ -258,5 +258,50 @@ fn bad_usage_is_exit_code_2() {
         assert!(ran.stderr.contains("error: ") && ran.stderr.contains("Usage: "), "{}", ran.stderr);
     }
     refused(&place, &["image", "scan.h5", "-o", "o.emd", "--set", "batch"], 2, &["section.key=value"]);
-    refused(&place, &["compare", "scan.h5", "scan.h5"], 2, &["--exact"]);
+    refused(&place, &["compare", "a.emd", "b.emd", "--tolerance-A", "0"], 2, &["--tolerance-A is 0"]);
+    refused(&place, &["compare", "a.emd", "b.emd", "--image", "ssb:"], 2, &["ssb:", "ssb:phase_scan"]);
+}
+
+#[test]
+fn files_that_cannot_be_compared_say_what_they_hold() {
+    use ronchi::output::{Array, ArrayData, Axis, Frame, ResultFile};
+
+    let place = Place::new();
+    place.scan();
+    place.write("notes.txt", "no result");
+    let write = |name: &str, path: &str, first_A: f64, value: f64| {
+        let array = Array {
+            path: path.to_owned(),
+            shape: vec![20, 30],
+            data: ArrayData::F64((0..600).map(|n| if n == 65 { value } else { f64::from(n % 7) }).collect()),
+            axes: vec![Axis::new("y", "Å", first_A, 0.5), Axis::new("x", "Å", 0.0, 0.5)],
+            units: "rad".to_owned(),
+            frame: if path.ends_with("pattern") { Frame::Detector } else { Frame::Scan },
+            to_scan: Some([[0.5, 0.0, first_A], [0.0, 0.5, 0.0]]),
+            extra: Vec::new(),
+        };
+        let mut file = ResultFile::create(&place.path(name), false).unwrap();
+        file.array(&array).unwrap();
+        file.finish().unwrap();
+    };
+    write("phase.emd", "ptychography/phase_scan", 0.0, 0.0);
+    write("ssb.emd", "images/ssb", 0.0, 0.0);
+    write("far.emd", "images/ssb", 30.0, 0.0);
+    write("nan.emd", "images/ssb", 0.0, f64::NAN);
+    write("pattern.emd", "images/mean_pattern", 0.0, 0.0);
+    let compare = |second, told: &[&str]| refused(&place, &["compare", "ssb.emd", second], 1, told);
+    compare("none.emd", &["none.emd", "there is no such file"]);
+    compare("notes.txt", &["notes.txt", "it is no HDF5 file"]);
+    compare("scan.h5", &["scan.h5 holds no group /ronchi"]);
+    compare("phase.emd", &["A holds images/ssb; B holds ptychography/phase_scan", "--image"]);
+    compare("pattern.emd", &["B holds no image of the specimen"]);
+    compare("far.emd", &["images/ssb: they show no place that both have; A covers y from 0.0 to 9.5 Å", "B y from 30.0 to 39.5 Å"]);
+    compare("nan.emd", &["images/ssb of nan.emd holds NaN at pixel (y, x) = (2, 5)"]);
+    refused(
+        &place,
+        &["compare", "ssb.emd", "phase.emd", "--image", "sbb"],
+        1,
+        &["ssb.emd holds no image sbb", "the nearest held one is ssb"],
+    );
+    refused(&place, &["compare", "ssb.emd", "phase.emd", "--image", "ssb:idpc"], 1, &["phase.emd holds no image idpc", "phase_scan"]);
 }

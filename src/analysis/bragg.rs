@@ -13,8 +13,8 @@ pub const LEAST_SNR: f64 = 3.0;
 const FALSE_ALARMS: f64 = 0.01;
 /// The ring around a spot, in Fourier pixels from it: a spot under Hann's window reaches 2 pixels far.
 const RING: [f64; 2] = [4.0, 12.0];
-/// Half of the width of the ring of its frequency, in Fourier pixels.
-const HALF_WIDTH: f64 = 1.5;
+/// The ring of its frequency, in Fourier pixels from it: inwards, for beyond an edge of what was transferred there is no noise to be told from.
+const INWARDS: [f64; 2] = [-3.0, 0.5];
 /// Fourier pixels about the middle that no spot lies in: what is wider than an eighth of the image is no lattice.
 const MIDDLE: f64 = 8.0;
 /// How much of a power's variance a sample of the plane shares with all under Hann's window: (1 + 2·(2/3)² + 2·(1/6)²)², the transform of its square.
@@ -34,10 +34,10 @@ pub struct Spot {
 
 /// The Bragg spot of the highest frequency in an image (y, x) with pixels of `pixel_A` (y, x).
 ///
-/// A spot is a local maximum of the power |F|² of the image, less its plane and under Hann's window, whose SNR = |F|/√N is above [`LEAST_SNR`]. N is the mean power of the noise, of two
-/// estimates the larger: from the ring 4 to 12 Fourier pixels around the spot, and from all samples of its frequency (within 1.5 pixels), where the way in which an image fades with the
-/// frequency is the same. Each is the median of the powers over ln 2, for powers of noise fall exponentially, and other spots do not count. Besides, a spot has to be so strong that noise
-/// alone has one in an image of a hundred at most: of M samples one reaches t times its estimated mean by chance M·(1 + t/k)^−k times, if k independent samples told it, which for many is M·e^−t.
+/// A spot is a local maximum of the power |F|² of the image, less its plane and under Hann's window, up to the lower of the axes' Nyquist frequencies, whose SNR = |F|/√N is above
+/// [`LEAST_SNR`]. N is the mean power of the noise, of two estimates the larger: from the ring 4 to 12 Fourier pixels around the spot, and from all samples of its frequency (3 pixels inwards to half a
+/// pixel outwards), where images fade alike. Each is the median of the powers over ln 2, for powers of noise fall off exponentially, and other spots do not count. Besides, a spot has to be so strong
+/// that noise alone has one in an image of a hundred at most: of M samples one reaches t times its estimated mean by chance M·(1 + t/k)^−k times, if k independent samples told it, which for many is M·e^−t.
 ///
 /// The spot lies between pixels where a parabola through the logarithms of the powers is highest. `None` where there is no spot, or fewer than 24 pixels along a side.
 ///
@@ -59,16 +59,15 @@ pub fn highest_bragg_spot(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2]) -
     let searched = 0.5 * plane.values.len() as f64;
     maxima.sort_by(|&i, &j| plane.frequency(j).total_cmp(&plane.frequency(i)));
     Ok(maxima.into_iter().find_map(|at| {
-        let noises = [plane.noise_around(at), plane.noise_of_frequency(at)];
         let stands_out = |noise: &Noise| {
             let by_chance = noise.samples * ((searched / FALSE_ALARMS).powf(1.0 / noise.samples) - 1.0);
             plane.values[at] > by_chance.max(LEAST_SNR * LEAST_SNR) * noise.power
         };
-        if !noises.iter().all(stands_out) {
-            return None;
-        }
+        // What is around is soon looked at, and few maxima stand out of it.
+        let around = Some(plane.noise_around(at)).filter(stands_out)?;
+        let of_frequency = Some(plane.noise_of_frequency(at)).filter(stands_out)?;
         let frequency_inverse_A = plane.between_pixels(at);
-        let noise = noises[0].power.max(noises[1].power);
+        let noise = around.power.max(of_frequency.power);
         let spacing_A = 1.0 / frequency_inverse_A[0].hypot(frequency_inverse_A[1]);
         Some(Spot { spacing_A, frequency_inverse_A, snr: (plane.values[at] / noise).sqrt() })
     }))
@@ -122,9 +121,12 @@ impl Powers {
     fn may_be_spot(&self, at: usize) -> bool {
         let [ky, kx] = self.signed(at);
         let is_first = ky > 0.0 || (ky == 0.0 && kx > 0.0);
-        let is_nyquist = (0..2).any(|a| 2 * [at / self.shape[1], at % self.shape[1]][a] == self.shape[a]);
+        let is_resolved = self.frequency(at) < 0.5 / self.pixel_A[0].max(self.pixel_A[1]);
         let around = (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| [dy, dx])).filter(|d| *d != [0, 0]);
-        is_first && !is_nyquist && ky.hypot(kx) >= MIDDLE && around.map(|d| self.beside(at, d)).all(|near| self.values[near] < self.values[at])
+        is_first
+            && is_resolved
+            && ky.hypot(kx) >= MIDDLE
+            && around.map(|d| self.beside(at, d)).all(|near| self.values[near] < self.values[at])
     }
 
     fn noise_around(&self, at: usize) -> Noise {
@@ -135,9 +137,9 @@ impl Powers {
     }
 
     fn noise_of_frequency(&self, at: usize) -> Noise {
-        let (middle, half) = (self.frequency(at), HALF_WIDTH * self.pixel(0).max(self.pixel(1)));
-        let in_half = |other: &usize| self.signed(*other)[0] >= 0.0 && (self.frequency(*other) - middle).abs() <= half;
-        Noise::of((0..self.values.len()).filter(in_half).map(|other| self.values[other]).collect())
+        let [from, to] = INWARDS.map(|pixels| self.frequency(at) + pixels * self.pixel(0).max(self.pixel(1)));
+        let in_ring = |other: &usize| self.signed(*other)[0] >= 0.0 && (from..=to).contains(&self.frequency(*other));
+        Noise::of((0..self.values.len()).filter(in_ring).map(|other| self.values[other]).collect())
     }
 
     /// The frequency (y, x) of the maximum at and between pixels.

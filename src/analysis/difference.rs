@@ -109,7 +109,15 @@ impl Difference {
         let gain = (power > 0.0).then(|| product(of_gain[0], of_gain[1]) / power);
         let rms = |apart: f64| (apart / n).sqrt();
         let squares = |g: f64| of_gain[0].iter().zip(of_gain[1]).map(|(a, b)| (a - g * b).powi(2)).sum::<f64>();
-        Self { correlation, rms: rms(squares(1.0)), gain, rms_with_gain: rms(squares(gain.unwrap_or(1.0))), deviation: rms(bb), free: plane, levelled }
+        Self {
+            correlation,
+            rms: rms(squares(1.0)),
+            gain,
+            rms_with_gain: rms(squares(gain.unwrap_or(1.0))),
+            deviation: rms(bb),
+            free: plane,
+            levelled,
+        }
     }
 }
 
@@ -147,7 +155,9 @@ mod tests {
             let near = |x: f64, y: f64| (x - y).abs() < 1e-10;
             assert!(near(found.gain.unwrap(), gain) && near(found.rms_with_gain, noise.sqrt()), "{shape:?}: {found:?}");
             assert!(near(found.rms, (noise + (gain - 1.0).powi(2) * signal).sqrt()), "{shape:?}");
-            assert!(near(found.correlation, gain * (signal / (gain * gain * signal + noise)).sqrt()) && near(found.deviation, signal.sqrt()));
+            assert!(
+                near(found.correlation, gain * (signal / (gain * gain * signal + noise)).sqrt()) && near(found.deviation, signal.sqrt())
+            );
             assert!(near(found.free.constant, constant) && (0..2).all(|i| near(found.free.slope[i], slope[i])), "{:?}", found.free);
             let left: Vec<f64> = a.iter().zip(&found.levelled).map(|(a, b)| a - b).collect();
             assert!(near(mean_square(&left).sqrt(), found.rms), "what was levelled is what was compared");

@@ -17,7 +17,7 @@ pub use difference::{Difference, Free, Plane, without_plane};
 pub use error::Error;
 pub use frc::{Frc, Threshold, Window, frc_of_images, frc_of_objects};
 pub use pairing::{Pairing, PlaceErrors, Spread, paired};
-pub use regrid::{Field, PixelMap, common_field, mapped, regridded};
+pub use regrid::{Field, PixelMap, blurred, common_field, mapped, regridded};
 pub use ssim::{SSIM_WINDOW, ssim};
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use rayon::prelude::*;
 
 /// Pixels of the wider grid that count on each side of a place.
-const REACH: f64 = 8.0;
+const REACH: f64 = 16.0;
 /// A part of a pixel that rounding may come to.
 const ROUNDING: f64 = 1e-9;
 
@@ -19,7 +19,7 @@ pub fn mapped(map: &PixelMap, [row, col]: [f64; 2]) -> [f64; 2] {
 
 /// An image (y, x) of `shape` on a grid of `to_shape`, whose pixels `map` takes to pixels of the image.
 ///
-/// By sin(πx)/πx under a cosine window, cos²(πx/2·8), over 8 pixels of the wider grid on each side: what both grids resolve stays as it is but for the last quarter below the Nyquist frequency of
+/// By sin(πx)/πx under a cosine window, cos²(πx/2·16), over 16 pixels of the wider grid on each side: what both grids resolve stays as it is but for the last eighth below the Nyquist frequency of
 /// the wider one, which fades out, and what is finer does not come back as something coarser. Edges are mirrored.
 ///
 /// # Panics
@@ -27,20 +27,39 @@ pub fn mapped(map: &PixelMap, [row, col]: [f64; 2]) -> [f64; 2] {
 pub fn regridded(image: &[f64], shape: [usize; 2], to_shape: [usize; 2], map: &PixelMap) -> Vec<f64> {
     assert_eq!(image.len(), shape[0] * shape[1], "an image of {}×{} pixels", shape[0], shape[1]);
     let width = map.map(|[a, b, _]| a.hypot(b).max(1.0));
+    let place = |row: usize, col: usize| mapped(map, [row as f64, col as f64]);
     let mut made = vec![0.0; to_shape[0] * to_shape[1]];
-    made.par_chunks_mut(to_shape[1].max(1)).enumerate().for_each(|(row, line)| {
+    let columns = to_shape[1].max(1);
+    if map[0][1] == 0.0 && map[1][0] == 0.0 {
+        // Along the axes: first all rows by themselves, then all columns.
+        let cols: Vec<Taps> = (0..to_shape[1]).map(|col| taps(place(0, col)[1], width[1], shape[1])).collect();
+        let lines: Vec<Vec<f64>> =
+            image.par_chunks(shape[1].max(1)).map(|row| cols.iter().map(|taps| summed(taps, |x| row[x])).collect()).collect();
+        made.par_chunks_mut(columns).enumerate().for_each(|(row, line)| {
+            let rows = taps(place(row, 0)[0], width[0], shape[0]);
+            line.iter_mut().enumerate().for_each(|(col, value)| *value = summed(&rows, |y| lines[y][col]));
+        });
+        return made;
+    }
+    made.par_chunks_mut(columns).enumerate().for_each(|(row, line)| {
         for (col, value) in line.iter_mut().enumerate() {
-            let place = mapped(map, [row as f64, col as f64]);
+            let place = place(row, col);
             let [rows, cols] = [0, 1].map(|a| taps(place[a], width[a], shape[a]));
-            let along = |y: &usize| cols.iter().map(|(x, share)| share * image[y * shape[1] + x]).sum::<f64>();
-            *value = rows.iter().map(|(y, share)| share * along(y)).sum();
+            *value = summed(&rows, |y| summed(&cols, |x| image[y * shape[1] + x]));
         }
     });
     made
 }
 
-/// The pixels of a line of `n` that make the value at `place`, and their shares.
-fn taps(place: f64, width: f64, n: usize) -> Vec<(usize, f64)> {
+/// Pixels of a line and their shares.
+type Taps = Vec<(usize, f64)>;
+
+fn summed(taps: &Taps, value: impl Fn(usize) -> f64) -> f64 {
+    taps.iter().map(|&(k, share)| share * value(k)).sum()
+}
+
+/// What makes the value at `place` of a line of `n` pixels.
+fn taps(place: f64, width: f64, n: usize) -> Taps {
     let nearest = place.round();
     if width == 1.0 && (place - nearest).abs() < ROUNDING {
         return vec![(mirrored(nearest as i64, n), 1.0)];
@@ -51,9 +70,31 @@ fn taps(place: f64, width: f64, n: usize) -> Vec<(usize, f64)> {
         let sinc = if x.abs() < ROUNDING { 1.0 } else { (PI * x).sin() / (PI * x) };
         sinc * (0.5 * PI * x / REACH).cos().powi(2)
     };
-    let shares: Vec<(usize, f64)> = (first..=last).map(|k| (mirrored(k, n), share(k))).collect();
+    let shares: Taps = (first..=last).map(|k| (mirrored(k, n), share(k))).collect();
     let total: f64 = shares.iter().map(|(_, share)| share).sum();
     shares.into_iter().map(|(k, share)| (k, share / total)).collect()
+}
+
+/// An image (y, x) under a Gaussian of standard deviations `sigma_px` (y, x), cut at four of them; edges are mirrored.
+///
+/// # Panics
+/// If the image does not have the shape's length.
+pub fn blurred(image: &[f64], shape: [usize; 2], sigma_px: [f64; 2]) -> Vec<f64> {
+    assert_eq!(image.len(), shape[0] * shape[1], "an image of {}×{} pixels", shape[0], shape[1]);
+    let [down, along] = sigma_px.map(|sigma| {
+        let reach = (4.0 * sigma).ceil() as i64;
+        let weights: Vec<(i64, f64)> =
+            (-reach..=reach).map(|k| (k, if k == 0 { 1.0 } else { (-0.5 * (k as f64 / sigma).powi(2)).exp() })).collect();
+        let total: f64 = weights.iter().map(|(_, w)| w).sum();
+        weights.into_iter().map(|(k, w)| (k, w / total)).collect::<Vec<_>>()
+    });
+    let width = shape[1].max(1);
+    let lines: Vec<f64> = image
+        .par_chunks(width)
+        .flat_map_iter(|row| (0..row.len()).map(|x| along.iter().map(|(k, w)| w * row[mirrored(x as i64 + k, row.len())]).sum::<f64>()))
+        .collect();
+    let at = |p: usize| down.iter().map(|(k, w)| w * lines[mirrored((p / width) as i64 + k, shape[0]) * width + p % width]).sum();
+    (0..image.len()).into_par_iter().map(at).collect()
 }
 
 /// The pixel of a line of `n` that pixel `k` repeats, the line being mirrored at its ends.
@@ -147,15 +188,17 @@ mod tests {
     #[test]
     fn what_both_grids_resolve_is_kept_under_shift_scale_and_rotation() {
         let mut rng = fresh_rng();
-        for _ in 0..6 {
+        for turn in [false, true, false, true, true] {
             let (scale, angle) = (rng.random_range(0.5..2.5f64), rng.random_range(-3.0..3.0f64));
             // Three quarters of the wider grid's Nyquist frequency.
             let scene = waves(&mut rng, 0.75 * 0.5 / scale.max(1.0));
-            let (shape, to_shape) = ([140, 150], [24, 30]);
+            let (shape, to_shape) = ([180, 190], [24, 30]);
+            // Along the axes, too.
+            let angle = if turn { angle } else { 0.0 };
             let (sin, cos) = angle.sin_cos();
             let linear = [[scale * cos, -scale * sin], [scale * sin, scale * cos]];
             // The middle of one on that of the other, but for a part of a pixel.
-            let shift = [0, 1].map(|a| [70.0, 75.0][a] + rng.random_range(-0.5..0.5) - linear[a][0] * 12.0 - linear[a][1] * 15.0);
+            let shift = [0, 1].map(|a| [90.0, 95.0][a] + rng.random_range(-0.5..0.5) - linear[a][0] * 12.0 - linear[a][1] * 15.0);
             let map = [[linear[0][0], linear[0][1], shift[0]], [linear[1][0], linear[1][1], shift[1]]];
             let made = regridded(&drawn(shape, &scene), shape, to_shape, &map);
             let expected = drawn(to_shape, |p| scene(mapped(&map, p)));
@@ -170,7 +213,7 @@ mod tests {
         let shape = [160, 160];
         let fine = drawn(shape, |[y, x]| 1.0 + (TAU * (0.31 * y + 0.22 * x)).cos());
         // Nyquist's frequency of the wider grid is 0.2 cycles a fine pixel.
-        let made = regridded(&fine, shape, [30, 30], &[[2.5, 0.0, 40.3], [0.0, 2.5, 41.1]]);
+        let made = regridded(&fine, shape, [30, 30], &[[2.5, 0.0, 43.3], [0.0, 2.5, 42.1]]);
         let worst = made.iter().map(|v| (v - 1.0).abs()).fold(0.0, f64::max);
         assert!(worst < 5e-3, "{worst}");
     }
@@ -182,6 +225,21 @@ mod tests {
         assert_eq!(regridded(&image, [9, 14], [9, 14], &[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), image);
         let part = regridded(&image, [9, 14], [4, 5], &[[1.0, 0.0, 3.0], [0.0, 1.0, 7.0]]);
         assert_eq!(part, Field { first: [3, 7], shape: [4, 5] }.of(&image, 14));
+    }
+
+    #[test]
+    fn a_blur_takes_from_a_wave_what_a_gaussian_does() {
+        let (shape, sigma) = ([80, 90], [2.0, 1.2]);
+        let (qy, qx) = (0.07, 0.11);
+        let wave = drawn(shape, |[y, x]| 0.4 + (TAU * (qy * y + qx * x)).cos());
+        let left = (-0.5 * (TAU * TAU) * ((qy * sigma[0]).powi(2) + (qx * sigma[1]).powi(2))).exp();
+        let made = blurred(&wave, shape, sigma);
+        for at in [40 * 90 + 45, 33 * 90 + 51] {
+            let expected = 0.4 + left * (wave[at] - 0.4);
+            // What four standard deviations leave out.
+            assert!((made[at] - expected).abs() < 1e-3, "{} for {expected}", made[at]);
+        }
+        assert_eq!(blurred(&wave, shape, [0.0; 2]), wave);
     }
 
     #[test]

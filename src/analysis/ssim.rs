@@ -47,7 +47,10 @@ fn smoothed(image: &[f64], [rows, columns]: [usize; 2]) -> Vec<f64> {
     let along = |row: &[f64]| row.windows(SSIM_WINDOW).map(|w| w.iter().zip(&weights).map(|(v, w)| v * w).sum::<f64>()).collect::<Vec<_>>();
     let lines: Vec<Vec<f64>> = image.par_chunks_exact(columns).map(along).collect();
     let across = |row: usize| (0..width).map(move |x| (row, x));
-    (0..rows + 1 - SSIM_WINDOW).flat_map(across).map(|(row, x)| weights.iter().zip(&lines[row..]).map(|(w, line)| w * line[x]).sum()).collect()
+    (0..rows + 1 - SSIM_WINDOW)
+        .flat_map(across)
+        .map(|(row, x)| weights.iter().zip(&lines[row..]).map(|(w, line)| w * line[x]).sum())
+        .collect()
 }
 
 #[cfg(test)]
@@ -68,7 +71,11 @@ mod tests {
     #[test]
     fn the_similarity_is_that_of_scikit_image() {
         // skimage.metrics.structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=range), version 0.26.0.
-        let published = [([11, 11], 0.0, 2.0, 0.7968982083371383), ([40, 31], 0.1, 2.6, 0.408120144761407), ([64, 80], -0.5, 3.0, -0.047700584249680864)];
+        let published = [
+            ([11, 11], 0.0, 2.0, 0.7968982083371383),
+            ([40, 31], 0.1, 2.6, 0.408120144761407),
+            ([64, 80], -0.5, 3.0, -0.047700584249680864),
+        ];
         for (shape, offset, range, expected) in published {
             let [a, b] = pair(shape, offset);
             let found = ssim(&a, &b, shape, range).unwrap();

@@ -301,7 +301,7 @@ fn positions_A(state: &State, frame: &ObjectFrame) -> Vec<f64> {
 }
 
 /// Pixel (row, col) of the object's frame to (y, x) in Å of the scan's; the first pixel lies at `first` Å.
-fn to_scan(grid: &ScanGrid, pixel: [f64; 2], first: [f64; 2]) -> [[f64; 3]; 2] {
+pub(super) fn to_scan(grid: &ScanGrid, pixel: [f64; 2], first: [f64; 2]) -> [[f64; 3]; 2] {
     grid.object_to_scan().map(|[a, b]| [a * pixel[0], b * pixel[1], a * first[0] + b * first[1]])
 }
 

@@ -134,6 +134,12 @@ pub enum Error {
     Workload { workload: String, iteration: u32, why: String },
     #[error("{image} cannot be mapped: {why}.")]
     NoMap { image: String, why: String },
+    #[error("{file} holds no image {name} that could be compared; {nearest}.")]
+    NoImage { file: String, name: String, nearest: String },
+    #[error(
+        "{first} and {second} hold nothing that could be compared: {why}. Choose images with --image, A's and B's name with a colon between them where they differ."
+    )]
+    NothingToCompare { first: String, second: String, why: String },
     #[error("interrupted: nothing was written.")]
     Cancelled,
     #[error("interrupted: nothing was written to {}.", path.display())]
@@ -171,7 +177,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled | Self::Interrupted { .. } | Self::Stopped { .. } => 130,
-            Self::Files { .. } | Self::Diverged { .. } | Self::Workload { .. } => 1,
+            Self::Files { .. } | Self::Diverged { .. } | Self::Workload { .. } | Self::NoImage { .. } | Self::NothingToCompare { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),
             Self::Analysis(e) => e.exit_code(),

@@ -6,6 +6,7 @@ mod arrays;
 mod bench;
 mod calibrate;
 mod check;
+mod compare;
 mod crystal;
 mod demo;
 mod describe;
@@ -33,6 +34,7 @@ mod values;
 
 pub use bench::{Depth, Extent, Report, Wish, WorkloadReport, bench};
 pub use calibrate::{BadPixels, Calibrated, DescanFound, Found, HalfTurn, calibrate};
+pub use compare::{Agreement, Bragg, ColumnPair, Comparing, Comparison, ElementErrors, ImagePair, RingCorrelation, compare};
 pub use crystal::crystal;
 pub use demo::{Demo, Sodium};
 pub use describe::{page, template};

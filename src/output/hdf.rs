@@ -1,6 +1,6 @@
 //! HDF5 in terms of the model: attributes and datasets of its types.
 
-use hdf5::types::{FixedAscii, FloatSize, IntSize, TypeDescriptor, VarLenUnicode};
+use hdf5::types::{FixedAscii, FixedUnicode, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Container, Dataset, Group, H5Type, Location};
 use num_complex::{Complex, Complex32, Complex64};
 
@@ -91,6 +91,7 @@ pub(super) fn read_dataset(dataset: &Dataset) -> hdf5::Result<Option<ArrayData>>
         TypeDescriptor::Float(_) => ArrayData::F64(dataset.read_raw()?),
         TypeDescriptor::Unsigned(IntSize::U1 | IntSize::U2 | IntSize::U4) => ArrayData::U32(dataset.read_raw()?),
         TypeDescriptor::Integer(_) => ArrayData::I64(dataset.read_raw()?),
+        TypeDescriptor::Boolean => ArrayData::U32(dataset.read_raw::<bool>()?.into_iter().map(u32::from).collect()),
         TypeDescriptor::Compound(_) => return read_complex(dataset),
         TypeDescriptor::FixedAscii(16) => {
             ArrayData::Names(dataset.read_raw::<FixedAscii<16>>()?.iter().map(|name| name.as_str().to_owned()).collect())
@@ -112,6 +113,21 @@ pub(super) fn read_complex(from: &Container) -> hdf5::Result<Option<ArrayData>> 
         }
         _ => None,
     })
+}
+
+/// The texts of a dataset; `None` where it holds none, or longer ones than names are.
+pub(super) fn read_texts(dataset: &Dataset) -> hdf5::Result<Option<Vec<String>>> {
+    fn read<T: H5Type + ToString>(dataset: &Dataset) -> hdf5::Result<Option<Vec<String>>> {
+        Ok(Some(dataset.read_raw::<T>()?.iter().map(|text| text.to_string()).collect()))
+    }
+    match dataset.dtype()?.to_descriptor()? {
+        // HDF5 lengthens what is shorter.
+        TypeDescriptor::FixedAscii(..=64) => read::<FixedAscii<64>>(dataset),
+        TypeDescriptor::FixedUnicode(..=64) => read::<FixedUnicode<64>>(dataset),
+        TypeDescriptor::VarLenAscii => read::<VarLenAscii>(dataset),
+        TypeDescriptor::VarLenUnicode => read::<VarLenUnicode>(dataset),
+        _ => Ok(None),
+    }
 }
 
 /// The attribute, where there is one of the model's types.

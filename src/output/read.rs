@@ -84,22 +84,46 @@ impl Results {
         })
     }
 
-    /// The table at this path; its columns are in the order of their names.
-    pub fn table(&self, path: &str) -> Result<Table> {
-        let is_table = |group: &Group| hdf::read_text(group, "emd_group_type").as_deref() == Some("pointlist");
-        let Some(group) = self.root.group(path).ok().filter(is_table) else {
-            return Err(self.missing(&format!("table {path}"), &self.tables()));
+    /// The shape and the frame of the array at this path, without reading it.
+    pub fn outline(&self, path: &str) -> Result<(Vec<usize>, Frame)> {
+        let Some(dataset) = self.root.group(path).ok().and_then(|group| group.dataset("data").ok()) else {
+            return Err(self.missing(&format!("array {path}"), &self.arrays()));
         };
+        let frame = hdf::read_text(&dataset, "frame").and_then(|name| Frame::from_name(&name));
+        Ok((dataset.shape(), frame.unwrap_or(Frame::None)))
+    }
+
+    /// The table at this path; its columns of numbers are in the order of their names. Those of texts are read by [`Self::texts`].
+    pub fn table(&self, path: &str) -> Result<Table> {
+        let group = self.table_group(path)?;
         self.read(|| {
             let mut columns = Vec::new();
             for name in group.member_names_by(IndexType::Name, IterationOrder::Increasing)? {
                 let dataset = group.dataset(&name)?;
-                let data =
-                    hdf::read_dataset(&dataset)?.ok_or_else(|| hdf5::Error::from(format!("{} has no known type", dataset.name())))?;
+                let Some(data) = hdf::read_dataset(&dataset)? else {
+                    if hdf::read_texts(&dataset)?.is_some() {
+                        continue;
+                    }
+                    return Err(hdf5::Error::from(format!("{} has no known type", dataset.name())));
+                };
                 columns.push(Column { name, units: hdf::read_text(&dataset, "units").unwrap_or_default(), data });
             }
             Ok(Table { path: path.to_owned(), columns, extra: extra(&group, &["emd_group_type", "python_class"])? })
         })
+    }
+
+    /// A column of texts of the table at this path; `None` where there is no such column, or one of numbers.
+    pub fn texts(&self, path: &str, column: &str) -> Result<Option<Vec<String>>> {
+        let group = self.table_group(path)?;
+        self.read(|| match group.link_exists(column) {
+            true => hdf::read_texts(&group.dataset(column)?),
+            false => Ok(None),
+        })
+    }
+
+    fn table_group(&self, path: &str) -> Result<Group> {
+        let is_table = |group: &Group| hdf::read_text(group, "emd_group_type").as_deref() == Some("pointlist");
+        self.root.group(path).ok().filter(is_table).ok_or_else(|| self.missing(&format!("table {path}"), &self.tables()))
     }
 
     fn read<T>(&self, read: impl FnOnce() -> hdf5::Result<T>) -> Result<T> {

@@ -26,6 +26,11 @@ impl Element {
         Ok(Self { row })
     }
 
+    /// The element of this Z, from 1 on.
+    pub fn numbered(atomic_number: usize) -> Option<Self> {
+        atomic_number.checked_sub(1).and_then(|n| TABLE.get(n)).map(|row| Self { row })
+    }
+
     /// Such as "Na".
     pub fn symbol(&self) -> &'static str {
         self.row.0

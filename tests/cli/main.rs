@@ -7,6 +7,7 @@ mod bench;
 mod cli_support;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 mod reconstruct;
 mod simulate;
 mod starts;
