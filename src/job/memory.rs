@@ -131,3 +131,35 @@ fn refused(job: &Job, limit: u64, needed: u64, what: &str, remedy: String) -> Er
     }
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+
+    #[test]
+    fn what_would_fit_fits_and_one_more_does_not() {
+        let mut rng = rand::rng();
+        for _ in 0..200 {
+            let mut any = |most: u64| rng.random_range(1..=most);
+            let size = Size {
+                slices: any(256),
+                modes: any(64),
+                variations: any(16) - 1,
+                batch: any(1024),
+                object: any(1 << 22),
+                window: any(1 << 16),
+                waves: any(5000) - 1,
+            };
+            let limit = any(size.bytes());
+            let with = |modes: u64| Size { modes, ..size };
+            match most(size.modes, limit, with) {
+                Some(modes) => {
+                    assert!(with(modes).bytes() <= limit && (modes + 1 == size.modes || with(modes + 1).bytes() > limit), "{size:?}")
+                }
+                None => assert!(size.modes == 1 || with(1).bytes() > limit, "{size:?}"),
+            }
+        }
+    }
+}
