@@ -189,7 +189,7 @@ fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
         ("data.crop_scan=[0, 3, 0, 3]", "at least 10 patterns that overlap, and the scan has 9 patterns"),
         ("scan.step_A=1e-9", "less than a pixel of the object"),
         ("scan.step_A=80", "64 of 64 scan positions"),
-        ("scan.step_A=8", "do not overlap"),
+        ("scan.step_A=5", "do not overlap"),
         ("optics.defocus_A=3000", "the probe is wider than its window"),
     ] {
         let refused = place.run(&["reconstruct", "job.toml", "-o", "x.emd", "--set", set]);
