@@ -119,6 +119,15 @@ pub enum Error {
     )]
     TooFewPatterns { found: usize, fewest: usize },
     #[error(
+        "all scan positions lie within {extent_A:.2e} Å, less than a pixel of the object ({pixel_A:.3} Å). Check scan.step_A and scan.positions: they are in Å."
+    )]
+    NoScan { extent_A: f64, pixel_A: f64 },
+    #[error(
+        "{count} of {all} scan positions, the first of them position {first}, lie farther from all others than the {what} is wide ({reach_A:.1} Å), so that no other pattern sees the \
+         object there. Check scan.step_A and scan.positions, which are in Å, or leave these positions out (data.crop_scan)."
+    )]
+    Apart { count: usize, all: usize, first: usize, reach_A: f64, what: &'static str },
+    #[error(
         "neighbouring probes do not overlap: the scan's step is {step_A:.2} Å, the probe {diameter_A:.2} Å wide. Check scan.step_A (in Å), optics.defocus_A and \
          optics.convergence_mrad."
     )]

@@ -48,6 +48,13 @@ pub(super) fn check_reconstruction(stages: &[Stage], frame: &ObjectFrame, frames
             object: (frame.shape[0] * frame.shape[1]) as u64,
             window: (frame.window[0] * frame.window[1]) as u64,
             waves: if waves { frames as u64 } else { 0 },
+            remembered: match keys.algorithm.value {
+                Algorithm::Mpie | Algorithm::LsqMl => 4,
+                Algorithm::Adam => 3,
+                _ => 0,
+            },
+            states: if keys.validation.value > 0.0 { 2 } else { 1 },
+            checkpoints: stage.job.output.checkpoint_every.value > 0,
         };
         let limit = limit_bytes(&stage.job);
         if size.bytes() <= limit {
@@ -90,14 +97,23 @@ struct Size {
     window: u64,
     /// Patterns that keep their exit waves.
     waves: u64,
+    /// Real numbers that the rule remembers of an object's pixel.
+    remembered: u64,
+    /// The state, and the best one so far where patterns are held out.
+    states: u64,
+    checkpoints: bool,
 }
 
 impl Size {
-    /// On the host in f64 with its copy, on the device the object, its numerator and its denominator; of each position of a batch what it adds to slices and modes; exit waves.
+    /// The largest arrays at the fullest moment of an iteration, that of a checkpoint where there are any.
     fn bytes(self) -> u64 {
         let modes = self.modes + self.variations;
-        let of_batch = self.batch * self.window * (12 * self.slices + 8 * modes);
-        self.slices * self.object * (2 * 16 + 8 + 8 + 4) + of_batch + 8 * modes * self.window * self.waves
+        let checkpoint = u64::from(self.checkpoints);
+        // On the device in f32: the object, its numerator and denominator, and what is remembered. On the host in f64: states with their copies, and for a checkpoint what is remembered and the object as a list.
+        let pixel = 8 + 8 + 4 + 4 * self.remembered + 2 * 16 * self.states + checkpoint * (8 * self.remembered + 16);
+        // What each position adds to slices and modes; where waves are kept also those of the model, reflected ones and incident ones.
+        let position = self.window * (12 * self.slices + 8 * modes + if self.waves > 0 { 24 * modes } else { 0 });
+        self.slices * self.object * pixel + self.batch * position + self.waves * modes * self.window * (8 + 16 * checkpoint)
     }
 }
 
@@ -130,4 +146,39 @@ fn refused(job: &Job, limit: u64, needed: u64, what: &str, remedy: String) -> Er
         remedy,
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+
+    #[test]
+    fn what_would_fit_fits_and_one_more_does_not() {
+        let mut rng = rand::rng();
+        for _ in 0..200 {
+            let mut any = |most: u64| rng.random_range(1..=most);
+            let size = Size {
+                slices: any(256),
+                modes: any(64),
+                variations: any(16) - 1,
+                batch: any(1024),
+                object: any(1 << 22),
+                window: any(1 << 16),
+                waves: any(5000) - 1,
+                remembered: any(5) - 1,
+                states: any(2),
+                checkpoints: any(2) == 1,
+            };
+            let limit = any(size.bytes());
+            let with = |modes: u64| Size { modes, ..size };
+            match most(size.modes, limit, with) {
+                Some(modes) => {
+                    assert!(with(modes).bytes() <= limit && (modes + 1 == size.modes || with(modes + 1).bytes() > limit), "{size:?}")
+                }
+                None => assert!(size.modes == 1 || with(1).bytes() > limit, "{size:?}"),
+            }
+        }
+    }
 }

@@ -34,21 +34,21 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What the file system or HDF5 reports.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(self, path: &Path) -> Result<()> {
         let claim = Claim::new(path, true)?;
         self.write_to(claim.unfinished_path()).map_err(|e| Error::write_hdf(path, &e))?;
         claim.finish().map(|_| ())
     }
 
-    fn write_to(&self, path: &Path) -> hdf5::Result<()> {
+    fn write_to(self, path: &Path) -> hdf5::Result<()> {
         // The claim holds the lock.
         let file = hdf5::File::with_options().with_fapl(|p| p.file_locking(false)).create(path)?;
         hdf::write_attr(&file, VERSION, &Attr::Unsigned(self.version.into()))?;
         hdf::write_text(&file, JOB, &self.job_hash)?;
         hdf::write_text(&file, INPUT, &self.input_hash)?;
         let group = hdf::create_group(&file, LISTS)?;
-        for (name, values) in &self.lists {
-            hdf::write_dataset(&group, name, &[values.len()], &ArrayData::F64(values.clone()))?;
+        for (name, values) in self.lists {
+            hdf::write_dataset(&group, &name, &[values.len()], &ArrayData::F64(values))?;
         }
         file.close()
     }

@@ -39,7 +39,7 @@ pub trait Hooks {
     ///
     /// # Errors
     /// What ends the reconstruction.
-    fn checkpoint(&mut self, _state: &State) -> Result<()> {
+    fn checkpoint(&mut self, _state: State) -> Result<()> {
         Ok(())
     }
 }
@@ -142,12 +142,12 @@ pub fn reconstruct<B: Backend>(
         if every > 0 && iteration.is_multiple_of(every) && iteration < options.iterations {
             let mut whole = state.clone();
             engine.remember(&mut whole)?;
-            hooks.checkpoint(&whole)?;
+            hooks.checkpoint(whole)?;
         }
     }
     // What a rule remembers is by now that of a part of an iteration; of one that remembers nothing the state is all.
     if ending == Ending::Interrupted && hooks.checkpoint_every() > 0 && state.iteration > 0 && matches!(engine.memory, Memory::None) {
-        hooks.checkpoint(&state)?;
+        hooks.checkpoint(state.clone())?;
     }
     if ending == Ending::Converged
         && let Some(best) = state.best.take()

@@ -23,7 +23,7 @@ const RECORD: usize = 8;
 
 impl State {
     /// All of the state, each number as it is: whole numbers of up to 32 bits are kept by f64.
-    pub fn pack(&self) -> Lists {
+    pub fn pack(self) -> Lists {
         let mut lists = Lists::new();
         let mut put = |name: &str, values: Vec<f64>| lists.insert(name.to_owned(), values);
         let shape = &self.shape;
@@ -49,10 +49,10 @@ impl State {
             history.extend(record.powers.iter().chain(&record.lens_A));
         }
         put("history", history);
-        for (name, values) in &self.memory {
-            put(&format!("{MEMORY}{name}"), values.clone());
+        for (name, values) in self.memory {
+            put(&format!("{MEMORY}{name}"), values);
         }
-        if let Some(best) = &self.best {
+        if let Some(best) = self.best {
             lists.extend(best.pack().into_iter().map(|(name, values)| (format!("{BEST}{name}"), values)));
         }
         lists
@@ -197,7 +197,7 @@ mod tests {
             if best {
                 state.best = Some(Box::new(random(seed ^ 1, modes, slices, records)));
             }
-            prop_assert_eq!(State::unpack(&state.pack()), Some(state));
+            prop_assert_eq!(State::unpack(&state.clone().pack()), Some(state));
         }
 
         #[test]

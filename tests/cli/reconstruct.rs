@@ -153,6 +153,7 @@ fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
         ("ptychography.constraints=[{ kind = \"low_pass\" }]", "low_pass: cutoff_inverse_A is missing"),
         ("ptychography.constraints=[{ kind = \"pure_phase\", beta = 1 }]", "beta is no number of this kind"),
         ("ptychography.constraints=[{ kind = \"pure_fase\" }]", "ptychography.constraints"),
+        ("ptychography.constraints=[{ kind = \"pure_phase\", from = 4, until = 3 }]", "until is 3, before from, which is 4"),
         ("ptychography.stages=[{ name = \"x\", iteration = 3 }]", "stage x"),
         ("ptychography.stages=[{ seed = 3 }]", "seed stands for the whole reconstruction"),
         ("ptychography.probe_modes=0", "ptychography.probe_modes is 0, expected a whole number from 1 to 64"),
@@ -179,7 +180,24 @@ fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
     let limit = ["--set", "compute.memory_limit_GiB=0.0625"];
     let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &wide, &limit].concat());
     assert!(refused.code == 2 && refused.stderr.contains("an object of 256 slices, 64 modes of the probe"), "{}", refused.stderr);
+    let many = [&wide[2..], &limit].concat();
+    let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &many].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("or what would fit: ptychography."), "{}", refused.stderr);
+    // No frame is read before.
+    assert!(!refused.stderr.contains("survey"), "{}", refused.stderr);
+    for (set, expected) in [
+        ("data.crop_scan=[0, 3, 0, 3]", "at least 10 patterns that overlap, and the scan has 9 patterns"),
+        ("scan.step_A=1e-9", "less than a pixel of the object"),
+        ("scan.step_A=80", "64 of 64 scan positions"),
+        ("scan.step_A=5", "do not overlap"),
+        ("optics.defocus_A=3000", "the probe is wider than its window"),
+    ] {
+        let refused = place.run(&["reconstruct", "job.toml", "-o", "x.emd", "--set", set]);
+        assert!(refused.code == 2 && refused.stderr.contains(expected), "{set}: {}", refused.stderr);
+    }
     assert!(!place.path("x.emd").exists());
+    // What has no stages is one.
+    place.done(&["reconstruct", "job.toml", "-o", "one.emd", "--set", "ptychography.stages=[]", "--set", "ptychography.iterations=1"]);
 }
 
 #[test]
@@ -323,6 +341,11 @@ fn a_key_that_no_stage_makes_use_of_is_told() {
         let stages = "stages=[{iterations=1}, {iterations=1, slices=2, slice_thickness_A=5}]";
         assert_eq!(told(&[&key, stages]), [""; 0], "the second stage makes use of it");
     }
+    assert_eq!(told(&["patience=3"]), ["warning: ptychography.patience does nothing where validation is 0."]);
+    assert_eq!(told(&["patience=3", "validation=0.1"]), [""; 0]);
+    let late = "constraints=[{ kind = \"pure_phase\", from = 3 }]";
+    assert_eq!(told(&[late]).len(), 1, "two iterations end before the third");
+    assert_eq!(told(&[late, "stages=[{iterations=1}, {iterations=3}]"]), [""; 0]);
     let projects = "algorithm=\"raar\"";
     assert_eq!(told(&[projects, "step_end=0.5"]), ["warning: ptychography.step_end does nothing with the difference map and RAAR."]);
     assert_eq!(told(&[projects]), [""; 0]);

@@ -16,6 +16,7 @@ mod score;
 mod simulated;
 mod textbook;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ fn main() {
         Trial::test("the result depends neither on threads nor on the run", repeatable),
         Trial::test("a run that is stopped ends with its last whole iteration", stopped),
         Trial::test("a run that goes wrong ends with its last good iteration and says what went wrong", gone_wrong),
+        Trial::test("a run whose held-out patterns are explained no better ends, and the best iteration is kept", best_kept),
         Trial::test("streamed patterns give what resident ones do, whatever the rule and the grouping", streamed),
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("a jitter of the positions is found", planted::jitter),
@@ -53,6 +55,7 @@ fn main() {
         Trial::test("the tilts of a bent specimen are found", planted::bend),
         Trial::test("the powers of a probe's two states are found", planted::two_states),
         Trial::test("a wrong defocus is put right", planted::defocus),
+        Trial::test("the difference map and RAAR come to what single updates come to", planted::kept_waves),
         Trial::test("the wave behind a thick specimen is abTEM's", exit_wave::cpu),
         Trial::test("so it is through slices of our own of the same atoms by the same fit, and not by another fit", exit_wave::own_slices),
         Trial::test("a probe that varies is found to vary as it does", planted::wandering_probe),
@@ -215,15 +218,15 @@ fn stopped() -> Result<(), Failed> {
     check(outcome.state.object == whole.object && outcome.state.rng == whole.rng, || "a part of an iteration is kept".into())
 }
 
-/// Multiplies the object by a number after an iteration.
+/// Multiplies the object by a number after these iterations.
 struct Spoils {
-    after: u32,
+    after: RangeInclusive<u32>,
     by: f64,
 }
 
 impl Hooks for Spoils {
     fn after_iteration(&mut self, state: &mut State) -> ronchi::ptycho::Result<bool> {
-        let now = state.iteration == self.after;
+        let now = self.after.contains(&state.iteration);
         if now {
             state.object.iter_mut().for_each(|o| *o *= self.by);
         }
@@ -239,7 +242,7 @@ fn gone_wrong() -> Result<(), Failed> {
     let patterns = Memory::new(backend.clone(), small.frames.clone()).unwrap();
     let of = |iterations: u32, by: f64| {
         let (frame, start, options) = (&small.frame, small.start.clone(), options(iterations, 4));
-        let mut spoils = Spoils { after: 3, by };
+        let mut spoils = Spoils { after: 3..=3, by };
         ronchi::ptycho::reconstruct(&run, &*backend, &patterns, frame, &small.detector, &options, start, &mut spoils).unwrap()
     };
     for (by, words) in [(f64::NAN, "not a number"), (1e3, "times the smallest one before")] {
@@ -251,6 +254,32 @@ fn gone_wrong() -> Result<(), Failed> {
         check(kept, || format!("kept iteration {}", outcome.state.iteration))?;
     }
     check(of(9, 1.0).ending == Ending::Finished, || "what is not spoiled goes on".into())
+}
+
+fn best_kept() -> Result<(), Failed> {
+    let small = small(rand::random());
+    let cancel = CancelToken::default();
+    let run = Run { events: &|_| (), cancel: &cancel, rng: small.start.rng };
+    let backend = Arc::new(Cpu::<f32>::new());
+    let patterns = Memory::new(backend.clone(), small.frames.clone()).unwrap();
+    let of = |iterations: u32, patience: u32| {
+        let validation = Some(Validation { ids: vec![2, 9, 16], patience });
+        let (frame, start, options) = (&small.frame, small.start.clone(), Options { validation, ..options(iterations, 4) });
+        // From the fourth iteration on the object is too bright by half of its own.
+        let mut spoils = Spoils { after: 4..=99, by: 1.5 };
+        ronchi::ptycho::reconstruct(&run, &*backend, &patterns, frame, &small.detector, &options, start, &mut spoils).unwrap()
+    };
+    let validated = |outcome: &Outcome| outcome.state.history.iter().filter_map(|record| record.validation).collect::<Vec<f64>>();
+    let stopped = of(30, 2);
+    let errors = validated(&stopped);
+    let best = (0..errors.len()).min_by(|&a, &b| errors[a].total_cmp(&errors[b])).unwrap() + 1;
+    check(stopped.ending == Ending::Converged && errors.len() == best + 2 && best <= 3, || {
+        format!("{:?} after {errors:?}", stopped.ending)
+    })?;
+    let short = of(best as u32, 0);
+    let same = stopped.state.object == short.state.object && stopped.state.iteration == best as u32;
+    check(same && short.ending == Ending::Finished, || "the best iteration is not what is kept".into())?;
+    check(of(6, 0).ending == Ending::Finished, || "without patience it goes on".into())
 }
 
 fn streamed() -> Result<(), Failed> {

@@ -1,5 +1,7 @@
 //! Can these positions, this probe and these slices be reconstructed at all?
 
+use std::collections::HashMap;
+
 use num_complex::Complex64;
 
 use super::Stage;
@@ -40,7 +42,38 @@ pub(super) fn check(stages: &[Stage], frame: &ObjectFrame) -> Result<(), Error> 
             return Err(refusal.into());
         }
     }
-    Ok(())
+    let places = places_A(frame);
+    let extent_A = sides(&places).into_iter().fold(0.0, f64::max);
+    if extent_A < frame.pixel_A[0].min(frame.pixel_A[1]) {
+        return Err(Error::NoScan { extent_A, pixel_A: frame.pixel_A[0].min(frame.pixel_A[1]) });
+    }
+    let window_A = (0..2).map(|a| frame.window[a] as f64 * frame.pixel_A[a]).fold(0.0, f64::max);
+    check_company(&places, window_A, "window of a pattern")
+}
+
+/// Refuses positions that lie farther than `reach_A` from all others.
+fn check_company(places: &[[f64; 2]], reach_A: f64, what: &'static str) -> Result<(), Error> {
+    let alone = alone(places, reach_A);
+    match alone.first() {
+        Some(&first) => Err(Error::Apart { count: alone.len(), all: places.len(), first, reach_A, what }),
+        None => Ok(()),
+    }
+}
+
+/// The places that no other one lies within `reach` of.
+fn alone(places: &[[f64; 2]], reach: f64) -> Vec<usize> {
+    let cell = |place: &[f64; 2]| place.map(|x| (x / reach).floor() as i64);
+    let mut cells: HashMap<[i64; 2], Vec<usize>> = HashMap::new();
+    places.iter().enumerate().for_each(|(n, place)| cells.entry(cell(place)).or_default().push(n));
+    let near = |n: usize, place: &[f64; 2]| {
+        let [row, col] = cell(place);
+        let around = (row - 1..=row + 1).flat_map(|row| (col - 1..=col + 1).map(move |col| [row, col]));
+        around
+            .filter_map(|at| cells.get(&at))
+            .flatten()
+            .any(|&m| m != n && (0..2).map(|a| places[m][a] - place[a]).fold(0.0, f64::hypot) <= reach)
+    };
+    places.iter().enumerate().filter(|(n, place)| !near(*n, place)).map(|(n, _)| n).collect()
 }
 
 /// Refuses a probe that cannot come to anything with these positions, and warns of one that hardly can. `probe` is the first mode in real space, its optic axis at pixel N/2.
@@ -55,6 +88,7 @@ pub(super) fn check_probe(frame: &ObjectFrame, probe: &[Complex64], run: &Run) -
     if overlap <= 0.0 {
         return Err(Error::NoOverlap { step_A: step, diameter_A: 2.0 * extent.radius_A });
     }
+    check_company(&places_A(frame), 2.0 * extent.radius_A, "probe")?;
     if overlap < OVERLAP {
         run.warn(format!(
             "neighbouring probes overlap by {:.0} % of their diameter of {:.2} Å, where {:.0} % are needed for a sure result: the scan's step is {step:.2} Å. Check scan.step_A, \
@@ -102,19 +136,27 @@ impl Extent {
     }
 }
 
+fn places_A(frame: &ObjectFrame) -> Vec<[f64; 2]> {
+    frame.positions_px.iter().map(|p| [0, 1].map(|a| p[a] * frame.pixel_A[a])).collect()
+}
+
+/// How far places reach along y and x.
+fn sides(places: &[[f64; 2]]) -> [f64; 2] {
+    [0, 1].map(|a| {
+        let (low, high) = places.iter().map(|p| p[a]).fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p), h.max(p)));
+        high - low
+    })
+}
+
 /// The distance of neighbours in Å: the median of that to the next position in the list, or what the area leaves to each where the list jumps.
 fn spacing_A(frame: &ObjectFrame) -> f64 {
-    let place = |p: &[f64; 2]| [0, 1].map(|a| p[a] * frame.pixel_A[a]);
-    let places: Vec<[f64; 2]> = frame.positions_px.iter().map(place).collect();
+    let places = places_A(frame);
     let mut steps: Vec<f64> = places.windows(2).map(|pair| (pair[0][0] - pair[1][0]).hypot(pair[0][1] - pair[1][1])).collect();
     steps.sort_by(f64::total_cmp);
     let median = steps[steps.len() / 2];
-    let side = |a: usize| {
-        let (low, high) = places.iter().map(|p| p[a]).fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p), h.max(p)));
-        high - low
-    };
+    let [height, width] = sides(&places);
     // So many steps lie between n² places of a square raster along a side: n − 1.
-    let share = (side(0) * side(1)).sqrt() / ((places.len() as f64).sqrt() - 1.0);
+    let share = (height * width).sqrt() / ((places.len() as f64).sqrt() - 1.0);
     if share > 0.0 { median.min(share) } else { median }
 }
 
@@ -161,5 +203,27 @@ mod tests {
         assert!(said(6, 0.5, 400.0, &[]).0.contains("wider than its window"));
         let thin = ["ptychography.slices=4", "ptychography.slice_thickness_A=0.3"];
         assert!(said(6, 0.5, 100.0, &thin).0.contains("thinner than the potential of an atom"));
+    }
+
+    #[test]
+    fn positions_that_no_other_pattern_reaches_are_refused_by_their_number() {
+        let window_A = 12.0;
+        let of = |places: &[[f64; 2]]| {
+            let frame = ObjectFrame::enclose(places, [window_A / 64.0; 2], WINDOW).unwrap();
+            let stages = super::super::settings::stages(&Job::from_text("", "", &[]).unwrap()).unwrap();
+            check(&stages, &frame).err().map_or(String::new(), |e| e.to_string())
+        };
+        let mut places: Vec<[f64; 2]> = (0..36).map(|n| [(n / 6) as f64 * 2.0, (n % 6) as f64 * -3.0]).collect();
+        assert_eq!(of(&places), "");
+        places[20] = [0.0, 30.0];
+        let told = of(&places);
+        assert!(told.contains("1 of 36 scan positions") && told.contains("12.0 Å") && told.contains("position 20"), "{told}");
+        // In company again, out of reach of the others.
+        places[7] = [0.0, 41.0];
+        assert_eq!(of(&places), "");
+        let metres: Vec<[f64; 2]> = places.iter().map(|p| p.map(|x| x * 1e-10)).collect();
+        assert!(of(&metres).contains("less than a pixel of the object"), "{}", of(&metres));
+        let picometres: Vec<[f64; 2]> = places.iter().map(|p| p.map(|x| x * 100.0)).collect();
+        assert!(of(&picometres).contains("36 of 36 scan positions"), "{}", of(&picometres));
     }
 }

@@ -105,12 +105,12 @@ impl Keeper {
     /// Keeps a state whose stages are all done, where more is to come.
     pub(super) fn keep_finished(&mut self, state: &State, stages: usize) -> Result<(), Error> {
         if self.every > 0 {
-            self.keep(&State { stage: stages as u32, ..state.clone() })?;
+            self.keep(State { stage: stages as u32, ..state.clone() })?;
         }
         Ok(())
     }
 
-    fn keep(&mut self, state: &State) -> Result<(), crate::output::Error> {
+    fn keep(&mut self, state: State) -> Result<(), crate::output::Error> {
         let (job_hash, input_hash) = (self.job_hash.clone(), self.input_hash.clone());
         let path = self.place();
         Checkpoint { version: STATE_VERSION, job_hash, input_hash, lists: state.pack() }.write(&path)?;
@@ -162,7 +162,7 @@ impl Hooks for Keeper {
         self.every
     }
 
-    fn checkpoint(&mut self, state: &State) -> ptycho::Result<()> {
+    fn checkpoint(&mut self, state: State) -> ptycho::Result<()> {
         self.keep(state).map_err(|e| ptycho::Error::Checkpoint(e.to_string()))
     }
 }

@@ -201,7 +201,10 @@ fn too_late(stages: &[Stage]) -> Vec<String> {
 
 /// The stages of a job; one where it has none.
 pub(super) fn stages(job: &Job) -> Result<Vec<Stage>, Error> {
-    let Some(list) = &job.ptychography.stages else { return Ok(vec![Stage { name: String::new(), job: job.clone() }]) };
+    let list = match &job.ptychography.stages {
+        Some(list) if !list.value.0.is_empty() => list,
+        _ => return Ok(vec![Stage { name: String::new(), job: job.clone() }]),
+    };
     list.value.0.iter().enumerate().map(|(number, table)| stage(job, number, table)).collect()
 }
 
