@@ -1,5 +1,6 @@
 //! `ronchi map`: from a result's phase image to columns, atoms and occupancies with standard errors.
 
+mod layers;
 mod lessons;
 mod mapped;
 mod report;

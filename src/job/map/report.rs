@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Outcome;
+use super::{Outcome, layers};
 use super::lessons::Crystal;
 use super::mapped::Mapped;
 use super::scene::{Arrays, Scene};
 use crate::analysis::columns::{Noise, peaks};
 use crate::job::{Error, Job};
-use crate::output::{Array, ArrayData, Attr, Axis, Column, Frame, Table};
+use crate::output::{
+    Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Mark, Profile, RingWidth, Table, write_overlay_png, write_profile_png,
+};
 use crate::run::Run;
 
 /// What pictures are drawn of.
@@ -28,6 +30,9 @@ pub(super) struct Marked {
     pub(super) q: f64,
 }
 
+/// The radius of a column's mark, and the q value below which its ring is thick.
+const MARK_A: f64 = 0.45;
+const STRONG: f64 = 0.01;
 /// The width of the band-pass that bright spots are looked for with.
 const PEAK_A: f64 = 0.45;
 
@@ -37,12 +42,12 @@ pub(super) fn folder(result: &Path) -> PathBuf {
     result.with_file_name(format!("{stem}_tables"))
 }
 
-fn column(name: &str, units: &str, values: Vec<f64>) -> Column {
+pub(super) fn column(name: &str, units: &str, values: Vec<f64>) -> Column {
     Column { name: name.to_owned(), units: units.to_owned(), data: ArrayData::F64(values) }
 }
 
 /// The image that was measured, as it is in the result.
-fn image(scene: &Scene, path: &str, values: Vec<f64>) -> Array {
+pub(super) fn image(scene: &Scene, path: &str, values: Vec<f64>) -> Array {
     let [y, x] = scene.pixel_A;
     Array {
         path: path.to_owned(),
@@ -161,7 +166,8 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         marks,
         rows: mapped.rows.clone(),
     };
-    let arrays = vec![measured, image(scene, "map/residual", amplitudes.residual.clone())];
+    let mut arrays = vec![measured, image(scene, "map/residual", amplitudes.residual.clone())];
+    layers::add(scene, crystal, &mapped, run, &mut tables, &mut arrays);
     Outcome { arrays, tables, report: Some(report) }
 }
 
@@ -300,7 +306,37 @@ pub(super) fn csv(table: &Table) -> String {
 impl Report {
     /// Draws the map and its profile.
     pub(super) fn pictures(&self, folder: &Path, force: bool) -> Result<(), Error> {
-        let _ = (&self.image, self.symbol, self.rate, &self.marks, &self.rows, folder, force);
+        let pixel = self.image.axes[0].step.min(self.image.axes[1].step);
+        let ring = |q: f64| match q {
+            q if q < STRONG.min(self.rate) => Some(RingWidth::Thick),
+            q if q < self.rate => Some(RingWidth::Thin),
+            _ => None,
+        };
+        let marks: Vec<Mark> = self
+            .marks
+            .iter()
+            .map(|m| Mark { centre: m.centre, radius: MARK_A / pixel, value: m.occupancy, ring: ring(m.q) })
+            .collect();
+        let legend = Legend {
+            title: format!("{} occupancy", self.symbol),
+            range: (0.0, 1.0),
+            map: ColorMap::YellowToBlue,
+            thin: format!("ringed: fewer atoms than full, q < {}", self.rate),
+            thick: format!("thick: q < {STRONG}"),
+            untrusted: "grey circles: not to be trusted".to_owned(),
+        };
+        write_overlay_png(&folder.join("occupancy.png"), force, &self.image, &marks, &legend)?;
+        if self.rows.len() > 1 {
+            let profile = Profile {
+                title: format!("{} occupancy, row by row", self.symbol),
+                x_label: "depth (Å)".to_owned(),
+                y_label: format!("{} occupancy", self.symbol),
+                band_label: "mean of a row, 95 % band".to_owned(),
+                points: self.rows.iter().map(|r| Band { at: r.at_A, value: r.occupancy, low: r.band[0], high: r.band[1] }).collect(),
+                reference: Some((1.0, "full".to_owned())),
+            };
+            write_profile_png(&folder.join("profile.png"), force, &profile)?;
+        }
         Ok(())
     }
 }

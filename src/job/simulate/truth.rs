@@ -7,8 +7,8 @@ use num_complex::Complex32;
 use super::Simulation;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
-use crate::job::Error;
-use crate::optics::{apply, interaction_constant};
+use crate::job::{Error, arrays};
+use crate::optics::interaction_constant;
 use crate::output::{Array, ArrayData, Attr, Axis, Column, Frame, Header, ResultFile, Table};
 use crate::simulate::{Atom, Standing, projected_phase};
 
@@ -26,9 +26,7 @@ pub(super) fn write(path: &Path, force: bool, simulation: &Simulation) -> Result
     })?;
     let (pixel, [y, x]) = (layout.pixel_A, layout.origin_A);
     let axes = || vec![Axis::new("y", "Å", y, pixel), Axis::new("x", "Å", x, pixel)];
-    let matrix = instrument.scan.object_to_scan();
-    let at = apply(matrix, [y, x]);
-    let to_scan = [0, 1].map(|axis| [matrix[axis][0] * pixel, matrix[axis][1] * pixel, at[axis]]);
+    let to_scan = arrays::to_scan(&instrument.scan, [pixel; 2], [y, x]);
     let phase = projected_phase(specimen, instrument, method, layout)?;
     let interaction = interaction_constant(instrument.optics.voltage_kV);
     let about = || {
