@@ -1,8 +1,8 @@
 //! What is learned from finished images: how far two of them agree, and in what they differ.
 
 mod align;
-pub mod columns;
 mod bragg;
+pub mod columns;
 mod difference;
 mod error;
 pub mod field;

@@ -54,7 +54,7 @@ impl Defect {
                 if !(from_y_A.is_finite() && over_A.is_finite() && over_A >= 0.0) {
                     return refuse("a strain's beginning in Å", format!("{from_y_A} over {over_A}"), "they are lengths, over_A at least 0");
                 }
-                if [yy, xx, yx].iter().any(|e| !(e.abs() <= MOST_STRAIN)) {
+                if [yy, xx, yx].iter().any(|e| e.is_nan() || e.abs() > MOST_STRAIN) {
                     return refuse("a strain", format!("yy = {yy}, xx = {xx}, yx = {yx}"), "each lies from -0.3 to 0.3");
                 }
                 Ok(())

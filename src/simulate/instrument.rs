@@ -158,7 +158,7 @@ impl Instrument {
         // The band holds the whole detector and what its blur takes in from beyond it.
         let beyond = self.taps(oversampling).len() - 1 - oversampling / 2;
         let least = ((oversampling as f64 * self.frame as f64 + 2.0 * beyond as f64) / BAND).max(width / method.sampling_A);
-        if !(least <= MOST_WINDOW as f64) {
+        if least.is_nan() || least > MOST_WINDOW as f64 {
             return Err(Error::BadNumber {
                 what: "the detector",
                 value: format!("{:.1} mrad wide at {oversampling} reciprocal pixels a pixel", 1e3 * detector),
@@ -170,7 +170,7 @@ impl Instrument {
         let window = (least.ceil() as usize..).find(|&n| n.is_multiple_of(16) && smooth(n) == n).unwrap_or(MOST_WINDOW);
         let pixel_A = width / window as f64;
         let positions_A = self.positions_A(rng)?;
-        if positions_A.iter().flatten().any(|p| !(p.abs() < MOST_FIELD as f64 * pixel_A)) {
+        if positions_A.iter().flatten().any(|p| p.is_nan() || p.abs() >= MOST_FIELD as f64 * pixel_A) {
             return Err(Error::BadNumber {
                 what: "the scan",
                 value: format!("{:?} steps of {:?} Å", self.scan.shape, self.scan.step_A),

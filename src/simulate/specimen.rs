@@ -115,7 +115,7 @@ impl Specimen {
         let to = [cut.thickness_A + margin, bounds[1][0] + margin, bounds[1][1] + margin];
         let of_volume = crystal.sites.len() as f64 / crystal.volume_A3();
         let expected: f64 = of_volume * (0..3).map(|k| (to[k] - from[k]).max(0.0)).product::<f64>();
-        if !(expected < MOST_SITES) {
+        if expected.is_nan() || expected >= MOST_SITES {
             return Err(Error::BadNumber {
                 what: "the specimen",
                 value: format!("{:.0} × {:.0} × {:.0} Å large", to[0] - from[0], to[1] - from[1], to[2] - from[2]),
@@ -209,10 +209,10 @@ impl Cut {
         if !(self.thickness_A > 0.0 && self.thickness_A.is_finite()) {
             return refuse("the thickness in Å", self.thickness_A.to_string(), "it must be finite and above 0");
         }
-        if self.offset_A.iter().any(|x| !(x.abs() < FARTHEST_A)) {
+        if self.offset_A.iter().any(|x| x.is_nan() || x.abs() >= FARTHEST_A) {
             return refuse("the offset in Å", format!("{:?}", self.offset_A), "it must be a length of less than 1e6 Å");
         }
-        if self.tilt_mrad.iter().any(|t| !(t.abs() <= MOST_TILT_MRAD)) {
+        if self.tilt_mrad.iter().any(|t| t.is_nan() || t.abs() > MOST_TILT_MRAD) {
             let expected = format!("columns lean by at most {MOST_TILT_MRAD} mrad: for more, say another zone axis");
             return refuse("the tilt in mrad", format!("{:?}", self.tilt_mrad), &expected);
         }

@@ -96,8 +96,14 @@ impl Fit<'_> {
     /// If there is no room.
     pub fn amplitudes(&self, sites: &[Site]) -> Result<Amplitudes> {
         let n = sites.len();
-        let mut found =
-            Amplitudes { atoms: vec![f64::NAN; n], se: vec![f64::NAN; n], alone: vec![f64::NAN; n], covariances: Vec::new(), misfit: 0.0, residual: self.field.values.to_vec() };
+        let mut found = Amplitudes {
+            atoms: vec![f64::NAN; n],
+            se: vec![f64::NAN; n],
+            alone: vec![f64::NAN; n],
+            covariances: Vec::new(),
+            misfit: 0.0,
+            residual: self.field.values.to_vec(),
+        };
         for tile in self.tiles(sites) {
             let columns: Vec<Sparse> = tile.sites.iter().map(|&(s, _)| self.image(&tile, &sites[s])).collect();
             // Inside, ten times what is expected is no knowledge; what lies outside has to be about what it should be.
@@ -123,7 +129,9 @@ impl Fit<'_> {
             self.subtract(&tile, &solved.rest, &mut found.residual);
         }
         let inside = (0..found.residual.len()).filter(|&at| {
-            self.holds([0, 1].map(|a| (if a == 0 { at / self.field.shape[1] } else { at % self.field.shape[1] }) as f64 * self.field.pixel_A[a]))
+            self.holds(
+                [0, 1].map(|a| (if a == 0 { at / self.field.shape[1] } else { at % self.field.shape[1] }) as f64 * self.field.pixel_A[a]),
+            )
         });
         let (sum, count) = inside.fold((0.0, 0.0), |(sum, count), at| (sum + found.residual[at].powi(2), count + 1.0));
         found.misfit = sum / count / self.noise.deviation().powi(2);
@@ -275,7 +283,10 @@ impl Fit<'_> {
         let rows: Vec<Vec<f64>> =
             design.par_iter().map(|a| whitened.iter().map(|v| a.iter().map(|&(at, x)| x * v[at]).sum::<f64>()).collect()).collect();
         let mut normal = DMatrix::from_fn(count, count, |p, q| 0.5 * (rows[p][q] + rows[q][p]));
-        let mut right = DVector::from_iterator(count, whitened.iter().map(|v| v.iter().zip(&target).zip(&tile.weights).map(|((v, f), w)| v * f * w).sum()));
+        let mut right = DVector::from_iterator(
+            count,
+            whitened.iter().map(|v| v.iter().zip(&target).zip(&tile.weights).map(|((v, f), w)| v * f * w).sum()),
+        );
         let diagonal: Vec<f64> = (0..count).map(|k| normal[(k, k)]).collect();
         let largest = (0..count).map(|k| normal[(k, k)]).fold(0.0, f64::max);
         if largest <= 0.0 {
@@ -398,7 +409,12 @@ mod tests {
         for side in [70, 70, 70, 130] {
             let (values, sites, atoms, template) = scene(&mut rng, 0.1, side);
             let noise = Noise::white(0.1, [0.2; 2]);
-            let fit = Fit { field: Field { values: &values, shape: [side; 2], pixel_A: [0.2; 2] }, templates: &[template], noise: &noise, margin_A: 0.0 };
+            let fit = Fit {
+                field: Field { values: &values, shape: [side; 2], pixel_A: [0.2; 2] },
+                templates: &[template],
+                noise: &noise,
+                margin_A: 0.0,
+            };
             let found = fit.amplitudes(&sites).unwrap();
             for s in 0..sites.len() {
                 assert_eq!(found.atoms[s].is_finite(), fit.holds(sites[s].at_A));
@@ -436,13 +452,23 @@ mod tests {
         let by = [0.05, -0.08];
         let moved: Vec<Site> = sites.iter().map(|s| Site { at_A: [s.at_A[0] - by[0], s.at_A[1] - by[1]], ..*s }).collect();
         let noise = Noise::white(0.01, [0.2; 2]);
-        let fit = Fit { field: Field { values: &values, shape: [70; 2], pixel_A: [0.2; 2] }, templates: &[template], noise: &noise, margin_A: 0.0 };
+        let fit = Fit {
+            field: Field { values: &values, shape: [70; 2], pixel_A: [0.2; 2] },
+            templates: &[template],
+            noise: &noise,
+            margin_A: 0.0,
+        };
         let found = fit.shifts(&moved, &atoms).unwrap();
         let (mut mean, mut n) = ([0.0; 2], 0.0);
         for s in (0..moved.len()).filter(|&s| found.shift_A[s][0].is_finite() && atoms[s] > 1.0) {
             for a in 0..2 {
                 // Linear in a shift of a fifth of the width: a few per cent, and noise.
-                assert!((found.shift_A[s][a] - by[a]).abs() < 0.02 + 4.0 * found.se_A[s][a], "{:?} ± {:?}", found.shift_A[s], found.se_A[s]);
+                assert!(
+                    (found.shift_A[s][a] - by[a]).abs() < 0.02 + 4.0 * found.se_A[s][a],
+                    "{:?} ± {:?}",
+                    found.shift_A[s],
+                    found.se_A[s]
+                );
                 mean[a] += found.shift_A[s][a];
             }
             n += 1.0;

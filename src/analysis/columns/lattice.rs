@@ -198,7 +198,8 @@ fn reflections(projection: &Projection, weights: &[f64], pixel_A: [f64; 2]) -> V
             if (h, k) == (0, 0) || length(g) > most {
                 continue;
             }
-            let of = |c: &super::projection::ProjectedColumn| weights[c.kind] * Complex64::cis(-TAU * (g[0] * c.at_A[0] + g[1] * c.at_A[1]));
+            let of =
+                |c: &super::projection::ProjectedColumn| weights[c.kind] * Complex64::cis(-TAU * (g[0] * c.at_A[0] + g[1] * c.at_A[1]));
             let factor = projection.columns.iter().map(of).sum::<Complex64>() * (-2.0 * (PI * COLUMN_A * length(g)).powi(2)).exp();
             all.push(Reflection { g, factor });
         }
@@ -417,7 +418,14 @@ mod tests {
     /// A layered crystal without a mirror: heavy, middle and light columns.
     fn crystal() -> Projection {
         let site = |symbol, y, x| CellSite { symbol, at: [0.0, y, x], occupancy: 1.0 };
-        let sites = [site("Sb", 0.0, 0.0), site("Ni", 0.05, 0.3), site("Ni", 0.0, 0.65), site("Na", 0.5, 0.1), site("Na", 0.5, 0.45), site("O", 0.25, 0.8)];
+        let sites = [
+            site("Sb", 0.0, 0.0),
+            site("Ni", 0.05, 0.3),
+            site("Ni", 0.0, 0.65),
+            site("Na", 0.5, 0.1),
+            site("Na", 0.5, 0.45),
+            site("O", 0.25, 0.8),
+        ];
         Projection::new([[5.0, 0.0, 0.0], [0.0, 5.34, 0.0], [0.0, 1.4, 9.19]], &sites)
     }
 
@@ -445,7 +453,8 @@ mod tests {
             // Every column of the truth has one of its kind where the found lattice says.
             let all = found.lattice.places(&projection, end_A, 3.0);
             for place in truth.places(&projection, end_A, 0.0) {
-                let away = all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
+                let away =
+                    all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
                 let away = away.fold(f64::INFINITY, f64::min);
                 assert!(away < 0.15, "{away} Å off: {truth:?} {found:?}");
             }

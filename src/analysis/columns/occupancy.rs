@@ -64,7 +64,14 @@ pub fn occupancies(fitted: &[f64], se: &[f64], sites: &[f64], calibration: &Cali
         .zip(sites)
         .map(|((&fitted, &se), &sites)| {
             let (atoms, atoms_se) = calibration.atoms(fitted, se);
-            Occupancy { atoms, atoms_se, occupancy: atoms / sites, occupancy_se: atoms_se / sites, z: (atoms - sites) / atoms_se, q: f64::NAN }
+            Occupancy {
+                atoms,
+                atoms_se,
+                occupancy: atoms / sites,
+                occupancy_se: atoms_se / sites,
+                z: (atoms - sites) / atoms_se,
+                q: f64::NAN,
+            }
         })
         .collect();
     let p: Vec<f64> = all.iter().map(|o| normal_below(o.z)).collect();
@@ -86,7 +93,14 @@ pub struct Row {
 
 /// Rows of columns, from each column's place along the profile (NaN leaves it out), with the covariances of fitted atoms between columns. Columns nearer than `apart_A` along the profile are one row. The mean is weighted
 /// by 1/se²; a calibration's scatter is each column's own, its scale all columns'.
-pub fn rows(places: &[f64], occupancies: &[Occupancy], sites: &[f64], covariances: &[(usize, usize, f64)], line: &Calibration, apart_A: f64) -> Vec<Row> {
+pub fn rows(
+    places: &[f64],
+    occupancies: &[Occupancy],
+    sites: &[f64],
+    covariances: &[(usize, usize, f64)],
+    line: &Calibration,
+    apart_A: f64,
+) -> Vec<Row> {
     let usable = |k: usize| places[k].is_finite() && occupancies[k].occupancy.is_finite() && occupancies[k].occupancy_se > 0.0;
     let mut order: Vec<usize> = (0..places.len()).filter(|&k| usable(k)).collect();
     order.sort_by(|&a, &b| places[a].total_cmp(&places[b]));

@@ -39,7 +39,13 @@ pub fn peaks(field: &Field<'_>, noise: &Noise, width_A: f64) -> Result<Vec<Peak>
     // Beyond the edges the image goes on as its mirror image, half to each side.
     let mirrored = |k: usize, n: usize, full: usize| {
         let over = k as i64 - n as i64;
-        let k = if over < 0 { k as i64 } else if (over as usize) < (full - n) / 2 { n as i64 - 1 - over } else { full as i64 - 1 - k as i64 };
+        let k = if over < 0 {
+            k as i64
+        } else if (over as usize) < (full - n) / 2 {
+            n as i64 - 1 - over
+        } else {
+            full as i64 - 1 - k as i64
+        };
         k.clamp(0, n as i64 - 1) as usize
     };
     for i in 0..padded[0] {
@@ -75,7 +81,10 @@ pub fn peaks(field: &Field<'_>, noise: &Noise, width_A: f64) -> Result<Vec<Peak>
             // Curvatures per Å², slopes per Å.
             let [py, px] = field.pixel_A;
             let (gy, gx) = ((value(i + 1, j) - value(i - 1, j)) / (2.0 * py), (value(i, j + 1) - value(i, j - 1)) / (2.0 * px));
-            let (hy, hx) = ((value(i + 1, j) - 2.0 * here + value(i - 1, j)) / (py * py), (value(i, j + 1) - 2.0 * here + value(i, j - 1)) / (px * px));
+            let (hy, hx) = (
+                (value(i + 1, j) - 2.0 * here + value(i - 1, j)) / (py * py),
+                (value(i, j + 1) - 2.0 * here + value(i, j - 1)) / (px * px),
+            );
             let hyx = (value(i + 1, j + 1) - value(i + 1, j - 1) - value(i - 1, j + 1) + value(i - 1, j - 1)) / (4.0 * py * px);
             let det = hy * hx - hyx * hyx;
             if hy >= 0.0 || hx >= 0.0 || det <= 0.0 {

@@ -71,7 +71,8 @@ impl Projection {
         for column in &mut columns {
             column.holds.sort_by(|p, q| q.1.total_cmp(&p.1).then(p.0.cmp(q.0)));
             let alike = |holds: &[(&'static str, f64)]| {
-                holds.len() == column.holds.len() && holds.iter().zip(&column.holds).all(|(p, q)| p.0 == q.0 && (p.1 / q.1 - 1.0).abs() < 1e-3)
+                holds.len() == column.holds.len()
+                    && holds.iter().zip(&column.holds).all(|(p, q)| p.0 == q.0 && (p.1 / q.1 - 1.0).abs() < 1e-3)
             };
             column.kind = known.iter().position(|holds| alike(holds)).unwrap_or_else(|| {
                 kinds.push(column.name());
@@ -203,7 +204,9 @@ mod tests {
         let full = |symbol, at| CellSite { symbol, at, occupancy: 1.0 };
         let mut sites = Vec::new();
         for [cx, cy] in [[0.0, 0.0], [0.5, 0.5]] {
-            for (symbol, at) in [("Sb", [0.0, 0.0, 0.0]), ("Ni", [0.0, 1.0 / 3.0, 0.0]), ("Ni", [0.0, 2.0 / 3.0, 0.0]), ("Na", [0.0, 0.5, 0.5])] {
+            for (symbol, at) in
+                [("Sb", [0.0, 0.0, 0.0]), ("Ni", [0.0, 1.0 / 3.0, 0.0]), ("Ni", [0.0, 2.0 / 3.0, 0.0]), ("Na", [0.0, 0.5, 0.5])]
+            {
                 sites.push(full(symbol, [at[0] + cx, at[1] + cy, at[2]]));
             }
             for y in [1.0 / 3.0, 2.0 / 3.0] {
@@ -234,9 +237,10 @@ mod tests {
         let turn = 0.3f64;
         let rotated = |v: [f64; 3]| [v[0], v[1] * turn.cos() - v[2] * turn.sin(), v[1] * turn.sin() + v[2] * turn.cos()];
         let axes = [[0.0, 3.905, 0.0], [0.0, 0.0, 3.905], [3.905, 0.0, 0.0]];
-        let sites: Vec<CellSite> = [("Sr", [0.0, 0.0, 0.0]), ("Ti", [0.5, 0.5, 0.5]), ("O", [0.5, 0.5, 0.0]), ("O", [0.5, 0.0, 0.5]), ("O", [0.0, 0.5, 0.5])]
-            .map(|(symbol, at)| CellSite { symbol, at, occupancy: 1.0 })
-            .to_vec();
+        let sites: Vec<CellSite> =
+            [("Sr", [0.0, 0.0, 0.0]), ("Ti", [0.5, 0.5, 0.5]), ("O", [0.5, 0.5, 0.0]), ("O", [0.5, 0.0, 0.5]), ("O", [0.0, 0.5, 0.5])]
+                .map(|(symbol, at)| CellSite { symbol, at, occupancy: 1.0 })
+                .to_vec();
         let found = Projection::new(axes.map(rotated), &sites);
         // Along c: Sr, Ti over O, and two O columns.
         assert_eq!(found.columns.len(), 4);

@@ -53,7 +53,11 @@ pub fn settle(fit: &Fit<'_>, lattice: &[Site]) -> Result<Settled> {
                 }
                 let smooth = if weights > 0.0 { sum / weights } else { 0.0 };
                 let (shift, se) = (own.shift_A[k][axis], own.se_A[k][axis]);
-                let alone = if shift.is_finite() && se.is_finite() { (shift - smooth) * ALONE_A * ALONE_A / (ALONE_A * ALONE_A + se * se) } else { 0.0 };
+                let alone = if shift.is_finite() && se.is_finite() {
+                    (shift - smooth) * ALONE_A * ALONE_A / (ALONE_A * ALONE_A + se * se)
+                } else {
+                    0.0
+                };
                 site.at_A[axis] = lattice[k].at_A[axis] + smooth + alone;
             }
         }

@@ -61,7 +61,8 @@ impl Template {
 
     /// The value at a distance in Å, and the slope per Å.
     pub fn at(&self, distance: f64) -> (f64, f64) {
-        splines(distance).fold((0.0, 0.0), |sum, (k, value, slope)| (sum.0 + self.coefficients[k] * value, sum.1 + self.coefficients[k] * slope))
+        splines(distance)
+            .fold((0.0, 0.0), |sum, (k, value, slope)| (sum.0 + self.coefficients[k] * value, sum.1 + self.coefficients[k] * slope))
     }
 
     /// Its integral over the plane in (unit)·Å².
@@ -173,7 +174,8 @@ pub fn learn(lessons: &[Lesson<'_>], kinds: usize) -> Option<(Vec<Template>, f64
                     let index = (k as i64 + by).unsigned_abs() as usize;
                     (index < SPLINES).then_some(first + index)
                 };
-                let terms: Vec<(usize, f64)> = [(-1, 1.0), (0, -2.0), (1, 1.0)].into_iter().filter_map(|(by, w)| near(by).map(|at| (at, w))).collect();
+                let terms: Vec<(usize, f64)> =
+                    [(-1, 1.0), (0, -2.0), (1, 1.0)].into_iter().filter_map(|(by, w)| near(by).map(|at| (at, w))).collect();
                 for &(p, a) in &terms {
                     terms.iter().for_each(|&(q, b)| ridged[(p, q)] += 1e-6 * diagonal * a * b);
                 }
@@ -186,7 +188,8 @@ pub fn learn(lessons: &[Lesson<'_>], kinds: usize) -> Option<(Vec<Template>, f64
         ridged.cholesky()?.solve(&right)
     };
     let left = total - 2.0 * explained.dot(&right) + explained.dot(&(&normal * &explained));
-    let templates = (0..kinds).map(|kind| Template { coefficients: explained.as_slice()[kind * SPLINES..(kind + 1) * SPLINES].to_vec() }).collect();
+    let templates =
+        (0..kinds).map(|kind| Template { coefficients: explained.as_slice()[kind * SPLINES..(kind + 1) * SPLINES].to_vec() }).collect();
     Some((templates, (left / total).max(0.0)))
 }
 
@@ -213,7 +216,8 @@ mod tests {
     #[test]
     fn templates_are_learnt_from_columns_of_known_content() {
         let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
-        let shapes: [&dyn Fn(f64) -> f64; 2] = [&|r| 0.3 * (-r * r / 0.3).exp(), &|r| 0.8 * (-r * r / 0.5).exp() - 0.02 * (-(r - 1.5f64).powi(2) / 0.2).exp()];
+        let shapes: [&dyn Fn(f64) -> f64; 2] =
+            [&|r| 0.3 * (-r * r / 0.3).exp(), &|r| 0.8 * (-r * r / 0.5).exp() - 0.02 * (-(r - 1.5f64).powi(2) / 0.2).exp()];
         let (shape, pixel) = ([60, 70], [0.2, 0.23]);
         let columns: Vec<Known> = (0..8)
             .flat_map(|i| (0..9).map(move |j| (i, j)))

@@ -6,7 +6,8 @@ use super::report::{column, image};
 use super::scene::Scene;
 use crate::analysis::columns::Projection;
 use crate::analysis::field::{
-    Glide, GpaOptions, Grid, Layered, Layering, Measured, Picture, Slabs, Spectrum, Spot, distances, gpa, honeycomb, measure_layers, migrated, stacking,
+    Glide, GpaOptions, Grid, Layered, Layering, Measured, Picture, Slabs, Spectrum, Spot, distances, gpa, honeycomb, measure_layers,
+    migrated, stacking,
 };
 use crate::output::{Array, ArrayData, Attr, Column, Table};
 use crate::run::Run;
@@ -42,7 +43,10 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
                 arrays.push(of("strain_xy", &strain.xy, strain.se[2], ""));
                 arrays.push(of("strain_rotation", &strain.rotation_rad, strain.se[3], "rad"));
             } else {
-                run.note(format!("no strain: the field is not three times as wide as its resolution of {:.1} Å at each edge", strain.resolution_A));
+                run.note(format!(
+                    "no strain: the field is not three times as wide as its resolution of {:.1} Å at each edge",
+                    strain.resolution_A
+                ));
             }
         }
         Err(error) => run.note(format!("no strain: {error}")),
@@ -58,7 +62,12 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
     };
     let spacing = Measured::mean(layers.spacing_A.profile());
     if spacing.is_known() {
-        run.note(format!("layers: {} of transition metals, {:.3} ± {:.3} Å apart on the mean", layers.metal_A.depth_A.len(), spacing.value, spacing.se));
+        run.note(format!(
+            "layers: {} of transition metals, {:.3} ± {:.3} Å apart on the mean",
+            layers.metal_A.depth_A.len(),
+            spacing.value,
+            spacing.se
+        ));
     }
     tables.push(grid("map/spacing", "spacing", &layers.spacing_A));
     tables.push(slabs(&layers.alkali_A, &layers.alkali_slab_A, &layers.alkali_to_metal));
@@ -66,7 +75,11 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
     match stacking(&picture, &layers, SEGMENT_A, glide, Slabs::Unknown) {
         Ok(found) => {
             let (p, o) = [Layering::P, Layering::O].map(|kind| found.layers.iter().filter(|l| l.layering == Some(kind)).count()).into();
-            run.note(format!("stacking: {p} layers P, {o} O, {} not decided{}", found.undetermined, if glide == Glide::None { " (this zone axis does not tell)" } else { "" }));
+            run.note(format!(
+                "stacking: {p} layers P, {o} O, {} not decided{}",
+                found.undetermined,
+                if glide == Glide::None { " (this zone axis does not tell)" } else { "" }
+            ));
             let each = |value: &dyn Fn(&crate::analysis::field::Alkali) -> f64| found.layers.iter().map(value).collect::<Vec<f64>>();
             let name = |l: &crate::analysis::field::Alkali| match l.layering {
                 Some(Layering::P) => "P",
@@ -81,7 +94,8 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
                 column("oxygen_shift_rows", "", each(&|l| l.oxygen_shift_rows.value)),
                 column("oxygen_shift_rows_se", "", each(&|l| l.oxygen_shift_rows.se)),
             ];
-            let extra = vec![("share_p".to_owned(), Attr::Number(found.share_p.value)), ("share_p_se".to_owned(), Attr::Number(found.share_p.se))];
+            let extra =
+                vec![("share_p".to_owned(), Attr::Number(found.share_p.value)), ("share_p_se".to_owned(), Attr::Number(found.share_p.se))];
             tables.push(Table { path: "map/stacking".to_owned(), columns, extra });
         }
         Err(error) => run.note(format!("no stacking: {error}")),
@@ -134,7 +148,12 @@ fn is_metal(projection: &Projection, kind: usize) -> bool {
 
 /// The columns that were measured.
 fn found(crystal: &Crystal, mapped: &Mapped) -> Vec<Spot> {
-    let names: Vec<&'static str> = crystal.projection.kinds.iter().map(|name| Element::of(name.split('/').next().unwrap_or(name)).map_or("", |e| e.symbol())).collect();
+    let names: Vec<&'static str> = crystal
+        .projection
+        .kinds
+        .iter()
+        .map(|name| Element::of(name.split('/').next().unwrap_or(name)).map_or("", |e| e.symbol()))
+        .collect();
     let measured = |s: usize| {
         let (site, integral) = (&mapped.settled.sites[s], mapped.taught.templates[mapped.settled.sites[s].kind].integral());
         Spot {
@@ -145,7 +164,10 @@ fn found(crystal: &Crystal, mapped: &Mapped) -> Vec<Spot> {
             amplitude_se: mapped.amplitudes.se[s] * integral,
         }
     };
-    (0..mapped.settled.sites.len()).filter(|&s| mapped.amplitudes.atoms[s].is_finite() && mapped.settled.places_A[s][0].is_finite()).map(measured).collect()
+    (0..mapped.settled.sites.len())
+        .filter(|&s| mapped.amplitudes.atoms[s].is_finite() && mapped.settled.places_A[s][0].is_finite())
+        .map(measured)
+        .collect()
 }
 
 /// The layers as the crystal has them in the image, and the distance of neighbouring metals in a layer; `None` of a crystal without layers of metals and oxygen.
@@ -222,7 +244,8 @@ impl Crystal {
 
 fn grid(path: &str, name: &str, grid: &Grid) -> Table {
     let segments = grid.along_A.len();
-    let each = |value: &dyn Fn(usize, usize) -> f64| (0..grid.values.len()).map(|k| value(k / segments, k % segments)).collect::<Vec<f64>>();
+    let each =
+        |value: &dyn Fn(usize, usize) -> f64| (0..grid.values.len()).map(|k| value(k / segments, k % segments)).collect::<Vec<f64>>();
     let columns = vec![
         column("depth_A", "Å", each(&|k, _| grid.depth_A[k])),
         column("along_A", "Å", each(&|_, s| grid.along_A[s])),
@@ -271,13 +294,9 @@ fn spots(spectrum: &Spectrum) -> Option<Table> {
 /// Mean distances between neighbours, of metals and of oxygen, along rows and across them.
 fn distance_table(spots: &[Spot], layered: &Layered) -> Option<Table> {
     let metal = |e: &str| !matches!(e, "O" | "Li" | "Na" | "K" | "Rb" | "Cs");
-    let sorts: [(&str, &dyn Fn(&str) -> bool); 2] = [("metal", &metal), ("oxygen", &|e| e == "O")];
-    let rows: Vec<(String, _)> = sorts
+    let rows: Vec<(String, _)> = [("metal", distances(spots, layered, metal)), ("oxygen", distances(spots, layered, |e| e == "O"))]
         .into_iter()
-        .flat_map(|(name, of)| {
-            let [along, across] = distances(spots, layered, of);
-            [(format!("{name} along"), along), (format!("{name} across"), across)]
-        })
+        .flat_map(|(name, [along, across])| [(format!("{name} along"), along), (format!("{name} across"), across)])
         .filter(|(_, d)| d.mean_A.is_known())
         .collect();
     if rows.is_empty() {
@@ -285,7 +304,11 @@ fn distance_table(spots: &[Spot], layered: &Layered) -> Option<Table> {
     }
     let each = |value: &dyn Fn(&crate::analysis::field::Distances) -> f64| rows.iter().map(|(_, d)| value(d)).collect::<Vec<f64>>();
     let columns = vec![
-        Column { name: "neighbours".to_owned(), units: String::new(), data: ArrayData::Names(rows.iter().map(|(n, _)| n.clone()).collect()) },
+        Column {
+            name: "neighbours".to_owned(),
+            units: String::new(),
+            data: ArrayData::Names(rows.iter().map(|(n, _)| n.clone()).collect()),
+        },
         column("pairs", "", each(&|d| d.distance_A.len() as f64)),
         column("mean_A", "Å", each(&|d| d.mean_A.value)),
         column("mean_se_A", "Å", each(&|d| d.mean_A.se)),

@@ -151,7 +151,11 @@ impl Teacher<'_> {
         let back = grid.object_to_scan();
         grouped
             .iter()
-            .map(|(at, group)| Known { kind: kind_of(group), at_A: apply(back, *at), atoms: group.iter().map(|s| f64::from(s.atoms)).sum() })
+            .map(|(at, group)| Known {
+                kind: kind_of(group),
+                at_A: apply(back, *at),
+                atoms: group.iter().map(|s| f64::from(s.atoms)).sum(),
+            })
             .collect()
     }
 

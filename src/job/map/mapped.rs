@@ -3,11 +3,11 @@
 use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
-    Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, Projection, Row, Settled, Site, discs, find_lattice, occupancies,
-    power, rows, settle, voronoi,
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, Projection, Row, Settled, Site, discs, find_lattice,
+    occupancies, power, rows, settle, voronoi,
 };
-use crate::job::values::Side;
 use crate::job::Error;
+use crate::job::values::Side;
 use crate::run::{Event, Run, Stage};
 use crate::simulate::Element;
 
@@ -99,7 +99,10 @@ impl Teacher<'_> {
         let weights = weights(projection);
         let found = find_lattice(&scene.field(), projection, &weights)?.filter(|f| f.explained > EXPLAINED);
         let Some(found) = found else {
-            let hint = better(EXPLAINED).map_or_else(|| "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(), |other| format!("{other} fits better"));
+            let hint = better(EXPLAINED).map_or_else(
+                || "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(),
+                |other| format!("{other} fits better"),
+            );
             return Err(scene.refuse(format!("the crystal's lattice is not found in it. {hint}")));
         };
         progress();
@@ -209,7 +212,10 @@ impl Teacher<'_> {
                 break;
             }
             if (ratio - 1.0).abs() < 0.02 {
-                run.note(format!("map.thickness_A = {next:.1} by the brightness of the other columns (± {:.1} by counting alone)", se * next));
+                run.note(format!(
+                    "map.thickness_A = {next:.1} by the brightness of the other columns (± {:.1} by counting alone)",
+                    se * next
+                ));
                 return Ok(next);
             }
             thickness = next;
@@ -233,7 +239,9 @@ impl Teacher<'_> {
             return Ok(());
         }
         if let Some(other) = better(found.explained) {
-            return Err(self.scene.refuse(format!("the crystal explains {:.0} % of what is not noise; {other} fits better", 100.0 * share)));
+            return Err(self
+                .scene
+                .refuse(format!("the crystal explains {:.0} % of what is not noise; {other} fits better", 100.0 * share)));
         }
         if share < 0.25 * EXPLAINED_OF_SIGNAL {
             return Err(self.scene.refuse(format!(
@@ -329,7 +337,8 @@ impl Teacher<'_> {
             let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
             let found = fit.amplitudes(&lesson_sites(&scan.columns, projection, thickness_A))?;
             let of_element = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
-            let own: Vec<usize> = (0..scan.columns.len()).filter(|&k| of_element(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
+            let own: Vec<usize> =
+                (0..scan.columns.len()).filter(|&k| of_element(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
             let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
             // What a full column of this piece holds.
             let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
@@ -417,11 +426,15 @@ impl Crystal {
     /// Refuses an element that has no columns of its own.
     pub(super) fn check(&self, image: &str) -> Result<(), Error> {
         let symbol = self.element.symbol();
-        let with: Vec<&crate::analysis::columns::ProjectedColumn> = self.projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).collect();
+        let with: Vec<&crate::analysis::columns::ProjectedColumn> =
+            self.projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).collect();
         let why = if with.is_empty() {
             format!("the crystal holds no {symbol} (map.element)")
         } else if let Some(mixed) = with.iter().find(|c| c.holds.len() > 1) {
-            format!("along this zone axis {symbol} shares columns with other elements ({}), so that its atoms cannot be told. Take another map.zone_axis", mixed.name())
+            format!(
+                "along this zone axis {symbol} shares columns with other elements ({}), so that its atoms cannot be told. Take another map.zone_axis",
+                mixed.name()
+            )
         } else {
             return Ok(());
         };

@@ -165,7 +165,11 @@ fn claimable(output: &Path, force: bool) -> Result<(), Error> {
 
 /// A crystal by its name or its CIF.
 fn structure(name: &str) -> Result<Structure, Error> {
-    if Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("cif")) { crystal(Path::new(name)) } else { Ok(Structure::named(name)?) }
+    if Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("cif")) {
+        crystal(Path::new(name))
+    } else {
+        Ok(Structure::named(name)?)
+    }
 }
 
 fn cut(job: &Job, structure: &Structure) -> Result<Cut, Error> {

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Outcome, layers};
 use super::lessons::Crystal;
 use super::mapped::Mapped;
 use super::scene::{Arrays, Scene};
+use super::{Outcome, layers};
 use crate::analysis::columns::{Noise, peaks};
 use crate::job::{Error, Job};
 use crate::output::{
-    Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Mark, Profile, RingWidth, Table, write_overlay_png, write_profile_png,
+    Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Mark, Profile, RingWidth, Table, write_overlay_png,
+    write_profile_png,
 };
 use crate::run::Run;
 
@@ -78,7 +79,8 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
     // Of other elements the templates alone tell the atoms.
     let atoms = each(&|s| of_target(s).map_or(amplitudes.atoms[s], |k| occupancies[k].atoms));
     let atoms_se = each(&|s| of_target(s).map_or(amplitudes.se[s], |k| occupancies[k].atoms_se));
-    let trusted = each(&|s| f64::from(u8::from(of_target(s).map_or(amplitudes.atoms[s].is_finite(), |k| occupancies[k].occupancy.is_finite()))));
+    let trusted =
+        each(&|s| f64::from(u8::from(of_target(s).map_or(amplitudes.atoms[s].is_finite(), |k| occupancies[k].occupancy.is_finite()))));
     let expected = each(&|s| settled.sites[s].expected);
     let ratio = |values: &[f64]| values.iter().zip(&expected).map(|(v, e)| v / e).collect::<Vec<f64>>();
     let (occupancy, occupancy_se) = (ratio(&atoms), ratio(&atoms_se));
@@ -104,7 +106,15 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         column("voronoi", "rad Å²", each(&|s| mapped.cells[s].value)),
         column("voronoi_se", "rad Å²", each(&|s| mapped.cells[s].se)),
     ];
-    rows.iter_mut().for_each(|c| if let ArrayData::F64(v) = &mut c.data { v.iter_mut().for_each(|x| if x.is_infinite() { *x = f64::NAN }) });
+    rows.iter_mut().for_each(|c| {
+        if let ArrayData::F64(v) = &mut c.data {
+            v.iter_mut().for_each(|x| {
+                if x.is_infinite() {
+                    *x = f64::NAN
+                }
+            })
+        }
+    });
     let number = |name: &str, value: f64| (name.to_owned(), Attr::Number(value));
     let lattice = &mapped.found.lattice;
     let mut extra = vec![
@@ -152,11 +162,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         .iter()
         .zip(occupancies)
         .filter(|(s, _)| inside.binary_search(s).is_ok())
-        .map(|(&s, o)| Marked {
-            centre: [0, 1].map(|a| settled.sites[s].at_A[a] / scene.pixel_A[a]),
-            occupancy: o.occupancy,
-            q: o.q,
-        })
+        .map(|(&s, o)| Marked { centre: [0, 1].map(|a| settled.sites[s].at_A[a] / scene.pixel_A[a]), occupancy: o.occupancy, q: o.q })
         .collect();
     let measured = image(scene, "map/image", scene.values.clone());
     let report = Report {
@@ -312,11 +318,8 @@ impl Report {
             q if q < self.rate => Some(RingWidth::Thin),
             _ => None,
         };
-        let marks: Vec<Mark> = self
-            .marks
-            .iter()
-            .map(|m| Mark { centre: m.centre, radius: MARK_A / pixel, value: m.occupancy, ring: ring(m.q) })
-            .collect();
+        let marks: Vec<Mark> =
+            self.marks.iter().map(|m| Mark { centre: m.centre, radius: MARK_A / pixel, value: m.occupancy, ring: ring(m.q) }).collect();
         let legend = Legend {
             title: format!("{} occupancy", self.symbol),
             range: (0.0, 1.0),

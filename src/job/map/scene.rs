@@ -7,8 +7,7 @@ use crate::output::{Array, Attr, Frame};
 use crate::simulate::Instrument;
 
 /// Images that are measured where the job names none, the best first.
-const PREFERRED: [&str; 6] =
-    ["ptychography/phase_scan", "images/ssb", "images/obf", "images/wdd", "images/parallax", "images/idpc"];
+const PREFERRED: [&str; 6] = ["ptychography/phase_scan", "images/ssb", "images/obf", "images/wdd", "images/parallax", "images/idpc"];
 
 /// The image with its surroundings.
 pub(super) struct Scene {
@@ -54,14 +53,20 @@ impl Scene {
         let refuse = |why: String| Error::NoMap { image: image.path.clone(), why };
         if image.units != "rad" {
             let unit = if image.units.is_empty() { "no unit".to_owned() } else { format!("the unit {}", image.units) };
-            let why = format!("it has {unit}, so it is no phase. Phases are ptychography/phase_scan, ssb, obf, wdd, parallax, and idpc where the voltage is known: set map.image");
+            let why = format!(
+                "it has {unit}, so it is no phase. Phases are ptychography/phase_scan, ssb, obf, wdd, parallax, and idpc where the voltage is known: set map.image"
+            );
             return Err(refuse(why));
         }
         let (&[rows, columns], Some(values), Frame::Scan) = (&image.shape[..], image.data.reals(), image.frame) else {
             return Err(refuse("it is no image along the scan: set map.image to one, such as \"ssb\"".to_owned()));
         };
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(refuse(format!("its pixel (y, x) = ({}, {}) is no number: crop the scan to where it is known", at / columns, at % columns)));
+            return Err(refuse(format!(
+                "its pixel (y, x) = ({}, {}) is no number: crop the scan to where it is known",
+                at / columns,
+                at % columns
+            )));
         }
         let pixel_A = [image.axes[0].step, image.axes[1].step];
         let optics = &job.optics;
@@ -74,7 +79,9 @@ impl Scene {
             return Err(Error::Missing { key: "scan.step_A", why: "lengths have to be known".to_owned(), example: "0.4" });
         };
         if job.scan.positions.is_some() {
-            return Err(refuse("its scan has measured positions (scan.positions), which the simulated crystal is not scanned at".to_owned()));
+            return Err(refuse(
+                "its scan has measured positions (scan.positions), which the simulated crystal is not scanned at".to_owned(),
+            ));
         }
         let (frame, mrad_per_px) = detector(job, arrays, voltage_kV).ok_or_else(|| {
             refuse("the result does not tell the detector's size: it needs images/mean_pattern or ptychography/probe, and detector.mrad_per_px".to_owned())
@@ -123,7 +130,8 @@ fn chosen(job: &Job, arrays: &(impl Arrays + ?Sized)) -> Result<Array, Error> {
     };
     found.and_then(|path| arrays.get(&path)).ok_or_else(|| {
         let image = job.map.image.as_ref().map_or_else(|| "a phase".to_owned(), |entry| entry.value.clone());
-        let why = format!("the result does not hold it. It holds: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
+        let why =
+            format!("the result does not hold it. It holds: {}", if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
         Error::NoMap { image, why }
     })
 }
