@@ -192,7 +192,7 @@ fn how_compared(pair: &ImagePair) -> String {
     let [py, px] = pair.pixel;
     let mut text = format!("{}\n", names(pair));
     let mut line = |what: String| text.push_str(&format!("  {what}\n"));
-    let size = if (py - px).abs() < 1e-6 * py { format!("{}", figures(py)) } else { format!("{} × {}", figures(py), figures(px)) };
+    let size = if (py - px).abs() < 1e-6 * py { figures(py) } else { format!("{} × {}", figures(py), figures(px)) };
     let share = pair.share.map(|s| format!("{:.0} %", 100.0 * s));
     let other = if pair.grid == "A" { "B" } else { "A" };
     let brought = if length == "px" { "pixel on pixel".to_owned() } else { format!("{other} brought to the pixels of {}", pair.grid) };

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli_support::Place;
 
+#[allow(clippy::print_stdout, reason = "the seed of a failure")]
 fn fresh_rng() -> ChaCha8Rng {
     let seed: u64 = rand::random();
     println!("seed {seed}");
@@ -194,7 +195,7 @@ fn columns_are_paired_by_element_through_the_frames_and_those_without_partner_or
     let object = |[y, x]: [f64; 2]| [cos * y - sin * x, sin * y + cos * x];
     let to_scan = [[0.1 * cos, 0.1 * sin, -12.0 * (cos + sin) + 6.0], [-0.1 * sin, 0.1 * cos, -12.0 * (cos - sin) + 6.0]];
     let sites: Vec<[f64; 2]> = (0..144).map(|n| [(n / 12) as f64 * 1.0, (n % 12) as f64 * 1.1]).collect();
-    let element = |n: usize| if n % 3 == 0 { 11.0 } else { 8.0 };
+    let element = |n: usize| if n.is_multiple_of(3) { 11.0 } else { 8.0 };
     let occupancy: Vec<f64> = sites.iter().map(|_| rng.random_range(0.0..1.0)).collect();
     let (shift, bias) = ([0.05, -0.08], -0.04);
     let truth: Vec<[f64; 2]> = sites.iter().map(|&s| object(s)).collect();
