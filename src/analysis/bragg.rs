@@ -17,6 +17,8 @@ const RING: [f64; 2] = [4.0, 12.0];
 const INWARDS: [f64; 2] = [-3.0, 0.5];
 /// Fourier pixels about the middle that no spot lies in: what is wider than an eighth of the image is no lattice.
 const MIDDLE: f64 = 8.0;
+/// The first Fourier pixel beyond a spot under Hann's window.
+const NEAREST_LOBE: i64 = 3;
 /// How much of a power's variance a sample of the plane shares with all under Hann's window: (1 + 2·(2/3)² + 2·(1/6)²)², the transform of its square.
 const SHARED: f64 = 3.78;
 /// n exponential powers tell their scale by their median as well as n/2.08 do by their mean: 1/ln²2.
@@ -38,6 +40,7 @@ pub struct Spot {
 /// [`LEAST_SNR`]. N is the mean power of the noise, of two estimates the larger: from the ring 4 to 12 Fourier pixels around the spot, and from all samples of its frequency (3 pixels inwards to half a
 /// pixel outwards), where images fade alike. Each is the median of the powers over ln 2, for powers of noise fall off exponentially, and other spots do not count. Besides, a spot has to be so strong
 /// that noise alone has one in an image of a hundred at most: of M samples one reaches t times its estimated mean by chance M·(1 + t/k)^−k times, if k independent samples told it, which for many is M·e^−t.
+/// And it has to be above three times what the samples of its row and column, d pixels off, can leave there through the window's side lobes, Σ|F|/(d³ − d): those of Hann's window and of a ramp under it.
 ///
 /// The spot lies between pixels where a parabola through the logarithms of the powers is highest. `None` where there is no spot, or fewer than 24 pixels along a side.
 ///
@@ -66,6 +69,9 @@ pub fn highest_bragg_spot(image: &[f64], shape: [usize; 2], pixel_A: [f64; 2]) -
         // What is around is soon looked at, and few maxima stand out of it.
         let around = Some(plane.noise_around(at)).filter(stands_out)?;
         let of_frequency = Some(plane.noise_of_frequency(at)).filter(stands_out)?;
+        if plane.values[at].sqrt() <= LEAST_SNR * plane.leaked(at) {
+            return None;
+        }
         let frequency_inverse_A = plane.between_pixels(at);
         let noise = around.power.max(of_frequency.power);
         let spacing_A = 1.0 / frequency_inverse_A[0].hypot(frequency_inverse_A[1]);
@@ -140,6 +146,20 @@ impl Powers {
         let [from, to] = INWARDS.map(|pixels| self.frequency(at) + pixels * self.pixel(0).max(self.pixel(1)));
         let in_ring = |other: &usize| self.signed(*other)[0] >= 0.0 && (from..=to).contains(&self.frequency(*other));
         Noise::of((0..self.values.len()).filter(in_ring).map(|other| self.values[other]).collect())
+    }
+
+    /// The most amplitude that all samples of its row and its column can leave at a sample, through the window's side lobes: where there is hardly any noise they stand out of it.
+    fn leaked(&self, at: usize) -> f64 {
+        let along = |axis: usize| {
+            let half = (self.shape[axis] as i64 - 1) / 2;
+            let lobe = |d: i64| {
+                let far = d.unsigned_abs() as f64;
+                let from = self.values[self.beside(at, if axis == 0 { [d, 0] } else { [0, d] })];
+                from.sqrt() / (far * (far * far - 1.0))
+            };
+            (-half..=half).filter(|d| d.abs() >= NEAREST_LOBE).map(lobe).sum::<f64>()
+        };
+        along(0) + along(1)
     }
 
     /// The frequency (y, x) of the maximum at and between pixels.
