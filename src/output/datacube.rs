@@ -192,14 +192,8 @@ mod tests {
     fn reads_back(step_A: [f64; 2]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.h5");
-        let cube = Datacube {
-            scan_shape: [2, 3],
-            frame_shape: [4, 6],
-            step_A,
-            mrad_per_px: 1.5,
-            voltage_kV: 300.0,
-            convergence_mrad: 25.0,
-        };
+        let cube =
+            Datacube { scan_shape: [2, 3], frame_shape: [4, 6], step_A, mrad_per_px: 1.5, voltage_kV: 300.0, convergence_mrad: 25.0 };
         let counts: Vec<u16> = (0..144).collect();
         let mut writer = DatacubeWriter::create::<u16>(&path, false, &cube).unwrap();
         // Blocks that begin and end within rows.
