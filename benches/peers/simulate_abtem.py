@@ -36,6 +36,7 @@ step_A = 1.3
 [detector]
 side_px = 80
 mrad_per_px = 1.5
+oversampling = 2
 [method]
 potential = "{fit}"
 vibration = "none"

@@ -136,7 +136,7 @@ fn an_output_that_is_there_is_only_replaced_by_force_and_never_what_is_read() {
     let place = place_with(SPEC);
     place.write("scan_truth.emd", "mine");
     let refused = place.run(&["simulate", "spec.toml", "-o", "scan.h5"]);
-    assert!(refused.code == 1 && refused.stderr.contains("scan_truth.emd") && refused.stderr.contains("--force"), "{refused:?}");
+    assert!(refused.code == 2 && refused.stderr.contains("scan_truth.emd") && refused.stderr.contains("--force"), "{refused:?}");
     assert!(!place.path("scan.h5").exists());
     assert_eq!(std::fs::read_to_string(place.path("scan_truth.emd")).unwrap(), "mine");
     place.done(&["simulate", "spec.toml", "-o", "scan.h5", "--force"]);
