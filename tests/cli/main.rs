@@ -8,6 +8,7 @@ mod cli_support;
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod map;
 mod reconstruct;
 mod simulate;
 mod starts;
@@ -37,7 +38,7 @@ fn job_of(result: &Path) -> String {
 #[test]
 fn every_command_has_a_help_that_ends_with_an_example() {
     let place = Place::new();
-    for command in ["devices", "info", "init", "calibrate", "image", "reconstruct", "run", "compare", "simulate", "bench", "demo"] {
+    for command in ["devices", "info", "init", "calibrate", "image", "reconstruct", "map", "run", "compare", "simulate", "bench", "demo"] {
         let ran = place.done(&[command, "--help"]);
         let example = ran.stdout.find(&format!("Example: ronchi {command}"));
         assert!(example.is_some_and(|at| at > ran.stdout.find("Options:").unwrap()), "{}", ran.stdout);

@@ -1,0 +1,106 @@
+//! `ronchi map` as a user runs it.
+
+use ronchi::output::{ArrayData, Attr, Results, Table};
+
+use crate::cli_support::Place;
+
+const SPECIFICATION: &str = r#"
+seed = 5
+[specimen]
+structure = "Na3Ni2SbO6"
+thickness_A = 5.3
+offset_A = [1.1, 0.7]
+defects = [{ kind = "thinned", element = "Na", columns = 0.3 }]
+[optics]
+voltage_kV = 300
+convergence_mrad = 25
+[scan]
+shape = [44, 44]
+step_A = 0.3
+[detector]
+side_px = 48
+mrad_per_px = 2.0
+dose_e_per_A2 = 2e4
+"#;
+
+/// A simulated scan with its images.
+fn imaged() -> Place {
+    let place = Place::new();
+    place.write("spec.toml", SPECIFICATION);
+    place.done(&["simulate", "spec.toml", "-o", "scan.h5"]);
+    place.done(&["image", "scan.h5", "-o", "scan.emd", "-d", "bf,ssb", "--set", "scan.rotation_deg=0", "--set", "output.png=false"]);
+    place
+}
+
+fn reals(table: &Table, name: &str) -> Vec<f64> {
+    table.columns.iter().find(|c| c.name == name).unwrap().data.reals().unwrap()
+}
+
+#[test]
+fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_shown() {
+    let place = imaged();
+    let sets = ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=5.3", "--set", "map.draws=4", "--set", "map.bootstrap=4"];
+    let ran = place.done(&[&["map", "scan.emd"][..], &sets].concat());
+    for words in ["crystal:", "calibration", "Na: ", "power:", "bootstrap:", "layers:"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    let columns = Results::open(&place.path("scan_map.emd")).unwrap().table("map/columns").unwrap();
+    let truth = Results::open(&place.path("scan_truth.emd")).unwrap().table("truth/columns").unwrap();
+    let [true_y, true_x, number, true_atoms] = ["y", "x", "atomic_number", "atoms"].map(|name| reals(&truth, name));
+    let [y, x, atoms, se, trusted, q] = ["y_A", "x_A", "atoms", "atoms_se", "trusted", "q"].map(|name| reals(&columns, name));
+    let ArrayData::Names(element) = &columns.columns.iter().find(|c| c.name == "element").unwrap().data else { panic!("elements have names") };
+    let (mut scores, mut empty) = (Vec::new(), 0);
+    for k in (0..y.len()).filter(|&k| element[k] == "Na" && trusted[k] > 0.0) {
+        let sodium = (0..number.len()).filter(|&t| number[t] == 11.0);
+        let away = |t: usize| (true_y[t] - y[k]).hypot(true_x[t] - x[k]);
+        let nearest = sodium.min_by(|&a, &b| away(a).total_cmp(&away(b))).unwrap();
+        assert!(away(nearest) < 0.6, "a column {} Å from the next sodium", away(nearest));
+        scores.push((atoms[k] - true_atoms[nearest]) / se[k]);
+        // An empty column stands out by five standard errors or more, a full one never does.
+        assert!(true_atoms[nearest] < 1.0 || q[k] > 1e-3, "a full column at q = {}", q[k]);
+        empty += usize::from(true_atoms[nearest] < 1.0);
+    }
+    assert!(scores.len() >= 10, "{scores:?}");
+    assert!(scores.iter().all(|z| z.abs() < 4.5), "{scores:?} ({empty} empty)");
+    let told = |name: &str| columns.extra.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    // Some 40 simulated columns: 0.95 ± 0.035, and a ratio of 1 ± 0.11.
+    assert!(matches!(told("bootstrap_within_95"), Some(Attr::Number(share)) if share > 0.8), "{:?}", told("bootstrap_within_95"));
+    assert!(matches!(told("bootstrap_error_ratio"), Some(Attr::Number(ratio)) if (0.6..1.5).contains(&ratio)), "{:?}", told("bootstrap_error_ratio"));
+    for name in ["columns.csv", "profile.csv", "spots.csv", "occupancy.png", "profile.png"] {
+        assert!(place.path("scan_map_tables").join(name).is_file(), "{name}");
+    }
+    let csv = std::fs::read_to_string(place.path("scan_map_tables/columns.csv")).unwrap();
+    assert!(csv.starts_with("element,y_A,x_A,y_se_A,x_se_A,amplitude"), "{csv}");
+    assert_eq!(csv.lines().count(), y.len() + 1);
+
+    let again = place.run(&["map", "scan.emd"]);
+    assert!(again.code != 0 && again.stderr.contains("exists already") && again.stderr.contains("--force"), "{}", again.stderr);
+    // What is wrong is said before anything is calculated, and leaves nothing.
+    place.write("bad.cif", "data_x\n_cell_length_a 5.3\n_cell_length_b oops\n");
+    for (sets, expected) in [
+        (&["map.structure=Unobtainium"][..], "Unobtainium"),
+        (&["map.structure=bad.cif"], "bad.cif"),
+        (&["map.structure=Na3Ni2SbO6", "map.zone_axis=[0, 0, 0]"], "zone axis"),
+        (&["map.structure=Na3Ni2SbO6", "map.element=Au"], "holds no Au"),
+        (&["map.structure=SrTiO3", "map.element=O"], "shares columns"),
+        (&["map.structure=Na3Ni2SbO6", "map.image=bf"], "no phase"),
+        (&["map.structure=Na3Ni2SbO6", "map.image=idpc"], "does not hold it"),
+        (&["map.structure=Na3Ni2SbO6", "map.thickness_A=-3"], "map.thickness_A"),
+        (&["map.strukture=Na3Ni2SbO6"], "structure"),
+    ] {
+        let mut arguments = vec!["map", "scan.emd", "-o", "other.emd"];
+        sets.iter().for_each(|set| arguments.extend(["--set", *set]));
+        let ran = place.run(&arguments);
+        assert!((1..=2).contains(&ran.code) && ran.stderr.contains(expected), "{sets:?}: {}", ran.stderr);
+        assert!(!place.path("other.emd").exists() && !place.path("other_tables").exists());
+    }
+}
+
+#[test]
+fn a_map_without_a_crystal_lists_bright_spots() {
+    let place = imaged();
+    let ran = place.done(&["map", "scan.emd", "-o", "spots.emd"]);
+    assert!(ran.stderr.contains("bright spots"), "{}", ran.stderr);
+    let peaks = Results::open(&place.path("spots.emd")).unwrap().table("map/peaks").unwrap();
+    assert!(reals(&peaks, "y_A").len() > 5);
+}
