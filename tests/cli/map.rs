@@ -48,7 +48,9 @@ fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_sh
     let truth = Results::open(&place.path("scan_truth.emd")).unwrap().table("truth/columns").unwrap();
     let [true_y, true_x, number, true_atoms] = ["y", "x", "atomic_number", "atoms"].map(|name| reals(&truth, name));
     let [y, x, atoms, se, trusted, q] = ["y_A", "x_A", "atoms", "atoms_se", "trusted", "q"].map(|name| reals(&columns, name));
-    let ArrayData::Names(element) = &columns.columns.iter().find(|c| c.name == "element").unwrap().data else { panic!("elements have names") };
+    let ArrayData::Names(element) = &columns.columns.iter().find(|c| c.name == "element").unwrap().data else {
+        panic!("elements have names")
+    };
     let (mut scores, mut empty) = (Vec::new(), 0);
     for k in (0..y.len()).filter(|&k| element[k] == "Na" && trusted[k] > 0.0) {
         let sodium = (0..number.len()).filter(|&t| number[t] == 11.0);
@@ -65,7 +67,11 @@ fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_sh
     let told = |name: &str| columns.extra.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     // Some 40 simulated columns: 0.95 ± 0.035, and a ratio of 1 ± 0.11.
     assert!(matches!(told("bootstrap_within_95"), Some(Attr::Number(share)) if share > 0.8), "{:?}", told("bootstrap_within_95"));
-    assert!(matches!(told("bootstrap_error_ratio"), Some(Attr::Number(ratio)) if (0.6..1.5).contains(&ratio)), "{:?}", told("bootstrap_error_ratio"));
+    assert!(
+        matches!(told("bootstrap_error_ratio"), Some(Attr::Number(ratio)) if (0.6..1.5).contains(&ratio)),
+        "{:?}",
+        told("bootstrap_error_ratio")
+    );
     for name in ["columns.csv", "profile.csv", "spots.csv", "occupancy.png", "profile.png"] {
         assert!(place.path("scan_map_tables").join(name).is_file(), "{name}");
     }
