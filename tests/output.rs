@@ -374,6 +374,7 @@ fn the_smallest_difference_is_found() {
             ArrayData::I64(v) => v[place] ^= 1,
             ArrayData::Complex32(v) => v[place].im = f32::from_bits(v[place].im.to_bits() ^ 1),
             ArrayData::Complex64(v) => v[place].im = f64::from_bits(v[place].im.to_bits() ^ 1),
+            ArrayData::Names(v) => v[place].push('x'),
         }
         let found = differences(&format!("{n}.emd"), &header, &changed, &tables);
         let path = format!("/ronchi/{}/data", array.path);

@@ -120,7 +120,9 @@ mod tests {
         let found = paired(&places[0], &places[1], 0.5, |_, _| true);
         assert!(found.pairs.iter().all(|&[i, j]| first[i] == second[j]));
         assert_eq!(found.pairs.len(), (0..200).filter(|n| n % 7 != 0 && n % 11 != 0).count());
-        assert!(found.only_first.iter().all(|&i| first[i] % 11 == 0) && found.only_second.iter().all(|&j| second[j] % 7 == 0));
+        assert!(
+            found.only_first.iter().all(|&i| first[i].is_multiple_of(11)) && found.only_second.iter().all(|&j| second[j].is_multiple_of(7))
+        );
         assert_eq!(found.only_first.len() + found.pairs.len(), first.len());
         assert_eq!(found.only_second.len() + found.pairs.len(), second.len());
         let errors = PlaceErrors::of(&places[0], &places[1], &found.pairs).unwrap();

@@ -443,9 +443,9 @@ mod tests {
             let mut values: Vec<f64> = Normal::new(0.0, 3.0).unwrap().sample_iter(&mut rng).take(9000).collect();
             let end_A = [89.0 * 0.2, 99.0 * 0.2];
             for place in truth.places(&projection, end_A, 2.0) {
-                for at in 0..9000 {
+                for (at, value) in values.iter_mut().enumerate() {
                     let (y, x) = ((at / 100) as f64 * 0.2 - place.at_A[0], (at % 100) as f64 * 0.2 - place.at_A[1]);
-                    values[at] += weights[place.kind] * (-(y * y + x * x) / (2.0 * 0.45 * 0.45)).exp();
+                    *value += weights[place.kind] * (-(y * y + x * x) / (2.0 * 0.45 * 0.45)).exp();
                 }
             }
             let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &weights).unwrap().unwrap();
