@@ -41,7 +41,7 @@ fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_sh
     let place = imaged();
     let sets = ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=5.3", "--set", "map.draws=4", "--set", "map.bootstrap=4"];
     let ran = place.done(&[&["map", "scan.emd"][..], &sets].concat());
-    for words in ["crystal:", "calibration", "Na: ", "power:", "bootstrap:", "layers:"] {
+    for words in ["crystal:", "calibration", "Na: ", "power:", "bootstrap:"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     let columns = Results::open(&place.path("scan_map.emd")).unwrap().table("map/columns").unwrap();

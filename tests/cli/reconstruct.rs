@@ -77,7 +77,8 @@ fn a_checkpoint_of_another_job_or_of_other_data_is_refused() {
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(other.stderr.contains("belongs to another job"), "{}", other.stderr);
     let mut data = std::fs::read(place.path("scan.h5")).unwrap();
-    *data.last_mut().unwrap() ^= 1;
+    // Frames are compressed with a check of their own: what is added behind them changes the file and no frame.
+    data.push(1);
     std::fs::write(place.path("scan.h5"), data).unwrap();
     let changed = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
     assert_eq!(changed.code, 2, "{}", changed.stderr);

@@ -157,7 +157,7 @@ fn events_are_the_electrons_of_the_frames_and_can_be_reconstructed_from() {
     place.done(&["simulate", "spec.toml", "-o", "scan.h5"]);
     place.done(&["simulate", "events.toml", "-o", "events.h5"]);
     let shown = place.done(&["info", "events.h5"]).stdout;
-    assert!(shown.contains("stempy electron events") && shown.contains("6×7"), "{shown}");
+    assert!(shown.contains("stempy electron events") && shown.contains("6 × 7"), "{shown}");
     let mut images = Vec::new();
     for name in ["scan", "events"] {
         let result = format!("{name}.emd");

@@ -21,7 +21,7 @@ use crate::run::RngState;
 /// A sweep has at most so many trials.
 const MOST: usize = 10_000;
 /// Sections whose keys make no trials that could be compared.
-const FIXED: [&str; 3] = ["data", "output", "compute"];
+const FIXED: [&str; 4] = ["data", "map", "output", "compute"];
 
 /// What is to be said of `[sweep]` and those keys of it that have a name of their own.
 pub const SWEEP: SectionDoc = SectionDoc {

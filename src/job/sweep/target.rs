@@ -34,7 +34,7 @@ impl<'a> Target<'a> {
         let Some(doc) = key_doc(section, key) else { return Err(unknown_key(section, key, place())) };
         if FIXED.contains(&section) {
             let free: Vec<&str> = SECTIONS.iter().map(|s| s.name).filter(|name| !FIXED.contains(name)).collect();
-            let remedy = "All trials are of the same data, and their results do not depend on [output] and [compute].";
+            let remedy = "All trials are of the same data, and their scores do not depend on [map], [output] and [compute].";
             let expected = format!("a key of {}", free.join(", "));
             return Err(refusal(place(), "what [sweep] varies", path.to_owned(), &expected, remedy));
         }
