@@ -57,7 +57,10 @@ fn main() {
         Trial::test("a wrong defocus is put right", planted::defocus),
         Trial::test("the difference map and RAAR come to what single updates come to", planted::kept_waves),
         Trial::test("the wave behind a thick specimen is abTEM's", exit_wave::cpu),
-        Trial::test("so it is through slices of our own of the same atoms by the same fit, and not by another fit", exit_wave::own_slices),
+        Trial::test(
+            "so it is through slices of our own of the same atoms by the same fit, and less so by another fit",
+            exit_wave::own_slices,
+        ),
         Trial::test("a probe that varies is found to vary as it does", planted::wandering_probe),
         Trial::test("added-up pixels are explained by an up-sampled window", planted::upsampled),
     ];

