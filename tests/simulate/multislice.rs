@@ -134,8 +134,17 @@ fn beyond_the_disk_moving_atoms_scatter_as_einsteins_model_says() {
     let elastic = run(&atoms, Vibration::DebyeWaller);
     let mut expected = elastic.clone();
     for atom in &atoms {
-        let [still, blurred] = [Vibration::None, Vibration::DebyeWaller].map(|v| run(std::slice::from_ref(atom), v));
-        expected.iter_mut().zip(still.iter().zip(&blurred)).for_each(|(sum, (s, b))| *sum += s - b);
+        // A focused beam is not the same everywhere that an atom moves to: the mean over its places, a deviation apart over ±3 (a Gaussian's sum to 1e-3).
+        let blurred = run(std::slice::from_ref(atom), Vibration::DebyeWaller);
+        let deviation = (atom.b_A2 / 8.0).sqrt() / std::f64::consts::PI;
+        let places: Vec<[f64; 2]> = (-3..=3).flat_map(|y| (-3..=3).map(move |x| [f64::from(y), f64::from(x)])).collect();
+        let weight = |[y, x]: [f64; 2]| (-0.5 * (y * y + x * x)).exp();
+        let total: f64 = places.iter().map(|&p| weight(p)).sum();
+        for place in places {
+            let moved = Atom { y_A: atom.y_A + place[0] * deviation, x_A: atom.x_A + place[1] * deviation, ..atom.clone() };
+            let still = run(&[moved], Vibration::None);
+            expected.iter_mut().zip(still.iter().zip(&blurred)).for_each(|(sum, (s, b))| *sum += (s - b) * weight(place) / total);
+        }
     }
     let beyond = |frame: &[f64], from: f64, to: f64| -> f64 {
         let angle = |p: usize| 4.0 * ((p / 30) as f64 - 15.0).hypot((p % 30) as f64 - 15.0);
