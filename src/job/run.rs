@@ -247,6 +247,6 @@ fn tell_origins(plan: &Plan, run: &Run) {
 }
 
 /// Are these one file, by whatever names?
-fn same_file(a: &Path, b: &Path) -> bool {
+pub(super) fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

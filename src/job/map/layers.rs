@@ -142,8 +142,13 @@ fn clean_ratio(crystal: &Crystal, mapped: &Mapped) -> f64 {
 }
 
 /// Neither oxygen nor an alkali metal.
+fn is_metal_symbol(symbol: &str) -> bool {
+    !matches!(symbol, "O" | "Li" | "Na" | "K" | "Rb" | "Cs")
+}
+
+/// Does a kind of column hold nothing else?
 fn is_metal(projection: &Projection, kind: usize) -> bool {
-    projection.kinds[kind].split('/').all(|s| !matches!(s, "O" | "Li" | "Na" | "K" | "Rb" | "Cs"))
+    projection.kinds[kind].split('/').all(is_metal_symbol)
 }
 
 /// The columns that were measured.
@@ -218,13 +223,7 @@ impl Crystal {
     /// The distance of neighbouring metals.
     fn nearest_metals_A(&self) -> Option<f64> {
         let vectors = self.structure.cell.vectors_A();
-        let metals: Vec<[f64; 3]> = self
-            .structure
-            .sites
-            .iter()
-            .filter(|s| !matches!(s.element.symbol(), "O" | "Li" | "Na" | "K" | "Rb" | "Cs"))
-            .map(|s| s.at)
-            .collect();
+        let metals: Vec<[f64; 3]> = self.structure.sites.iter().filter(|s| is_metal_symbol(s.element.symbol())).map(|s| s.at).collect();
         let mut nearest = f64::INFINITY;
         for a in &metals {
             for b in &metals {
@@ -293,12 +292,12 @@ fn spots(spectrum: &Spectrum) -> Option<Table> {
 
 /// Mean distances between neighbours, of metals and of oxygen, along rows and across them.
 fn distance_table(spots: &[Spot], layered: &Layered) -> Option<Table> {
-    let metal = |e: &str| !matches!(e, "O" | "Li" | "Na" | "K" | "Rb" | "Cs");
-    let rows: Vec<(String, _)> = [("metal", distances(spots, layered, metal)), ("oxygen", distances(spots, layered, |e| e == "O"))]
-        .into_iter()
-        .flat_map(|(name, [along, across])| [(format!("{name} along"), along), (format!("{name} across"), across)])
-        .filter(|(_, d)| d.mean_A.is_known())
-        .collect();
+    let rows: Vec<(String, _)> =
+        [("metal", distances(spots, layered, is_metal_symbol)), ("oxygen", distances(spots, layered, |e| e == "O"))]
+            .into_iter()
+            .flat_map(|(name, [along, across])| [(format!("{name} along"), along), (format!("{name} across"), across)])
+            .filter(|(_, d)| d.mean_A.is_known())
+            .collect();
     if rows.is_empty() {
         return None;
     }

@@ -9,6 +9,7 @@ mod scene;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::run::same_file;
 use super::{Error, Job, crystal, facts};
 use crate::analysis::columns::{CellSite, Projection, find_lattice};
 use crate::output::{self, Array, Attr, Claim, Header, ResultFile, Results, RunFacts, Table};
@@ -217,8 +218,4 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<S
 fn beside(source: &Path) -> PathBuf {
     let stem = source.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     source.with_file_name(format!("{stem}_map.emd"))
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
