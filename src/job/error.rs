@@ -106,12 +106,14 @@ pub enum Error {
         path.display()
     )]
     ForeignCheckpoint { path: PathBuf, whose: &'static str },
+    #[error("{}: the checkpoint cannot be read ({why}). Delete it, or give --force, to begin anew.", path.display())]
+    BrokenCheckpoint { path: PathBuf, why: String },
     #[error(
-        "the reconstruction went wrong in iteration {iteration}: {why}. {} holds it as it was before. Set smaller ptychography.step_object and step_probe, and check \
-         optics.defocus_A, optics.convergence_mrad and scan.rotation_deg.",
+        "the reconstruction went wrong in iteration {iteration}: {why}. {} holds it as it was before. {advice}, and check optics.defocus_A, optics.convergence_mrad and \
+         scan.rotation_deg.",
         path.display()
     )]
-    Diverged { path: PathBuf, iteration: u32, why: String },
+    Diverged { path: PathBuf, iteration: u32, why: String, advice: &'static str },
     #[error("{place}: [sweep] makes several runs of one job, which `ronchi run` does. Use that, or take the section out.")]
     Sweep { place: Place },
     #[error(
@@ -186,7 +188,12 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cancelled | Self::Interrupted { .. } | Self::Stopped { .. } => 130,
-            Self::Files { .. } | Self::Diverged { .. } | Self::Workload { .. } | Self::NoImage { .. } | Self::NothingToCompare { .. } => 1,
+            Self::Files { .. }
+            | Self::BrokenCheckpoint { .. }
+            | Self::Diverged { .. }
+            | Self::Workload { .. }
+            | Self::NoImage { .. }
+            | Self::NothingToCompare { .. } => 1,
             Self::Compute(e) => e.exit_code(),
             Self::Data(e) => e.exit_code(),
             Self::Analysis(e) => e.exit_code(),

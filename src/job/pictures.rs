@@ -22,10 +22,10 @@ pub(super) fn folder(result: &Path) -> PathBuf {
     result.with_file_name(format!("{stem}_images"))
 }
 
-/// Refuses a folder of pictures that is there already, before any work.
-pub(super) fn check(output: &Output, result: &Path, force: bool) -> Result<(), Error> {
+/// Refuses a folder of pictures that is there already, before any work. `tables` is whether there will be some of these, which nobody has to ask for.
+pub(super) fn check(output: &Output, tables: bool, result: &Path, force: bool) -> Result<(), Error> {
     let folder = folder(result);
-    let wanted = output.png.value || output.tiff.value;
+    let wanted = tables || output.png.value || output.tiff.value;
     if wanted && folder.symlink_metadata().is_ok() && !(force && folder.is_dir()) {
         return Err(crate::output::Error::Exists { path: folder.display().to_string() }.into());
     }
@@ -35,12 +35,12 @@ pub(super) fn check(output: &Output, result: &Path, force: bool) -> Result<(), E
 /// Writes the pictures of what there is to see in a result's arrays; the folder appears whole. One that is there already (and may be replaced) gets each
 /// picture in its place.
 pub(super) fn write(job: &Job, result: &Path, arrays: &[Array], force: bool) -> Result<Option<PathBuf>, Error> {
-    if !job.output.png.value && !job.output.tiff.value {
+    let gallery = Gallery::of(job, arrays);
+    if !job.output.png.value && !job.output.tiff.value && gallery.convergence.csv.is_none() {
         return Ok(None);
     }
     let folder = folder(result);
     let title = result.file_name().unwrap_or_default().to_string_lossy();
-    let gallery = Gallery::of(job, arrays);
     let failed = |e: std::io::Error| Error::Files { path: folder.clone(), done: "written", why: e.to_string() };
     if folder.is_dir() {
         gallery.fill(&job.output, &folder, &title, force)?;

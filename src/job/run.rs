@@ -67,7 +67,7 @@ impl Prepared {
         memory::check_stream(&plan.job, source.info())?;
         let inputs = Inputs::read(&plan, source.info())?;
         ptychography::check(&plan, &inputs, source.info())?;
-        pictures::check(&plan.job.output, &output, force)?;
+        pictures::check(&plan.job.output, plan.ptychography.is_some(), &output, force)?;
         if plan.map {
             map::check(&plan.job, &output, force)?;
         }
@@ -190,7 +190,7 @@ impl Work {
             Ended::Stopped { iteration, iterations } => {
                 Err(Error::Stopped { path: output, iteration, iterations, checkpoint: keeper.has_checkpoint() })
             }
-            Ended::Diverged { iteration, why } => Err(Error::Diverged { path: output, iteration, why }),
+            Ended::Diverged { iteration, why, advice } => Err(Error::Diverged { path: output, iteration, why, advice }),
         }
     }
 }

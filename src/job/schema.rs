@@ -364,8 +364,12 @@ sections! {
         aberrations_from: u32, "a whole number from 0", Default "0";
         /// The first iteration that refines the scan's positions one by one; 0 never does.
         positions_from: u32, "a whole number from 0", Default "0";
-        /// The first iteration that refines one map of all positions (rotation and shear; not the scale, which noise would widen); 0 never does. `positions_from` alone leaves this map as it is.
+        /// The first iteration that refines one map of all positions (rotation and shear; with `scale_from` that of a steady drift, too); 0 never does. `positions_from` alone leaves
+        /// this map as it is.
         affine_from: u32, "a whole number from 0", Default "0";
+        /// The first iteration that refines the scale of the scan, by a trial every tenth iteration that takes the time of 18 more; 0 never does. The rim moves as far as `positions_limit_A` lets it. It takes `likelihood` "poisson" (the
+        /// amplitude's misfit widens a scan by percents at 10⁵ e⁻/Å²), and finds most where the probe is known (`probe_from` 0).
+        scale_from: u32, "a whole number from 0", Default "0";
         /// The farthest that a position may move from where it began, in Å.
         positions_limit_A: f64, "a number of Å above 0", Default "1";
         /// Step of what is refined: positions, thickness, tilts, lens.
@@ -457,7 +461,8 @@ sections! {
         path: PathBuf, "a path in double quotes", Example "\"result.emd\"";
         /// Also write each image as a 32-bit TIFF, into a folder beside the result.
         tiff: bool, "true or false", Default "false";
-        /// Also write each image as a PNG with a scale bar, and all of them on one sheet, `overview.png`, into a folder beside the result.
+        /// Also write each image as a PNG with a scale bar, and all of them on one sheet, `overview.png`, into a folder beside the result. What a reconstruction's iterations came to is
+        /// written there in any case, as `convergence.csv`.
         png: bool, "true or false", Default "true";
         /// Iterations of ptychography between two checkpoints, kept beside the result as `RESULT.checkpoint` until it is written: from one the same job goes on where it was
         /// interrupted. 0 keeps none.

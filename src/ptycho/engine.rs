@@ -108,11 +108,18 @@ pub fn reconstruct<B: Backend>(
             ending = Ending::Interrupted;
             break;
         }
-        let next = engine.finish_iteration(&ids, &state, rng)?;
+        let mut next = engine.finish_iteration(&ids, &state, rng)?;
         let error = next.history.last().map_or(f64::NAN, |record| record.error);
         let smallest = state.stage_history().iter().map(|r| r.error).fold(f64::INFINITY, f64::min);
         if let Some(why) = what_went_wrong(error, smallest, &next) {
             ending = Ending::Diverged { iteration, why };
+            break;
+        }
+        if scan_map::scale_is_due(&options.refinement, iteration)
+            && !options.rule.keeps_waves()
+            && !engine.rescale(run, &ids, &mut next, hooks)?
+        {
+            ending = Ending::Interrupted;
             break;
         }
         state = next;
@@ -377,12 +384,8 @@ impl<'a, B: Backend> Engine<'a, B> {
             }
         }
         state.pattern_errors.resize(self.patterns.len(), f64::NAN);
-        let (mut misfit, mut counts) = (0.0, 0.0);
-        for &id in ids {
-            let [m, c] = [metrics[2 * id as usize], metrics[2 * id as usize + 1]];
-            state.pattern_errors[id as usize] = m / c;
-            misfit += m;
-            counts += c;
+        for id in ids.iter().map(|&id| id as usize) {
+            state.pattern_errors[id] = metrics[2 * id] / metrics[2 * id + 1];
         }
         let refinement = &self.options.refinement;
         if refinement.moments(iteration, state.shape.variations) {
@@ -421,8 +424,51 @@ impl<'a, B: Backend> Engine<'a, B> {
             })?;
             self.write(&state)?;
         }
-        state.history.push(self.record(misfit / counts, &state));
+        state.history.push(self.record(mean_error(&metrics, ids), &state));
         Ok(state)
+    }
+
+    /// Widens or narrows the scan, by what some iterations with a wider and a narrower one come to; false where it was asked to stop.
+    fn rescale(&mut self, run: &Run, ids: &[u32], state: &mut State, hooks: &mut dyn Hooks) -> Result<bool> {
+        let mut begun = state.clone();
+        self.remember(&mut begun)?;
+        let (frame, steps) = (self.frame, self.steps);
+        let whole = scan_map::rescale(frame, state, |mut trial| {
+            trial.memory.clone_from(&begun.memory);
+            self.go_back_to(&trial, steps)?;
+            self.settled(run, ids, trial, hooks)
+        })?;
+        begun.object.clone_from(&state.object);
+        begun.positions_px.clone_from(&state.positions_px);
+        self.go_back_to(&begun, steps)?;
+        Ok(whole)
+    }
+
+    /// Goes on from this state, and from what the rule remembers in it.
+    fn go_back_to(&mut self, state: &State, steps: u64) -> Result<()> {
+        self.memory = Memory::new(self.backend, self.options.rule, state)?;
+        self.steps = steps;
+        self.write(state)
+    }
+
+    /// The error of all patterns in the last of some iterations that begin with `state`; none where it was asked to stop.
+    fn settled(&mut self, run: &Run, ids: &[u32], mut state: State, hooks: &mut dyn Hooks) -> Result<Option<f64>> {
+        for _ in 0..scan_map::SETTLING {
+            let (groups, rng) = batches(self.options.grouping, ids, &state.positions_px, self.options.batch, state.rng);
+            for (number, group) in groups.iter().enumerate() {
+                if run.is_cancelled() {
+                    return Ok(None);
+                }
+                self.step(number, group, &state, state.iteration + 1)?;
+            }
+            (state.iteration, state.rng) = (state.iteration + 1, rng);
+            self.read(&mut state)?;
+            if hooks.after_iteration(&mut state)? {
+                self.write(&state)?;
+            }
+        }
+        let metrics = self.backend.read_reals(&self.gradients.metrics)?;
+        Ok(Some(mean_error(&metrics, ids)))
     }
 
     fn record(&self, error: f64, state: &State) -> Record {
@@ -449,9 +495,7 @@ impl<'a, B: Backend> Engine<'a, B> {
             self.backend.gradients(&batch, &block, &self.model, self.options.likelihood, wanted, &mut self.work, &mut self.gradients)?;
         }
         let metrics = self.backend.read_reals(&self.gradients.metrics)?;
-        let (misfit, counts) =
-            ids.iter().map(|&id| id as usize).fold((0.0, 0.0), |(m, c), id| (m + metrics[2 * id], c + metrics[2 * id + 1]));
-        Ok(misfit / counts)
+        Ok(mean_error(&metrics, ids))
     }
 
     fn read(&self, state: &mut State) -> Result<()> {
@@ -486,6 +530,12 @@ impl<'a, B: Backend> Engine<'a, B> {
         state.memory.insert(STEPS.to_owned(), vec![self.steps as f64]);
         self.memory.store(self.backend, &mut state.memory)
     }
+}
+
+/// The misfit of these patterns over their counts.
+fn mean_error(metrics: &[f64], ids: &[u32]) -> f64 {
+    let (misfit, counts) = ids.iter().map(|&id| id as usize).fold((0.0, 0.0), |(m, c), id| (m + metrics[2 * id], c + metrics[2 * id + 1]));
+    misfit / counts
 }
 
 /// The propagator of a state; one number where there is one slice.

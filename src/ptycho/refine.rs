@@ -15,6 +15,8 @@ pub struct PositionRefinement {
     pub from: u32,
     /// The first iteration that moves them all by one linear map of the scan (rotation and shear, but not its scale); 0 is never.
     pub affine_from: u32,
+    /// The first iteration that widens or narrows them all by one factor; 0 is never.
+    pub scale_from: u32,
     /// The farthest that a position may move from where it began, in Å; without a limit while the map is refined.
     pub limit_A: f64,
 }
@@ -158,7 +160,7 @@ pub(super) fn positions_and_intensities(
         for axis in 0..2 {
             let (start, limit) = (frame.positions_px[id][axis], rule.limit_A / frame.pixel_A[axis]);
             let mut there = state.positions_px[id][axis] + moved[axis];
-            if !due(rule.affine_from, iteration) {
+            if !due(rule.affine_from, iteration) && !due(rule.scale_from, iteration) {
                 there = there.clamp(start - limit, start + limit);
             }
             state.positions_px[id][axis] = there.clamp(first[axis], last_px[axis]);

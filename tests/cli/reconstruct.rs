@@ -7,10 +7,11 @@ use ronchi::output::Results;
 
 use crate::cli_support::Place;
 
-/// A job of two stages with slices, modes, momentum, held-out patterns, constraints and positions that move.
+/// A job of three stages with kept waves, slices, modes, momentum, held-out patterns, constraints, positions and a scale that move.
 const LONG: &str = "[data]\npath = \"scan.h5\"\n[optics]\ndefocus_A = 100\n[scan]\nrotation_deg = 0\n[ptychography]\nbatch = 7\nvalidation = 0.1\nstages = [\n  \
+    { name = \"waves\", algorithm = \"raar\", iterations = 12 },\n  \
     { name = \"thin\", algorithm = \"mpie\", momentum_every = 3, iterations = 40, positions_from = 5 },\n  \
-    { name = \"thick\", algorithm = \"adam\", slices = 2, slice_thickness_A = 5, probe_modes = 2, iterations = 60, thickness_from = 20, \
+    { name = \"thick\", algorithm = \"adam\", slices = 2, slice_thickness_A = 5, probe_modes = 2, iterations = 60, thickness_from = 20, likelihood = \"poisson\", scale_from = 35, \
     constraints = [{ kind = \"kz_filter\", beta = 0.5, every = 3 }, { kind = \"orthogonal_modes\" }] },\n]\n\
     [output]\npng = false\ncheckpoint_every = 3\n";
 
@@ -86,6 +87,7 @@ fn a_checkpoint_of_another_job_or_of_other_data_is_refused() {
     std::fs::write(&checkpoint, &kept[..kept.len() / 2]).unwrap();
     let cut = place.run(&["reconstruct", "job.toml", "-o", "a.emd"]);
     assert_eq!(cut.code, 1, "{}", cut.stderr);
+    assert!(cut.stderr.contains("the checkpoint cannot be read (") && cut.stderr.contains("Delete it, or give --force"), "{}", cut.stderr);
     place.done(&["reconstruct", "job.toml", "-o", "a.emd", "--force"]);
     assert!(!checkpoint.exists());
 }
@@ -106,6 +108,8 @@ fn every_rule_and_what_it_refines_is_in_the_result() {
             place.done(&["reconstruct", "job.toml", "-o", &name, "--set", &rule, "--set", &misfit, "--set", "output.png=false"]);
             let errors = Results::open(&place.path(&name)).unwrap().array("ptychography/error").unwrap();
             let errors = errors.data.reals().unwrap();
+            let table = std::fs::read_to_string(place.path(&format!("{algorithm}_{likelihood}_images/convergence.csv"))).unwrap();
+            assert!(table.starts_with("iteration,error") && table.lines().count() == 4, "{table}");
             assert!(errors.len() == 3 && errors.iter().all(|e| e.is_finite()) && errors[2] < errors[0], "{name}: {errors:?}");
         }
     }
@@ -122,6 +126,9 @@ fn every_rule_and_what_it_refines_is_in_the_result() {
         "variations_from=1",
         "defocus_from=2",
         "aberrations_from=3",
+        "likelihood=poisson",
+        "affine_from=1",
+        "scale_from=2",
         "validation=0.1",
     ];
     let sets: Vec<String> = sets.iter().map(|set| format!("ptychography.{set}")).collect();
@@ -171,6 +178,8 @@ fn what_a_reconstruction_cannot_do_is_refused_before_it_begins() {
         assert_eq!(refused.code, 2, "{set}: {}", refused.stderr);
         assert!(refused.stderr.contains(expected), "{set}: {}", refused.stderr);
     }
+    let wider = place.run(&["reconstruct", "job.toml", "-o", "x.emd", "--set", "ptychography.scale_from=2"]);
+    assert!(wider.code == 2 && wider.stderr.contains("Say likelihood = \"poisson\" in the stage"), "{}", wider.stderr);
     let thick = ["--set", "ptychography.algorithm=raar", "--set", "ptychography.slices=2", "--set", "ptychography.slice_thickness_A=5"];
     let refused = place.run(&[["reconstruct", "job.toml", "-o", "x.emd"].as_slice(), &thick].concat());
     assert!(refused.code == 2 && refused.stderr.contains("1 with the difference map and RAAR"), "{}", refused.stderr);

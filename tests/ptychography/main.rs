@@ -51,6 +51,7 @@ fn main() {
         Trial::test("gradients are those of finite differences, for every likelihood and all that is refined", gradients::all),
         Trial::test("a jitter of the positions is found", planted::jitter),
         Trial::test("a shear of the scan is found", planted::shear),
+        Trial::test("a steady drift of the scan is found", planted::drift),
         Trial::test("the thickness of slices is found", planted::thickness),
         Trial::test("the tilts of a bent specimen are found", planted::bend),
         Trial::test("the powers of a probe's two states are found", planted::two_states),

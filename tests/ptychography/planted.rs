@@ -44,6 +44,8 @@ struct Truth {
     jitter_A: f64,
     /// How far y moves for each unit of x.
     shear: f64,
+    /// How far y and x move for each unit of y, the slow axis: a steady drift.
+    drift: [f64; 2],
     slices: usize,
     thickness_A: f64,
     step_A: f64,
@@ -63,6 +65,7 @@ impl Default for Truth {
             defocus_A: 120.0,
             jitter_A: 0.0,
             shear: 0.0,
+            drift: [0.0; 2],
             slices: 1,
             thickness_A: 0.0,
             step_A: 0.7,
@@ -107,8 +110,10 @@ fn plant(seed: u64, truth: &Truth) -> Planted {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let pixel_A = object_pixel_A(wavelength_A(VOLTAGE), WINDOW[0], MRAD);
     let jitter = Normal::new(0.0, truth.jitter_A / 2f64.sqrt()).unwrap();
+    let [along, across] = truth.drift;
+    let moved = |[y, x]: [f64; 2]| [y + along * y + truth.shear * x, x + across * y];
     let positions_A: Vec<[f64; 2]> =
-        raster(truth).into_iter().map(|[y, x]| [y + truth.shear * x + jitter.sample(&mut rng), x + jitter.sample(&mut rng)]).collect();
+        raster(truth).into_iter().map(|place| moved(place).map(|place| place + jitter.sample(&mut rng))).collect();
     let frame = ObjectFrame::enclose(&positions_A, [pixel_A; 2], WINDOW).unwrap();
     // Gaussian atoms at random, one in each cell of 10 pixels: what stands in a hole cannot be told from what stands beside.
     let [height, width] = frame.shape;
@@ -218,18 +223,29 @@ fn places_A(state: &State, frame: &ObjectFrame) -> Vec<[f64; 2]> {
 pub(crate) fn jitter() -> Result<(), Failed> {
     let seed = crate::seed();
     let truth = Truth { jitter_A: 0.3, ..Truth::default() };
-    let after = positions_found(seed, &truth, PositionRefinement { from: 4, affine_from: 0, limit_A: 1.5 }, 100);
+    let after = positions_found(seed, &truth, PositionRefinement { from: 4, affine_from: 0, scale_from: 0, limit_A: 1.5 }, 100);
     let linear = Affine::fit(&after.0, &after.1, [[1.0, 0.0], [0.0, 1.0]]);
     let after = distance_A(&after.0.iter().map(|p| linear.apply(*p)).collect::<Vec<_>>(), &after.1);
     eprintln!("jitter: {after:.4} Å left of 0.3 (seed {seed})");
     check(after < 0.05, || format!("positions are {after:.4} Å off (seed {seed})"))
 }
 
+/// A drift by 2 % of the way along the slow axis, which draws the scan out, and by 1 % across it, which shears it, is found.
+pub(crate) fn drift() -> Result<(), Failed> {
+    let seed = crate::seed();
+    let truth = Truth { drift: [0.02, 0.01], ..Truth::default() };
+    let (found, planted) = positions_found(seed, &truth, PositionRefinement { from: 0, affine_from: 4, scale_from: 6, limit_A: 1.5 }, 60);
+    let left = Affine::fit(&planted, &found, [[1.0, 0.0], [0.0, 1.0]]).linear;
+    eprintln!("drift: {left:.4?} is left of 1.02 and 0.01 (seed {seed})");
+    let off = (0..4).map(|n| (left[n / 2][n % 2] - f64::from(u8::from(n == 0 || n == 3))).abs()).fold(0.0, f64::max);
+    check(off < 0.008, || format!("the scan is strained by {left:?} (seed {seed})"))
+}
+
 /// A shear of the scan by 1 % is found; at most 0.03 to 0.25 % of the map were off in 20 runs. The scale stays what it was.
 pub(crate) fn shear() -> Result<(), Failed> {
     let seed = crate::seed();
     let truth = Truth { shear: 0.01, ..Truth::default() };
-    let (found, planted) = positions_found(seed, &truth, PositionRefinement { from: 0, affine_from: 4, limit_A: 1.5 }, 60);
+    let (found, planted) = positions_found(seed, &truth, PositionRefinement { from: 0, affine_from: 4, scale_from: 0, limit_A: 1.5 }, 60);
     let [before, after] = [raster(&truth), found].map(|places| Affine::fit(&planted, &places, [[1.0, 0.0], [0.0, 1.0]]).linear);
     let off = (0..4).map(|n| (after[n / 2][n % 2] - f64::from(u8::from(n == 0 || n == 3))).abs()).fold(0.0, f64::max);
     eprintln!("shear: {:.5} of 0.01 found, at most {off:.5} off (seed {seed})", after[0][1] - before[0][1]);
@@ -239,7 +255,12 @@ pub(crate) fn shear() -> Result<(), Failed> {
 /// The places found from a regular raster, and those planted, in Å.
 fn positions_found(seed: u64, truth: &Truth, rule: PositionRefinement, iterations: u32) -> (Vec<[f64; 2]>, Vec<[f64; 2]>) {
     let planted = plant(seed, truth);
-    let options = Options { refinement: Refinement { positions: Some(rule), ..Refinement::default() }, ..options(iterations) };
+    let options = options(iterations);
+    // A scale is sought by counting statistics, with a probe that is known.
+    let (likelihood, probe_from) =
+        if rule.scale_from > 0 { (Likelihood::Poisson { epsilon: 0.1 }, 0) } else { (options.likelihood, options.probe_from) };
+    let refinement = Refinement { positions: Some(rule), ..Refinement::default() };
+    let options = Options { refinement, likelihood, probe_from, ..options };
     let start = |frame: &ObjectFrame| State::start(frame, 1, 0.0, planted.probe.clone(), RngState::new(seed));
     let (state, frame) = planted.reconstruct(&raster(truth), &options, start, &mut ());
     (places_A(&state, &frame), planted.positions_A)

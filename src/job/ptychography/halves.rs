@@ -99,7 +99,7 @@ impl Pair<'_> {
             match ended {
                 Ended::Whole => {}
                 Ended::Stopped { .. } => return Ok(Err(Found::Stopped(ended))),
-                Ended::Diverged { iteration, why } => {
+                Ended::Diverged { iteration, why, .. } => {
                     run.warn(format!(
                         "{} {number} of 2 went wrong in iteration {iteration}: {why}. There is no Fourier ring correlation; half of the electrons are too few for these steps.",
                         self.name

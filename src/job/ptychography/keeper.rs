@@ -65,7 +65,7 @@ impl Keeper {
         let checkpoint = match Checkpoint::read(&path) {
             Ok(checkpoint) => checkpoint,
             Err(_) if self.force => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::BrokenCheckpoint { path, why: error.to_string().trim_end_matches('.').to_owned() }),
         };
         let state = if checkpoint.version != STATE_VERSION {
             Err("another version of ronchi")

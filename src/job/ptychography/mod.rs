@@ -81,6 +81,8 @@ pub(super) enum Ended {
     Diverged {
         iteration: u32,
         why: String,
+        /// What to set otherwise.
+        advice: &'static str,
     },
 }
 

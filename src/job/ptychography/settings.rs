@@ -55,9 +55,10 @@ pub(super) fn options(job: &Job, wavelength_A: f64, frames: usize, variance: f64
 }
 
 fn refinement(keys: &Ptychography) -> Refinement {
-    let (from, affine_from) = (keys.positions_from.value, keys.affine_from.value);
+    let (from, affine_from, scale_from) = (keys.positions_from.value, keys.affine_from.value, keys.scale_from.value);
+    let limit_A = keys.positions_limit_A.value;
     Refinement {
-        positions: (from > 0 || affine_from > 0).then_some(PositionRefinement { from, affine_from, limit_A: keys.positions_limit_A.value }),
+        positions: (from > 0 || affine_from > 0 || scale_from > 0).then_some(PositionRefinement { from, affine_from, scale_from, limit_A }),
         intensities_from: keys.intensities_from.value,
         thickness_from: keys.thickness_from.value,
         tilt_from: keys.tilt_from.value,
@@ -140,14 +141,25 @@ pub(super) fn check(stage: &Stage, frame_shape: [usize; 2]) -> Result<(), Error>
             remedy,
         ));
     }
-    let refined =
-        [("positions_from", &keys.positions_from), ("affine_from", &keys.affine_from), ("intensities_from", &keys.intensities_from)];
+    let refined = [
+        ("positions_from", &keys.positions_from),
+        ("affine_from", &keys.affine_from),
+        ("scale_from", &keys.scale_from),
+        ("intensities_from", &keys.intensities_from),
+    ];
     if let Some((key, entry)) = refined.into_iter().find(|(_, entry)| projects && entry.value > 0) {
         let (expected, remedy) = (
             "0 with the difference map and RAAR, whose waves belong to fixed positions",
             "Refine in a stage with another algorithm, such as \"lsq_ml\" or \"adam\".",
         );
         return Err(refusal(entry.place.clone(), &format!("ptychography.{key}"), entry.value.to_string(), expected, remedy));
+    }
+    if keys.scale_from.value > 0 && keys.likelihood.value != LikelihoodKind::Poisson {
+        let (expected, remedy) = (
+            "0 where ptychography.likelihood is another than \"poisson\", whose bias at low counts widens the scan",
+            "Say likelihood = \"poisson\" in the stage that refines the scale, and best hold the probe there (probe_from = 0).",
+        );
+        return Err(refusal(keys.scale_from.place.clone(), "ptychography.scale_from", keys.scale_from.value.to_string(), expected, remedy));
     }
     if projects && slices > 1 {
         let (expected, remedy) = (

@@ -186,7 +186,14 @@ impl<'a> Setup<'a> {
                     let ended = Ended::Stopped { iteration: state.iteration, iterations: options.iterations };
                     return Ok((state, ended));
                 }
-                Ending::Diverged { iteration, why } => return Ok((state, Ended::Diverged { iteration, why })),
+                Ending::Diverged { iteration, why } => {
+                    let advice = if options.rule.keeps_waves() {
+                        "Set a smaller ptychography.beta, or refine the probe later (ptychography.probe_from)"
+                    } else {
+                        "Set smaller ptychography.step_object and step_probe"
+                    };
+                    return Ok((state, Ended::Diverged { iteration, why, advice }));
+                }
             }
         }
         Ok((state, Ended::Whole))
@@ -351,7 +358,10 @@ fn follow(state: State, number: usize, stage: &Stage, window: [usize; 2]) -> Res
 
 /// How far positions may move beyond the planned ones, in pixels.
 fn margin_px(stages: &[Stage], pixel_A: [f64; 2]) -> usize {
-    let moves = |stage: &&Stage| stage.job.ptychography.positions_from.value > 0 || stage.job.ptychography.affine_from.value > 0;
+    let moves = |stage: &&Stage| {
+        let keys = &stage.job.ptychography;
+        [&keys.positions_from, &keys.affine_from, &keys.scale_from].iter().any(|entry| entry.value > 0)
+    };
     let farthest = stages.iter().filter(moves).map(|stage| stage.job.ptychography.positions_limit_A.value).fold(0.0, f64::max);
     (farthest / pixel_A[0].min(pixel_A[1])).ceil() as usize
 }
