@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well `ronchi map` counts sodium in the sets of ../shared/data/na3ni2sbo6, whose truth is known, beside the Fisher bounds.
 
-    map_quality.py FOLDER [SET ...]       such as 100thin_5000; RONCHI names the program; needs h5py and NumPy
+    map_quality.py FOLDER [SET ...]       [--images ssb,idpc,ptychography]  such as 100thin_5000; RONCHI names the program; needs h5py and NumPy
     map_quality.py --table FOLDER         what FOLDER/results.jsonl holds, as a Markdown table
     map_quality.py --check                the bounds beside published figures
 
@@ -165,7 +165,7 @@ def job(name, p, result):
     return JOB.format(data=os.path.abspath(f"{DATA}/na3ni2sbo6_{name}.h5"), mrad=p["mrad_per_px"], cutoff=cutoff, result=result, **keys)
 
 
-def run(folder, name, log):
+def run(folder, name, images, log):
     p, yx, element, atoms, occupancy = truth_of(name)
     os.makedirs(folder, exist_ok=True)
     cif = f"{folder}/na3.cif"
@@ -175,7 +175,8 @@ def run(folder, name, log):
         open(f"{folder}/{name}.toml", "w").write(job(name, p, os.path.abspath(result)))
         subprocess.run([RONCHI, "run", f"{folder}/{name}.toml", "--quiet"], check=True)
     zone = "[0, 1, 0]" if name.startswith("010") else "[1, 0, 0]"
-    for label, image in IMAGES.items():
+    for label in images:
+        image = IMAGES[label]
         out = f"{folder}/{name}_{label}_map.emd"
         start = time.time()
         command = [RONCHI, "map", result, "-o", out, "--force", "--set", f"map.structure={cif}", "--set", f"map.zone_axis={zone}", "--set", f"map.thickness_A={p['thick']}", "--set", "map.vibration=none", "--set", f"map.image={image}"]
@@ -244,6 +245,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?")
     parser.add_argument("sets", nargs="*")
+    parser.add_argument("--images", type=lambda s: s.split(","), default=list(IMAGES))
     parser.add_argument("--table", metavar="FOLDER")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
@@ -256,7 +258,7 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     with open(f"{args.folder}/results.jsonl", "a") as log:
         for name in args.sets or SETS:
-            run(args.folder, name, log)
+            run(args.folder, name, args.images, log)
 
 
 if __name__ == "__main__":

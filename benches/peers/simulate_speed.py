@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Seconds of a multislice scan: `ronchi simulate` and abTEM in turns on the same atoms, slices and grid.
 
-    simulate_speed.py [--threads 2] [--rounds 3] [--probes 16 32]      RONCHI names the program; needs abTEM 1.0.9, h5py and NumPy
+    simulate_speed.py [--threads 2] [--rounds 3] [--probes 16 32] [--tiles 1]      RONCHI names the program; needs abTEM 1.0.9, h5py and NumPy
 
 Both the wall's time and the processors' (user and system, all threads) are told: on a busy machine only the latter means anything.
 
 The atoms of ../shared/data/na3ni2sbo6's `_100focus` (6971, 53 Å thick, 27 slices of 400 × 400 pixels of 0.1 Å, 300 kV, 25 mrad), frames of 128 × 128 pixels. Scans of two sizes: the difference
 is what each further probe takes, without the potential and the start of the program.
+
+A specimen as large as a window is the smallest there can be. `--tiles 2` lays 2 × 2 of it side by side, as a scan of some tens of Å needs: abTEM's wave fills the whole potential, ronchi's the window of 400 × 400
+pixels about the probe that is asked for here.
 """
 import argparse
 import json
@@ -24,7 +27,7 @@ SPEC = """
 [specimen]
 structure = "atoms.xyz"
 thickness_A = {thick}
-offset_A = [-15, -15]
+offset_A = [-{at}, -{at}]
 [optics]
 voltage_kV = 300
 convergence_mrad = 25
@@ -48,6 +51,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--probes", type=int, nargs=2, default=[16, 32], help="the sides of the two scans")
+    parser.add_argument("--tiles", type=int, default=1, help="copies of the specimen along y and x")
     parser.add_argument("--potential", default="lobato")
     args = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
@@ -65,11 +69,16 @@ def main():
     with h5py.File(f"{DATA}/na3ni2sbo6_100focus_truth.h5") as f:
         p = json.loads(f.attrs["parameters"])
         symbols, xyz = f["atoms_element"].asstr()[:], f["atoms_xyz"][:]
-    atoms = Atoms(list(symbols), positions=xyz, cell=[p["box"], p["box"], p["thick"]], pbc=False)
+    box = p["box"] * args.tiles
+    # Where the scan begins: about the middle.
+    at = round(box / 2 - 5, 1)
+    copies = [(i * p["box"], j * p["box"], 0) for i in range(args.tiles) for j in range(args.tiles)]
+    symbols, xyz = np.tile(symbols, len(copies)), np.concatenate([xyz + np.array(copy) for copy in copies])
+    atoms = Atoms(list(symbols), positions=xyz, cell=[box, box, p["thick"]], pbc=False)
 
     def ours(n, folder):
         with open(f"{folder}/spec.toml", "w") as f:
-            f.write(SPEC.format(n=n, thick=p["thick"], mrad=p["mrad_per_px"], potential=args.potential))
+            f.write(SPEC.format(n=n, at=at, thick=p["thick"], mrad=p["mrad_per_px"], potential=args.potential))
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([RONCHI, "simulate", f"{folder}/spec.toml", "-o", f"{folder}/out.h5", "--force", "--quiet", "--device", "cpu"], check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -79,7 +88,7 @@ def main():
         start, before = time.perf_counter(), time.process_time()
         potential = abtem.Potential(atoms, sampling=0.1, slice_thickness=2, parametrization=args.potential, projection="infinite")
         probe = abtem.Probe(energy=300e3, semiangle_cutoff=25, defocus=0)
-        scan = abtem.GridScan(start=(15, 15), end=(15 + 0.2 * n, 15 + 0.2 * n), gpts=(n, n), endpoint=False)
+        scan = abtem.GridScan(start=(at, at), end=(at + 0.2 * n, at + 0.2 * n), gpts=(n, n), endpoint=False)
         patterns = probe.scan(potential, scan=scan, detectors=abtem.PixelatedDetector(max_angle=64)).compute()
         assert np.isfinite(patterns.array).all()
         return (time.perf_counter() - start, time.process_time() - before), potential

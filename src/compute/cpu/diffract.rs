@@ -5,11 +5,12 @@ use rayon::prelude::*;
 
 use super::exit_wave::multiply_window;
 use super::expose::expose_window;
-use super::fft2::Fft2;
+use super::fft2::{Fft2, Scratch};
 use super::lanes::Scalar;
 use super::planes::Planes;
 use super::propagate::propagate_window;
 use super::shift_probe::shift_mode;
+use super::through_slices::{Under, through_slices};
 use super::{Cpu, CpuBatch};
 use crate::compute::{Direction, Exposure, Model, Sensor};
 
@@ -22,46 +23,32 @@ pub(super) fn diffract<R: Scalar>(
     exposure: Exposure,
     out: &mut [R],
 ) {
-    let (n, slices, modes, arch) = (batch.window_len(), model.object.len(), model.shape.modes, Arch::new());
-    let way = if slices > 1 { fft.in_registers(model.propagator.window(n, 0)) } else { None };
+    let (n, modes, arch) = (batch.window_len(), model.shape.modes, Arch::new());
+    let way = if model.object.len() > 1 { fft.in_registers(model.propagator.window(n, 0)) } else { None };
+    // The step by step way needs a second window.
+    let windows = if way.is_some() { 1 } else { 2 };
     let pixels = sensor.frame[0] * sensor.frame[1];
     out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate().for_each_init(
-        || (fft.scratch(), Planes::zeros(2 * n), vec![R::zero(); sensor.frame[1]]),
+        || (fft.scratch(), Planes::zeros(windows * n), vec![R::zero(); sensor.frame[1]]),
         |(scratch, waves, row), (b, frame)| {
             for m in 0..modes {
-                let [mut here, mut next] = [0, 1];
-                let target = waves.window_mut(n, here);
+                let incident = waves.window_mut(n, 0);
                 arch.dispatch(
                     #[inline(always)]
-                    move || shift_mode(&model.probe_hat, modes, m, batch, b, fft.unitary, target),
+                    move || shift_mode(&model.probe_hat, modes, m, batch, b, fft.unitary, incident),
                 );
-                fft.window(waves.window_mut(n, here), Direction::Inverse, scratch);
-                for (s, slice) in model.object.iter().enumerate() {
-                    let last = s + 1 == slices;
-                    // The transform there and back is scaled in one product, the last one here.
-                    let scale = if last { fft.unitary } else { fft.unitary * fft.unitary };
-                    let (from, mut to) = waves.two_windows(n, here, next);
-                    let target = to.reborrow();
-                    arch.dispatch(
-                        #[inline(always)]
-                        move || multiply_window(from, slice, batch, b, scale, target),
-                    );
-                    if last {
-                        fft.window(to, Direction::Forward, scratch);
-                    } else if let Some(way) = &way {
-                        fft.through(to, way, false, scratch);
-                    } else {
-                        fft.window(to.reborrow(), Direction::Forward, scratch);
-                        let (spectrum, propagator) = (to.reborrow(), model.propagator.window(n, 0));
-                        arch.dispatch(
-                            #[inline(always)]
-                            move || propagate_window(spectrum, propagator, R::one(), false),
-                        );
-                        fft.window(to, Direction::Inverse, scratch);
-                    }
-                    std::mem::swap(&mut here, &mut next);
-                }
-                let (wave, row, frame) = (waves.window(n, here), &mut row[..], &mut frame[..]);
+                fft.window(waves.window_mut(n, 0), Direction::Inverse, scratch);
+                let exit = if let Some(way) = &way {
+                    let under = Under { first: batch.object_row(b, 0).start, stride: batch.plan.object_shape[1] };
+                    // The transform there and back is scaled in one product, that of the probe in the last one.
+                    let scales = [fft.unitary * fft.unitary, fft.unitary];
+                    through_slices(fft, waves.window_mut(n, 0), &model.object, under, way, scales, scratch);
+                    0
+                } else {
+                    step_by_step(fft, batch, b, model, waves, scratch)
+                };
+                fft.window(waves.window_mut(n, exit), Direction::Forward, scratch);
+                let (wave, row, frame) = (waves.window(n, exit), &mut row[..], &mut frame[..]);
                 let exposure = Exposure { fresh: exposure.fresh && m == 0, ..exposure };
                 arch.dispatch(
                     #[inline(always)]
@@ -70,4 +57,38 @@ pub(super) fn diffract<R: Scalar>(
             }
         },
     );
+}
+
+/// Takes the first of two windows through the slices in steps of their own, for windows of any size; returns in which one it ends.
+fn step_by_step<R: Scalar>(
+    fft: &Fft2<R>,
+    batch: &CpuBatch<R>,
+    b: usize,
+    model: &Model<Cpu<R>>,
+    waves: &mut Planes<R>,
+    scratch: &mut Scratch<R>,
+) -> usize {
+    let (n, slices, arch) = (batch.window_len(), model.object.len(), Arch::new());
+    let [mut here, mut next] = [0, 1];
+    for (s, slice) in model.object.iter().enumerate() {
+        let last = s + 1 == slices;
+        let scale = if last { fft.unitary } else { fft.unitary * fft.unitary };
+        let (from, mut to) = waves.two_windows(n, here, next);
+        let target = to.reborrow();
+        arch.dispatch(
+            #[inline(always)]
+            move || multiply_window(from, slice, batch, b, scale, target),
+        );
+        if !last {
+            fft.window(to.reborrow(), Direction::Forward, scratch);
+            let (spectrum, propagator) = (to.reborrow(), model.propagator.window(n, 0));
+            arch.dispatch(
+                #[inline(always)]
+                move || propagate_window(spectrum, propagator, R::one(), false),
+            );
+            fft.window(to, Direction::Inverse, scratch);
+        }
+        std::mem::swap(&mut here, &mut next);
+    }
+    here
 }

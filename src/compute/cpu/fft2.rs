@@ -23,16 +23,16 @@ const BUFFERS: usize = 3;
 
 /// The work memory of one transform.
 pub(super) struct Scratch<R: Scalar> {
-    transposed: Planes<R>,
+    pub(super) transposed: Planes<R>,
     /// Real and imaginary parts of [`BUFFERS`] sets of columns.
-    columns: Aligned<R>,
+    pub(super) columns: Aligned<R>,
 }
 
 /// A planned transform of one window shape.
 pub(super) struct Fft2<R> {
-    shape: [usize; 2],
-    along_y: Fft1<R>,
-    along_x: Fft1<R>,
+    pub(super) shape: [usize; 2],
+    pub(super) along_y: Fft1<R>,
+    pub(super) along_x: Fft1<R>,
     /// 1/√(ny·nx).
     pub unitary: R,
 }
@@ -149,26 +149,8 @@ impl<R: Scalar> WithSimd for Through<'_, R> {
                 im[rows].fill(R::splat(simd, R::zero()));
                 continue;
             }
-            let [here, there, turned] = buffers::<R, S>(columns, nx);
-            let source = Source { re: &re[rows.clone()], im: &im[rows.clone()], step: 1 };
-            let done = fft.along_x.run(simd, source, here, there);
-            let factors = way_re[rows.clone()].iter().zip(&way_im[rows.clone()]);
-            for (((to_re, to_im), (x, y)), (c, s)) in
-                turned.re.iter_mut().zip(turned.im.iter_mut()).zip(done.re.iter().zip(done.im.iter())).zip(factors)
-            {
-                let (xc, ys) = (R::lanes_mul(simd, *x, *c), R::lanes_mul(simd, *y, *s));
-                let (yc, xs) = (R::lanes_mul(simd, *y, *c), R::lanes_mul(simd, *x, *s));
-                if adjoint {
-                    (*to_re, *to_im) = (R::lanes_add(simd, xc, ys), R::lanes_sub(simd, yc, xs));
-                } else {
-                    (*to_re, *to_im) = (R::lanes_sub(simd, xc, ys), R::lanes_add(simd, xs, yc));
-                }
-            }
-            // Back, with real and imaginary parts exchanged.
-            let [here, there, turned] = buffers::<R, S>(columns, nx);
-            let done = fft.along_x.run(simd, Source { re: turned.im, im: turned.re, step: 1 }, here, there);
-            re[rows.clone()].copy_from_slice(done.im);
-            im[rows].copy_from_slice(done.re);
+            let line = Columns { re: &mut re[rows.clone()], im: &mut im[rows.clone()] };
+            there_and_back(simd, &fft.along_x, line, [&way_re[rows.clone()], &way_im[rows]], adjoint, columns);
         }
         let (out_re, out_im) = (registers_mut::<R, S>(window.re), registers_mut::<R, S>(window.im));
         for group in 0..groups_x {
@@ -184,6 +166,37 @@ impl<R: Scalar> WithSimd for Through<'_, R> {
             }
         }
     }
+}
+
+/// Transforms columns, multiplies them by `way`, or by its conjugate, and transforms them back.
+#[inline(always)]
+pub(super) fn there_and_back<R: Scalar, S: Simd>(
+    simd: S,
+    fft: &Fft1<R>,
+    line: Columns<R, S>,
+    [way_re, way_im]: [&[R::Lanes<S>]; 2],
+    adjoint: bool,
+    columns: &mut [R],
+) {
+    let [here, there, turned] = buffers::<R, S>(columns, fft.n);
+    let done = fft.run(simd, Source { re: line.re, im: line.im, step: 1 }, here, there);
+    let factors = way_re.iter().zip(way_im);
+    for (((to_re, to_im), (x, y)), (c, s)) in
+        turned.re.iter_mut().zip(turned.im.iter_mut()).zip(done.re.iter().zip(done.im.iter())).zip(factors)
+    {
+        let (xc, ys) = (R::lanes_mul(simd, *x, *c), R::lanes_mul(simd, *y, *s));
+        let (yc, xs) = (R::lanes_mul(simd, *y, *c), R::lanes_mul(simd, *x, *s));
+        if adjoint {
+            (*to_re, *to_im) = (R::lanes_add(simd, xc, ys), R::lanes_sub(simd, yc, xs));
+        } else {
+            (*to_re, *to_im) = (R::lanes_sub(simd, xc, ys), R::lanes_add(simd, xs, yc));
+        }
+    }
+    // Back, with real and imaginary parts exchanged.
+    let [here, there, turned] = buffers::<R, S>(columns, fft.n);
+    let done = fft.run(simd, Source { re: turned.im, im: turned.re, step: 1 }, here, there);
+    line.re.copy_from_slice(done.im);
+    line.im.copy_from_slice(done.re);
 }
 
 /// Both passes of a transform, each along the columns and written transposed.
@@ -265,19 +278,19 @@ fn pass<R: Scalar, S: Simd>(simd: S, fft: &Fft1<R>, width: usize, from: Part<R>,
 
 /// Numbers as whole registers.
 #[inline(always)]
-fn registers<R: Scalar, S: Simd>(numbers: &[R]) -> &[R::Lanes<S>] {
+pub(super) fn registers<R: Scalar, S: Simd>(numbers: &[R]) -> &[R::Lanes<S>] {
     bytemuck::cast_slice(numbers)
 }
 
 /// Numbers as whole registers, to be written.
 #[inline(always)]
-fn registers_mut<R: Scalar, S: Simd>(numbers: &mut [R]) -> &mut [R::Lanes<S>] {
+pub(super) fn registers_mut<R: Scalar, S: Simd>(numbers: &mut [R]) -> &mut [R::Lanes<S>] {
     bytemuck::cast_slice_mut(numbers)
 }
 
 /// The sets of `n` complex registers each.
 #[inline(always)]
-fn buffers<R: Scalar, S: Simd>(columns: &mut [R], n: usize) -> [Columns<'_, R, S>; BUFFERS] {
+pub(super) fn buffers<R: Scalar, S: Simd>(columns: &mut [R], n: usize) -> [Columns<'_, R, S>; BUFFERS] {
     let each = columns.len() / BUFFERS;
     let (first, rest) = columns.split_at_mut(each);
     let (second, third) = rest.split_at_mut(each);

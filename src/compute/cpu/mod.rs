@@ -38,6 +38,7 @@ mod shift_probe;
 mod side_bands;
 mod spread;
 mod square_parts;
+mod through_slices;
 mod tiles;
 mod tilt_moments;
 mod tilt_sum;
