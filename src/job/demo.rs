@@ -163,6 +163,7 @@ fn datacube(simulated: &Simulated) -> (Datacube, Vec<u16>) {
         mrad_per_px: spec.mrad_per_px,
         voltage_kV: spec.optics.voltage_kV,
         convergence_mrad: spec.optics.convergence_mrad,
+        deflate: 1,
     };
     (cube, counts)
 }

@@ -51,3 +51,9 @@ pub use values::{
     AberrationSource, Algorithm, Annulus, Coefficients, ConstraintKind, ConstraintList, ConstraintSpec, DescanOrder, DetectorList,
     DetectorSpec, GroupingKind, IntegrationRule, LikelihoodKind, Pair, PixelList, Reference, Score, SearchMode, StageList,
 };
+
+/// The file or folder beside `path` that has its name without the ending, and this one.
+fn beside(path: &std::path::Path, ending: &str) -> std::path::PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}{ending}"))
+}

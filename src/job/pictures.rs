@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::ptychography::scan_grid;
 use super::schema::{Job, Output};
-use super::{Error, arrays};
+use super::{Error, arrays, beside};
 use crate::optics::apply;
 use crate::output::{
     Array, ArrayData, Claim, ColorMap, Curve, Frame, Look, Tile, Vectors, slices, write_curves_png, write_png, write_sheet, write_tiff,
@@ -18,8 +18,7 @@ const OVERVIEW: &str = "overview";
 
 /// The folder of a result's pictures: `scan_images` beside `scan.emd`.
 pub(super) fn folder(result: &Path) -> PathBuf {
-    let stem = result.file_stem().unwrap_or_default().to_string_lossy();
-    result.with_file_name(format!("{stem}_images"))
+    beside(result, "_images")
 }
 
 /// Refuses a folder of pictures that is there already, before any work. `tables` is whether there will be some of these, which nobody has to ask for.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use super::beside;
 use super::error::{Error, Place};
 use super::ptychography::RESOLUTION;
 use super::schema::{Entry, Job};
@@ -46,8 +47,7 @@ impl Trials {
     /// # Errors
     /// If a trial is no job, the score needs what is not there, or the folder is there already (unless `force`).
     pub fn new(job: &Job, sweep: &Sweep, output: &Path, force: bool) -> Result<Self, Error> {
-        let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-        let folder = output.with_file_name(format!("{stem}_sweep"));
+        let folder = beside(output, "_sweep");
         if folder.symlink_metadata().is_ok() && !(force && folder.is_dir()) {
             return Err(crate::output::Error::Exists { path: folder.display().to_string() }.into());
         }

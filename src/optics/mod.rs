@@ -42,9 +42,29 @@ pub fn fft_index(k: usize, n: usize) -> f64 {
     if k < n.div_ceil(2) { k as f64 } else { k as f64 - n as f64 }
 }
 
+/// The smallest number from `n` on that has no prime factors but these: transforms of such lengths are fast.
+pub fn smooth(n: usize, primes: &[usize]) -> usize {
+    let rest = |n: usize| {
+        primes.iter().fold(n, |mut rest, p| {
+            while rest.is_multiple_of(*p) {
+                rest /= p;
+            }
+            rest
+        })
+    };
+    (n.max(1)..).find(|&n| rest(n) == 1).unwrap_or(n)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn smooth_lengths_are_the_next_ones_without_other_primes() {
+        assert_eq!([1, 17, 97, 400, 401].map(|n| smooth(n, &[2, 3, 5])), [1, 18, 100, 400, 405]);
+        assert_eq!(smooth(401, &[2, 3, 5, 7]), 405);
+        assert_eq!(smooth(0, &[2]), 1);
+    }
 
     #[test]
     fn wavelengths_and_interaction_constants_match_the_published_table() {

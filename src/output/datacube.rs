@@ -21,6 +21,8 @@ pub struct Datacube {
     pub mrad_per_px: f64,
     pub voltage_kV: f64,
     pub convergence_mrad: f64,
+    /// How hard frames are compressed, from 0 (not at all) to 9.
+    pub deflate: u8,
 }
 
 impl Datacube {
@@ -123,14 +125,9 @@ pub fn write_datacube<T: H5Type>(path: &Path, force: bool, cube: &Datacube, coun
 fn create_frames<T: H5Type>(group: &Group, cube: &Datacube) -> hdf5::Result<hdf5::Dataset> {
     tag(group, "array", "DataCube")?;
     let ([i, j], [y, x]) = (cube.scan_shape, cube.frame_shape);
-    let dataset = group
-        .new_dataset::<T>()
-        .obj_track_times(false)
-        .chunk([1, j.min(8), y, x])
-        .shuffle()
-        .deflate(1)
-        .shape([i, j, y, x])
-        .create("data")?;
+    let chunked = group.new_dataset::<T>().obj_track_times(false).chunk([1, j.min(8), y, x]);
+    let compressed = if cube.deflate > 0 { chunked.shuffle().deflate(cube.deflate) } else { chunked };
+    let dataset = compressed.shape([i, j, y, x]).create("data")?;
     hdf::write_text(&dataset, "units", "counts")?;
     let [step_i, step_j] = cube.step_A;
     for (n, (name, units, step)) in
@@ -192,8 +189,15 @@ mod tests {
     fn reads_back(step_A: [f64; 2]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cube.h5");
-        let cube =
-            Datacube { scan_shape: [2, 3], frame_shape: [4, 6], step_A, mrad_per_px: 1.5, voltage_kV: 300.0, convergence_mrad: 25.0 };
+        let cube = Datacube {
+            scan_shape: [2, 3],
+            frame_shape: [4, 6],
+            step_A,
+            mrad_per_px: 1.5,
+            voltage_kV: 300.0,
+            convergence_mrad: 25.0,
+            deflate: 1,
+        };
         let counts: Vec<u16> = (0..144).collect();
         let mut writer = DatacubeWriter::create::<u16>(&path, false, &cube).unwrap();
         // Blocks that begin and end within rows.

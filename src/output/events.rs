@@ -122,6 +122,7 @@ mod tests {
             mrad_per_px: 1.5,
             voltage_kV: 300.0,
             convergence_mrad: 25.0,
+            deflate: 1,
         };
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
         let counts: Vec<u16> = (0..300 * 48).map(|_| if rng.random_bool(0.2) { rng.random_range(0..5) } else { 0 }).collect();

@@ -7,10 +7,10 @@ use rand_distr::Distribution;
 use super::coherence;
 use super::counting::normal;
 use super::elements::Parametrisation;
-use super::slices::{BAND, Grid, smooth};
+use super::slices::{BAND, Grid, even};
 use super::{Error, Result};
 use crate::compute::Spread;
-use crate::optics::{ProbeOptics, ScanGrid, fft_index, wavelength_A};
+use crate::optics::{ProbeOptics, ScanGrid, fft_index, smooth, wavelength_A};
 
 /// How atoms move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ fn enclose(positions_A: &[[f64; 2]], window: usize, pixel_A: f64) -> Grid {
     let bound = |axis: usize, pick: fn(f64, f64) -> f64| positions_A.iter().map(|p| p[axis]).reduce(pick).unwrap_or_default();
     let low = [bound(0, f64::min), bound(1, f64::min)];
     let margin = (window / 2 + 1) as f64;
-    let shape = [0, 1].map(|axis| smooth(((bound(axis, f64::max) - low[axis]) / pixel_A).ceil() as usize + window + 2));
+    let shape = [0, 1].map(|axis| even(((bound(axis, f64::max) - low[axis]) / pixel_A).ceil() as usize + window + 2));
     Grid { shape, pixel_A, origin_A: low.map(|v| v - margin * pixel_A) }
 }
 
@@ -167,7 +167,7 @@ impl Instrument {
                 ),
             });
         }
-        let window = (least.ceil() as usize..).find(|&n| n.is_multiple_of(16) && smooth(n) == n).unwrap_or(MOST_WINDOW);
+        let window = 16 * smooth((least / 16.0).ceil() as usize, &[2, 3, 5]);
         let pixel_A = width / window as f64;
         let positions_A = self.positions_A(rng)?;
         if positions_A.iter().flatten().any(|p| p.is_nan() || p.abs() >= MOST_FIELD as f64 * pixel_A) {

@@ -44,6 +44,8 @@ fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_sh
     for words in ["crystal:", "calibration", "Na: ", "power:", "bootstrap:"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
+    let compared = place.done(&["compare", "scan_map.emd", "scan_truth.emd"]).stdout;
+    assert!(compared.contains("map/columns of A with truth/columns of B") && compared.contains("\nNa "), "{compared}");
     let columns = Results::open(&place.path("scan_map.emd")).unwrap().table("map/columns").unwrap();
     let truth = Results::open(&place.path("scan_truth.emd")).unwrap().table("truth/columns").unwrap();
     let [true_y, true_x, number, true_atoms] = ["y", "x", "atomic_number", "atoms"].map(|name| reals(&truth, name));
@@ -100,6 +102,52 @@ fn a_map_counts_sodium_within_its_standard_errors_and_says_what_it_could_have_sh
         assert!((1..=2).contains(&ran.code) && ran.stderr.contains(expected), "{sets:?}: {}", ran.stderr);
         assert!(!place.path("other.emd").exists() && !place.path("other_tables").exists());
     }
+}
+
+/// A scan of 35 Å with a beam that is too narrow in angle to tell columns 1.5 Å apart.
+const BLURRED: &str = r#"
+seed = 5
+[specimen]
+structure = "Na3Ni2SbO6"
+thickness_A = 5.3
+[optics]
+voltage_kV = 300
+convergence_mrad = 4
+[scan]
+shape = [44, 44]
+step_A = 0.8
+[detector]
+side_px = 48
+mrad_per_px = 0.4
+dose_e_per_A2 = 1e5
+"#;
+
+#[test]
+fn a_field_that_is_too_small_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
+    let place = imaged();
+    place.done(&[
+        "image",
+        "scan.h5",
+        "-o",
+        "small.emd",
+        "-d",
+        "ssb",
+        "--set",
+        "scan.rotation_deg=0",
+        "--set",
+        "data.crop_scan=[0, 14, 0, 14]",
+    ]);
+    let crystal = ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"];
+    let small = place.run(&[&["map", "small.emd"][..], &crystal].concat());
+    assert!(small.code == 2 && small.stderr.contains("its field of 3.9 × 3.9 Å is too small"), "{}", small.stderr);
+    assert!(small.stderr.contains("Scan a field of 8 × 8 Å or more"), "{}", small.stderr);
+    place.write("blurred.toml", BLURRED);
+    place.done(&["simulate", "blurred.toml", "-o", "blurred.h5"]);
+    place.done(&["image", "blurred.h5", "-o", "blurred.emd", "-d", "ssb", "--set", "scan.rotation_deg=0"]);
+    let blurred = place.run(&[&["map", "blurred.emd"][..], &crystal].concat());
+    assert_eq!(blurred.code, 2, "{}", blurred.stderr);
+    assert!(blurred.stderr.contains("are not resolved: their neighbours, 1.53 Å away"), "{}", blurred.stderr);
+    assert!(blurred.stderr.contains("carries spacings down to 2.46 Å"), "{}", blurred.stderr);
 }
 
 #[test]

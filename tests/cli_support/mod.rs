@@ -101,6 +101,7 @@ impl Place {
             mrad_per_px: 3.5,
             voltage_kV: 300.0,
             convergence_mrad: 25.0,
+            deflate: 1,
         };
         write_datacube(&self.path("scan.h5"), false, &cube, &counts).unwrap();
     }

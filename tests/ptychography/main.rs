@@ -299,6 +299,7 @@ fn streamed() -> Result<(), Failed> {
         mrad_per_px: 1.0,
         voltage_kV: 200.0,
         convergence_mrad: 20.0,
+        deflate: 1,
     };
     let counts: Vec<u16> = (0..150).flat_map(|f| bytemuck::cast_slice::<u8, u16>(small.frames.frame_bytes(f)).to_vec()).collect();
     write_datacube(&path, false, &cube, &counts).unwrap();

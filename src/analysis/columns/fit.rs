@@ -8,11 +8,12 @@ use num_complex::Complex64;
 use rayon::prelude::*;
 
 use super::lattice::Field;
-use super::noise::{Noise, smooth};
+use super::noise::{Noise, SIDES};
 use super::template::{REACH_A, Template, around};
 use crate::analysis::Result;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
+use crate::optics::smooth;
 
 /// A column that is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -180,7 +181,7 @@ impl Fit<'_> {
                 });
                 let first = bounds.map(|b| b[0]);
                 let shape = bounds.map(|b| b[1] - b[0] + 1);
-                let padded = [0, 1].map(|a| smooth((shape[a] + (8.0 / pixel[a]) as usize).max(16)));
+                let padded = [0, 1].map(|a| smooth((shape[a] + (8.0 / pixel[a]) as usize).max(16), &SIDES));
                 // Towards the field's edge the margin has no weight; cuts through the field fade too.
                 let ramp = |a: usize| {
                     (0..shape[a]).map(move |k| {

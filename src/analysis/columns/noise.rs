@@ -6,6 +6,10 @@ use super::lattice::Field;
 use crate::analysis::Result;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
+use crate::optics::smooth;
+
+/// The prime factors of padded sides.
+pub(super) const SIDES: [usize; 4] = [2, 3, 5, 7];
 
 /// The autocovariance of stationary noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +42,7 @@ impl Noise {
         let images: Vec<Vec<f64>> = draws.iter().map(cropped).collect();
         let count = images.len() as f64;
         let mean: Vec<f64> = (0..shape[0] * shape[1]).map(|at| images.iter().map(|v| v[at]).sum::<f64>() / count).collect();
-        let padded = shape.map(|n| smooth(2 * n));
+        let padded = shape.map(|n| smooth(2 * n, &SIDES));
         let power = |values: &[f64]| -> Result<Vec<f64>> {
             let mut wide = vec![Complex64::ZERO; padded[0] * padded[1]];
             for (i, row) in values.chunks_exact(shape[1]).enumerate() {
@@ -102,21 +106,6 @@ impl Noise {
         let scale = ((shape[0] * shape[1]) as f64).sqrt();
         Ok(transformed(&kernel, shape, Direction::Forward)?.iter().map(|z| (z.re * scale).max(0.0)).collect())
     }
-}
-
-/// The least number from `n` on without prime factors above 7.
-pub(super) fn smooth(n: usize) -> usize {
-    (n.max(1)..)
-        .find(|&n| {
-            let mut rest = n;
-            for p in [2, 3, 5, 7] {
-                while rest % p == 0 {
-                    rest /= p;
-                }
-            }
-            rest == 1
-        })
-        .unwrap_or(n)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::f64::consts::PI;
 use num_complex::Complex64;
 
 use super::lattice::{Field, frequency};
-use super::noise::{Noise, smooth};
+use super::noise::{Noise, SIDES};
 use crate::analysis::Result;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
+use crate::optics::smooth;
 
 /// A bright spot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +35,7 @@ const LEAST_PART: f64 = 0.1;
 pub fn peaks(field: &Field<'_>, noise: &Noise, width_A: f64) -> Result<Vec<Peak>> {
     let shape = field.shape;
     let border = [0, 1].map(|a| (9.0 * width_A / field.pixel_A[a]).ceil() as usize);
-    let padded = [0, 1].map(|a| smooth((shape[a] + border[a]).max(16)));
+    let padded = [0, 1].map(|a| smooth((shape[a] + border[a]).max(16), &SIDES));
     let mut wide = vec![Complex64::ZERO; padded[0] * padded[1]];
     // Beyond the edges the image goes on as its mirror image, half to each side.
     let mirrored = |k: usize, n: usize, full: usize| {

@@ -2,7 +2,7 @@
 
 use crate::compute::BrightField;
 use crate::imaging::{Error, Result};
-use crate::optics::{Polynomial, fft_index, wavelength_A};
+use crate::optics::{Polynomial, fft_index, smooth, wavelength_A};
 use crate::run::Run;
 
 use super::DirectPlan;
@@ -26,15 +26,7 @@ pub(super) struct Disk {
 
 /// The next side from `n` on that every engine transforms: 2^a·3^b·5^c·7^d from 16.
 pub(super) fn next_side(n: usize) -> usize {
-    let smooth = |n: usize| {
-        [2, 3, 5, 7].iter().fold(n, |mut rest, p| {
-            while rest.is_multiple_of(*p) {
-                rest /= p;
-            }
-            rest
-        }) == 1
-    };
-    (n.max(16)..).find(|&n| smooth(n)).unwrap_or(n)
+    smooth(n.max(16), &[2, 3, 5, 7])
 }
 
 impl Disk {

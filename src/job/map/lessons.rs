@@ -173,6 +173,7 @@ impl Teacher<'_> {
             mrad_per_px: instrument.mrad_per_px,
             voltage_kV: instrument.optics.voltage_kV,
             convergence_mrad: instrument.optics.convergence_mrad,
+            deflate: 0,
         };
         let (data, result) = (self.folder.join("scan.h5"), self.folder.join("result.emd"));
         let electrons = self.scene.dose_e_per_A2 * scan.grid.step_A[0] * scan.grid.step_A[1];

@@ -99,6 +99,7 @@ impl Teacher<'_> {
             run.emit(Event::Progress { stage: Stage::Map, done: step });
         };
         run.emit(Event::StageStarted { stage: Stage::Map, total: 5, unit: "steps" });
+        self.check_field()?;
         let weights = weights(projection);
         let found = find_lattice(&scene.field(), projection, &weights)?.filter(|f| f.explained > EXPLAINED);
         let Some(found) = found else {
@@ -313,6 +314,27 @@ impl Teacher<'_> {
                 "The other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å: occupancies are wrong if the thickness is. Leave map.thickness_A out to have it found, and check optics.defocus_A."
             ));
         }
+    }
+
+    /// Refuses a field that is too small for the columns that a map is made of, whatever lies in it.
+    fn check_field(&self) -> Result<(), Error> {
+        let projection = &self.crystal.projection;
+        let symbol = self.crystal.element.symbol();
+        let columns = projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).count();
+        let [a, b] = projection.basis_A;
+        let mesh_A2 = (a[0] * b[1] - a[1] * b[0]).abs();
+        let end = self.scene.field().end_A();
+        let inside_A2: f64 = end.iter().map(|side| (side - 2.0 * self.job.map.margin_A.value).max(0.0)).product();
+        let expected = columns as f64 * inside_A2 / mesh_A2;
+        if expected < FEWEST as f64 {
+            let wanted = (FEWEST as f64 * mesh_A2 / columns as f64).sqrt() + 2.0 * self.job.map.margin_A.value;
+            return Err(self.scene.refuse(format!(
+                "its field of {:.1} × {:.1} Å is too small: further than map.margin_A from the edges there are about {expected:.0} columns of {symbol}, and {FEWEST} are needed. Scan a field of \
+                 {wanted:.0} × {wanted:.0} Å or more",
+                end[0], end[1]
+            )));
+        }
+        Ok(())
     }
 
     /// Refuses a field without enough columns, or one whose columns are not resolved.

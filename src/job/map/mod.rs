@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::run::same_file;
-use super::{Error, Job, crystal, facts};
+use super::{Error, Job, beside, crystal, facts};
 use crate::analysis::columns::{CellSite, Projection, find_lattice};
 use crate::output::{self, Array, Attr, Claim, Header, ResultFile, Results, RunFacts, Table};
 use crate::run::{CancelToken, Event, RngState, Run};
@@ -50,7 +50,7 @@ impl Mapping {
             });
         };
         let job = Job::from_text(&text, &format!("the job of {}", source.display()), sets)?;
-        let output = output.map_or_else(|| beside(source), Path::to_owned);
+        let output = output.map_or_else(|| beside(source, "_map.emd"), Path::to_owned);
         if same_file(&output, source) {
             return Err(Error::OutputIsInput { path: output });
         }
@@ -213,9 +213,4 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<S
         }
     }
     best.filter(|(most, _)| *most > 1.3 * explained + 0.02).map(|(_, name)| name)
-}
-
-fn beside(source: &Path) -> PathBuf {
-    let stem = source.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    source.with_file_name(format!("{stem}_map.emd"))
 }

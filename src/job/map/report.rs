@@ -7,7 +7,7 @@ use super::mapped::Mapped;
 use super::scene::{Arrays, Scene};
 use super::{Outcome, layers};
 use crate::analysis::columns::{Noise, peaks};
-use crate::job::{Error, Job};
+use crate::job::{Error, Job, beside};
 use crate::output::{
     Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Mark, Profile, RingWidth, Table, write_overlay_png,
     write_profile_png,
@@ -39,8 +39,7 @@ const PEAK_A: f64 = 0.45;
 
 /// The folder of CSV and pictures that belongs to a result.
 pub(super) fn folder(result: &Path) -> PathBuf {
-    let stem = result.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    result.with_file_name(format!("{stem}_tables"))
+    beside(result, "_tables")
 }
 
 pub(super) fn column(name: &str, units: &str, values: Vec<f64>) -> Column {

@@ -6,7 +6,7 @@ mod truth;
 use std::path::{Path, PathBuf};
 
 use super::device::Device;
-use super::{Error, facts};
+use super::{Error, beside, facts};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::output::{self, Datacube, DatacubeWriter, EventsWriter};
@@ -179,6 +179,7 @@ impl Simulation {
             mrad_per_px: instrument.mrad_per_px,
             voltage_kV: instrument.optics.voltage_kV,
             convergence_mrad: instrument.optics.convergence_mrad,
+            deflate: 1,
         };
         let mut writer = match (self.spec.store(), instrument.dose_e_per_A2) {
             (StoreSpec::Events, _) => Writer::Events(EventsWriter::create(&files.data, self.force, &cube)?),
@@ -249,12 +250,6 @@ impl SimulationFiles {
     fn of(output: &Path) -> Self {
         Self { data: output.to_owned(), truth: beside(output, "_truth.emd"), job: beside(output, "_job.toml") }
     }
-}
-
-/// The output's name without its ending, and another one.
-fn beside(output: &Path, ending: &str) -> PathBuf {
-    let stem = output.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-    output.with_file_name(stem + ending)
 }
 
 /// Are these one file? What is not there is no other's.
