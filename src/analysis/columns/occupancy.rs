@@ -141,21 +141,19 @@ pub struct Power {
     pub mean_occupancy: f64,
 }
 
-/// The power of a test over these columns.
-pub fn power(occupancies: &[Occupancy], sites: &[f64]) -> Option<Power> {
-    let mut errors: Vec<(f64, f64)> =
-        occupancies.iter().zip(sites).filter(|(o, _)| o.atoms_se.is_finite()).map(|(o, s)| (o.atoms_se, o.atoms_se / s)).collect();
+/// The power of a test over these columns, of which `mean` is the mean.
+pub fn power(occupancies: &[Occupancy], mean: &Row) -> Option<Power> {
+    let mut errors: Vec<f64> = occupancies.iter().map(|o| o.atoms_se).filter(|se| se.is_finite()).collect();
     if errors.is_empty() {
         return None;
     }
-    errors.sort_by(|p, q| p.0.total_cmp(&q.0));
-    let se_atoms = errors[errors.len() / 2].0;
+    errors.sort_by(f64::total_cmp);
+    let se_atoms = errors[errors.len() / 2];
     let found = normal_quantile(0.8);
-    let sum: f64 = errors.iter().map(|e| e.1.powi(-2)).sum();
     Some(Power {
         se_atoms,
         single_atoms: (normal_quantile(1.0 - 0.05 / errors.len() as f64) + found) * se_atoms,
-        mean_occupancy: (normal_quantile(0.95) + found) / sum.sqrt(),
+        mean_occupancy: (normal_quantile(0.95) + found) * mean.se,
     })
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Mapped {
     /// Where each target lies along the layers' normal, from the side that depth is counted from.
     pub(super) depths_A: Vec<f64>,
     pub(super) rows: Vec<Row>,
+    /// Of all columns together.
+    pub(super) mean: Option<Row>,
     pub(super) power: Option<Power>,
     pub(super) discs: Vec<Integral>,
     pub(super) cells: Vec<Integral>,
@@ -64,6 +66,8 @@ const EXPLAINED_OF_SIGNAL: f64 = 0.4;
 const ROW_A: f64 = 0.8;
 /// Columns of the element whose error grows by more than this through their neighbours are not resolved.
 const RESOLVED: f64 = 4.0;
+/// Columns nearer than this part of the finest spacing that a bright field carries are not resolved in an image that is linear in it.
+const NEAREST: f64 = 0.75;
 /// The fewest columns that a map is made of.
 const FEWEST: usize = 4;
 /// Where nothing is known of the thickness it begins at so many repeats of 5 Å, and it is looked for between these bounds.
@@ -78,6 +82,12 @@ impl Scene {
     fn refuse(&self, why: String) -> Error {
         Error::NoMap { image: self.path.clone(), why }
     }
+}
+
+/// How far the nearest neighbour of any of these sites is.
+fn nearest_A<'a>(sites: &[Site], of: impl Iterator<Item = &'a Site>) -> f64 {
+    let away = |at: [f64; 2], s: &Site| (s.at_A[0] - at[0]).hypot(s.at_A[1] - at[1]);
+    of.flat_map(|site| sites.iter().map(move |other| away(site.at_A, other))).filter(|d| *d > 0.05).fold(f64::INFINITY, f64::min)
 }
 
 /// How strongly each kind of column shows.
@@ -109,6 +119,7 @@ impl Teacher<'_> {
             );
             return Err(scene.refuse(format!("the crystal's lattice is not found in it. {hint}")));
         };
+        self.check_spacing(&found)?;
         progress();
         let holds = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
         let others: Vec<usize> = (0..weights.len()).filter(|&kind| !holds(kind)).collect();
@@ -148,8 +159,9 @@ impl Teacher<'_> {
             .iter()
             .filter_map(|&(a, b, c)| Some((targets.binary_search(&a).ok()?, targets.binary_search(&b).ok()?, c)))
             .collect();
-        let rows = rows(&depths_A, &occupancies, &full, &of_targets, &calibration, ROW_A);
-        let power = power(&occupancies, &full);
+        let profile = rows(&depths_A, &occupancies, &full, &of_targets, &calibration, ROW_A);
+        let mean = rows(&vec![0.0; full.len()], &occupancies, &full, &of_targets, &calibration, ROW_A).pop();
+        let power = mean.as_ref().and_then(|mean| power(&occupancies, mean));
         let places: Vec<[f64; 2]> = settled.sites.iter().map(|s| s.at_A).collect();
         let discs = discs(&scene.field(), &taught.noise, &places, DISC_A);
         let cells = voronoi(&scene.field(), &taught.noise, &places);
@@ -169,7 +181,8 @@ impl Teacher<'_> {
             targets,
             occupancies,
             depths_A,
-            rows,
+            rows: profile,
+            mean,
             power,
             discs,
             cells,
@@ -337,6 +350,24 @@ impl Teacher<'_> {
         Ok(())
     }
 
+    /// Refuses columns that lie closer together than the image can tell. What iterations make of dark field is not bound by the bright field's limit.
+    fn check_spacing(&self, found: &Found) -> Result<(), Error> {
+        let (projection, symbol) = (&self.crystal.projection, self.crystal.element.symbol());
+        let holds: Vec<bool> =
+            (0..projection.kinds.len()).map(|kind| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0)).collect();
+        let sites = self.sites(found, 1.0);
+        let nearest = nearest_A(&sites, sites.iter().filter(|site| holds[site.kind]));
+        let limit = self.scene.limit_A();
+        if self.scene.is_iterative() || nearest >= NEAREST * limit {
+            return Ok(());
+        }
+        Err(self.scene.refuse(format!(
+            "the columns of {symbol} are not resolved: their neighbours are {nearest:.2} Å away, and a bright field of this convergence angle carries spacings down to {limit:.2} Å. Take a larger angle (about \
+             {:.0} mrad), ptychography with dark field, or a zone axis along which columns lie further apart",
+            self.scene.instrument.optics.convergence_mrad * limit / nearest
+        )))
+    }
+
     /// Refuses a field without enough columns, or one whose columns are not resolved.
     fn check_columns(&self, fitted: &[f64], targets: &[usize], sites: &[Site], amplitudes: &Amplitudes) -> Result<(), Error> {
         let symbol = self.crystal.element.symbol();
@@ -352,12 +383,7 @@ impl Teacher<'_> {
         growth.sort_by(f64::total_cmp);
         let middle = growth[growth.len() / 2];
         if middle > RESOLVED {
-            let nearest = usable.iter().map(|&k| {
-                let at = sites[targets[k]].at_A;
-                let away = |s: &Site| (s.at_A[0] - at[0]).hypot(s.at_A[1] - at[1]);
-                sites.iter().map(away).filter(|d| *d > 0.05).fold(f64::INFINITY, f64::min)
-            });
-            let nearest = nearest.fold(f64::INFINITY, f64::min);
+            let nearest = nearest_A(sites, usable.iter().map(|&k| &sites[targets[k]]));
             return Err(self.scene.refuse(format!(
                 "the columns of {symbol} are not resolved: their neighbours, {nearest:.2} Å away, make their errors {middle:.1} times as large as they were alone. A bright field of this convergence angle carries spacings down to {:.2} Å; take a larger angle, another image, or a zone axis along which columns lie further apart",
                 self.scene.limit_A()

@@ -206,13 +206,14 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     let rate = job.map.false_discovery_rate.value;
     let known: Vec<_> = mapped.occupancies.iter().filter(|o| o.occupancy.is_finite()).collect();
     let called = known.iter().filter(|o| o.q < rate).count();
-    let weight: f64 = known.iter().map(|o| o.occupancy_se.powi(-2)).sum();
-    let mean = known.iter().map(|o| o.occupancy * o.occupancy_se.powi(-2)).sum::<f64>() / weight;
-    run.note(format!(
-        "{symbol}: {} columns, mean occupancy {mean:.3} ± {:.3}; {called} hold fewer atoms than a full column (q < {rate})",
-        known.len(),
-        weight.powf(-0.5)
-    ));
+    if let Some(mean) = &mapped.mean {
+        run.note(format!(
+            "{symbol}: {} columns, mean occupancy {:.3} ± {:.3}; {called} hold fewer atoms than a full column (q < {rate})",
+            known.len(),
+            mean.occupancy,
+            mean.se
+        ));
+    }
     if let Some(power) = &mapped.power {
         run.note(format!(
             "power: this image shows a single column that misses {:.1} atoms or more in four of five cases (a column's standard error is {:.2} atoms), and a mean occupancy below {:.3}",
