@@ -118,6 +118,9 @@ impl Outcome {
             let name = table.path.rsplit('/').next().unwrap_or("table");
             Claim::new(&folder.join(format!("{name}.csv")), force)?.write(report::csv(table).as_bytes())?;
         }
+        for array in self.arrays.iter().filter(|array| array.name().starts_with("strain_")) {
+            report::signed_picture(array, &folder, force)?;
+        }
         if let Some(report) = &self.report {
             report.pictures(&folder, force)?;
         }

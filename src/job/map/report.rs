@@ -9,8 +9,8 @@ use super::{Outcome, layers};
 use crate::analysis::columns::{Noise, peaks};
 use crate::job::{Error, Job, beside};
 use crate::output::{
-    Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Mark, Profile, RingWidth, Table, write_overlay_png,
-    write_profile_png,
+    Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Look, Mark, Profile, RingWidth, Table, write_overlay_png,
+    write_png, write_profile_png,
 };
 use crate::run::Run;
 
@@ -40,6 +40,16 @@ const PEAK_A: f64 = 0.45;
 /// The folder of CSV and pictures that belongs to a result.
 pub(super) fn folder(result: &Path) -> PathBuf {
     beside(result, "_tables")
+}
+
+/// Writes a picture of signed values, no change in white; the ends hold all but the outermost hundredth.
+pub(super) fn signed_picture(array: &Array, folder: &Path, force: bool) -> Result<(), Error> {
+    let mut sizes: Vec<f64> = array.data.reals().unwrap_or_default().into_iter().map(f64::abs).filter(|v| v.is_finite()).collect();
+    sizes.sort_by(f64::total_cmp);
+    let Some(&end) = sizes.get(sizes.len().saturating_sub(1) * 99 / 100) else { return Ok(()) };
+    let look = Look { range: Some((-end, end)), ..Look::plain(ColorMap::Diverging) };
+    write_png(&folder.join(format!("{}.png", array.name())), force, array, look)?;
+    Ok(())
 }
 
 pub(super) fn column(name: &str, units: &str, values: Vec<f64>) -> Column {
