@@ -123,7 +123,7 @@ dose_e_per_A2 = 1e5
 "#;
 
 #[test]
-fn a_field_that_is_too_small_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
+fn a_small_field_a_wrong_thickness_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
     let place = imaged();
     place.done(&[
         "image",
@@ -141,6 +141,9 @@ fn a_field_that_is_too_small_and_columns_that_are_not_resolved_are_refused_with_
     let small = place.run(&[&["map", "small.emd"][..], &crystal].concat());
     assert!(small.code == 2 && small.stderr.contains("its field of 3.9 × 3.9 Å is too small"), "{}", small.stderr);
     assert!(small.stderr.contains("Scan a field of 8 × 8 Å or more"), "{}", small.stderr);
+    let thick = ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=10.6", "--set", "map.draws=3"];
+    let thick = place.run(&[&["map", "scan.emd"][..], &thick].concat());
+    assert!(thick.code == 2 && thick.stderr.contains("times as bright as those of a simulated crystal of 10.6 Å"), "{}", thick.stderr);
     place.write("blurred.toml", BLURRED);
     place.done(&["simulate", "blurred.toml", "-o", "blurred.h5"]);
     place.done(&["image", "blurred.h5", "-o", "blurred.emd", "-d", "ssb", "--set", "scan.rotation_deg=0"]);

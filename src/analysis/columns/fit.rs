@@ -306,12 +306,11 @@ impl Fit<'_> {
         // What the estimate does with the noise: D·v of each column against the noise's covariance.
         let weighted: Vec<Vec<f64>> = whitened.par_iter().map(|v| v.iter().zip(&tile.weights).map(|(v, w)| v * w).collect()).collect();
         let covered = filtered(&weighted, &spectrum)?;
-        let [left, right] = [&weighted, &covered].map(|images| DMatrix::from_iterator(pixels, count, images.iter().flatten().copied()));
-        let middle = left.tr_mul(&right);
-        let inner = factor.solve(&middle);
-        let covariance = factor.solve(&inner.transpose());
+        let left = DMatrix::from_iterator(pixels, count, weighted.iter().flatten().copied()).transpose();
+        let middle = in_blocks(&covered, |block| &left * block);
         let alone = diagonal.iter().enumerate().map(|(k, d)| middle[(k, k)].max(0.0).sqrt() / d).collect();
         let bound = factor.inverse();
+        let covariance = &bound * middle * &bound;
         let spread = (0..count).map(|k| covariance[(k, k)].max(bound[(k, k)]).max(0.0).sqrt()).collect();
 
         let mut rest = target.clone();
@@ -325,6 +324,17 @@ impl Fit<'_> {
         }
         Ok(Some(Solved { values: values.as_slice().to_vec(), covariance, alone, spread, rest }))
     }
+}
+
+/// A product with a matrix of these columns, some of them at a time in parallel.
+fn in_blocks(columns: &[Vec<f64>], product: impl Fn(DMatrix<f64>) -> DMatrix<f64> + Sync) -> DMatrix<f64> {
+    const TOGETHER: usize = 64;
+    let blocks: Vec<DMatrix<f64>> = columns
+        .par_chunks(TOGETHER)
+        .map(|block| product(DMatrix::from_iterator(block[0].len(), block.len(), block.iter().flatten().copied())))
+        .collect();
+    let rows = blocks.first().map_or(0, DMatrix::nrows);
+    DMatrix::from_iterator(rows, columns.len(), blocks.iter().flat_map(|block| block.iter().copied()))
 }
 
 struct Solved {

@@ -68,6 +68,8 @@ const ROW_A: f64 = 0.8;
 const RESOLVED: f64 = 4.0;
 /// Columns nearer than this part of the finest spacing that a bright field carries are not resolved in an image that is linear in it.
 const NEAREST: f64 = 0.75;
+/// The part by which other columns may be brighter or darker than simulated ones.
+const UNLIKE: f64 = 0.25;
 /// The fewest columns that a map is made of.
 const FEWEST: usize = 4;
 /// Where nothing is known of the thickness it begins at so many repeats of 5 Å, and it is looked for between these bounds.
@@ -144,6 +146,7 @@ impl Teacher<'_> {
             // What the other columns are too bright or too dark by, the columns in question may be too.
             calibration.scale = ((brightness.0 - 1.0).powi(2) - brightness.1.powi(2)).max(0.0).sqrt();
         }
+        self.check_brightness(brightness, thickness_A)?;
         self.tell_brightness(brightness, thickness_A, run);
         let targets: Vec<usize> = (0..sites.len()).filter(|&s| holds(sites[s].kind)).collect();
         let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);
@@ -327,6 +330,17 @@ impl Teacher<'_> {
                 "The other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å: occupancies are wrong if the thickness is. Leave map.thickness_A out to have it found, and check optics.defocus_A."
             ));
         }
+    }
+
+    /// Refuses an image so much brighter or darker than a simulated crystal's that its atoms are not to be counted.
+    fn check_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64) -> Result<(), Error> {
+        if !ratio.is_finite() || (ratio - 1.0).abs() <= UNLIKE + 3.0 * se {
+            return Ok(());
+        }
+        Err(self.scene.refuse(format!(
+            "the other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å, so atoms cannot be counted. The thickness is another (leave map.thickness_A out to have \
+             it found), or the focus: check optics.defocus_A, and where the image was corrected for aberrations that were fitted, make it with images.aberrations = \"given\""
+        )))
     }
 
     /// Refuses a field that is too small for the columns that a map is made of, whatever lies in it.
