@@ -69,7 +69,7 @@ mod tests {
             let outer = 5.0 + 20.0 * rand::random::<f64>();
             let inner = outer - 1.0 - 3.0 * rand::random::<f64>();
             // Coverage is taken along an edge's normal, which is off by hundredths of a pixel at each of its pixels: of 6000 draws at most by 0.7 pixels more than a hundredth for rings, by
-            // 1.8 for lines along rows. A radius or width half a pixel off is 8 and more.
+            // 1.8 for lines along rows. A radius half a pixel off is 15 and more.
             let near = |found: f64, area: f64| {
                 assert!((found - area).abs() < 0.01 * area + 2.5, "{found}, not {area}: {centre:?} {inner} {outer}")
             };
