@@ -307,7 +307,7 @@ impl Fit<'_> {
         let weighted: Vec<Vec<f64>> = whitened.par_iter().map(|v| v.iter().zip(&tile.weights).map(|(v, w)| v * w).collect()).collect();
         let covered = filtered(&weighted, &spectrum)?;
         let left = DMatrix::from_iterator(pixels, count, weighted.iter().flatten().copied()).transpose();
-        let middle = in_blocks(&covered, |block| &left * block);
+        let middle = times(&left, &covered);
         let alone = diagonal.iter().enumerate().map(|(k, d)| middle[(k, k)].max(0.0).sqrt() / d).collect();
         let bound = factor.inverse();
         let covariance = &bound * middle * &bound;
@@ -326,15 +326,14 @@ impl Fit<'_> {
     }
 }
 
-/// A product with a matrix of these columns, some of them at a time in parallel.
-fn in_blocks(columns: &[Vec<f64>], product: impl Fn(DMatrix<f64>) -> DMatrix<f64> + Sync) -> DMatrix<f64> {
+/// A matrix times one of these columns, some of them at a time in parallel.
+fn times(left: &DMatrix<f64>, columns: &[Vec<f64>]) -> DMatrix<f64> {
     const TOGETHER: usize = 64;
     let blocks: Vec<DMatrix<f64>> = columns
         .par_chunks(TOGETHER)
-        .map(|block| product(DMatrix::from_iterator(block[0].len(), block.len(), block.iter().flatten().copied())))
+        .map(|block| left * DMatrix::from_iterator(left.ncols(), block.len(), block.iter().flatten().copied()))
         .collect();
-    let rows = blocks.first().map_or(0, DMatrix::nrows);
-    DMatrix::from_iterator(rows, columns.len(), blocks.iter().flat_map(|block| block.iter().copied()))
+    DMatrix::from_iterator(left.nrows(), columns.len(), blocks.iter().flat_map(|block| block.iter().copied()))
 }
 
 struct Solved {

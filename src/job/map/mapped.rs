@@ -104,7 +104,6 @@ impl Teacher<'_> {
         let (scene, crystal, map) = (self.scene, self.crystal, &self.job.map);
         let begun = std::time::Instant::now();
         let projection = &crystal.projection;
-        let symbol = crystal.element.symbol();
         let mut step = 0;
         let mut progress = || {
             step += 1;
@@ -123,8 +122,7 @@ impl Teacher<'_> {
         };
         self.check_spacing(&found)?;
         progress();
-        let holds = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
-        let others: Vec<usize> = (0..weights.len()).filter(|&kind| !holds(kind)).collect();
+        let others: Vec<usize> = (0..weights.len()).filter(|&kind| !crystal.holds(kind)).collect();
         let brightest = others.iter().map(|&kind| weights[kind]).fold(0.0, f64::max);
         let metals: Vec<usize> = others.into_iter().filter(|&kind| weights[kind] >= 0.4 * brightest).collect();
         let thickness_A = match &map.thickness_A {
@@ -146,9 +144,8 @@ impl Teacher<'_> {
             // What the other columns are too bright or too dark by, the columns in question may be too.
             calibration.scale = ((brightness.0 - 1.0).powi(2) - brightness.1.powi(2)).max(0.0).sqrt();
         }
-        self.check_brightness(brightness, thickness_A)?;
-        self.tell_brightness(brightness, thickness_A, run);
-        let targets: Vec<usize> = (0..sites.len()).filter(|&s| holds(sites[s].kind)).collect();
+        self.check_brightness(brightness, thickness_A, run)?;
+        let targets: Vec<usize> = (0..sites.len()).filter(|&s| crystal.holds(sites[s].kind)).collect();
         let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);
         let fitted: Vec<f64> = targets.iter().map(|&s| if trusted(s) { amplitudes.atoms[s] } else { f64::NAN }).collect();
         self.check_columns(&fitted, &targets, &sites, &amplitudes)?;
@@ -309,13 +306,12 @@ impl Teacher<'_> {
     /// True and fitted atoms of the element's columns in simulated images, each with the templates that it is fitted by, and the errors by counting.
     fn pairs<'a>(&self, taught: &Taught, lessons: impl Iterator<Item = (&'a (Image, Vec<Known>), &'a [Template])>) -> Result<Pairs, Error> {
         let projection = &self.crystal.projection;
-        let symbol = self.crystal.element.symbol();
         let (mut pairs, mut counting) = (Vec::new(), Vec::new());
         for ((image, columns), templates) in lessons {
             let fit = Fit { field: image.field(), templates, noise: &taught.noise, margin_A: MARGIN_A };
             let found = fit.amplitudes(&lesson_sites(columns, projection, taught.thickness_A))?;
             for (k, column) in columns.iter().enumerate() {
-                if projection.columns.iter().any(|c| c.kind == column.kind && c.per_A(symbol) > 0.0) && found.atoms[k].is_finite() {
+                if self.crystal.holds(column.kind) && found.atoms[k].is_finite() {
                     pairs.push((column.atoms, found.atoms[k]));
                     counting.push(found.se[k]);
                 }
@@ -324,23 +320,21 @@ impl Teacher<'_> {
         Ok((pairs, counting))
     }
 
-    fn tell_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64, run: &Run) {
-        if ratio.is_finite() && (ratio - 1.0).abs() > 0.1 + 3.0 * se {
+    /// Says where an image is brighter or darker than a simulated crystal's, and refuses it where that is so much that its atoms are not to be counted.
+    fn check_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64, run: &Run) -> Result<(), Error> {
+        let beyond = |part: f64| ratio.is_finite() && (ratio - 1.0).abs() > part + 3.0 * se;
+        if beyond(UNLIKE) {
+            return Err(self.scene.refuse(format!(
+                "the other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å, so atoms cannot be counted. The thickness is another (leave map.thickness_A out to have \
+                 it found), or the focus: check optics.defocus_A, and where the image was corrected for aberrations that were fitted, make it with images.aberrations = \"given\""
+            )));
+        }
+        if beyond(0.1) {
             run.warn(format!(
                 "The other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å: occupancies are wrong if the thickness is. Leave map.thickness_A out to have it found, and check optics.defocus_A."
             ));
         }
-    }
-
-    /// Refuses an image so much brighter or darker than a simulated crystal's that its atoms are not to be counted.
-    fn check_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64) -> Result<(), Error> {
-        if !ratio.is_finite() || (ratio - 1.0).abs() <= UNLIKE + 3.0 * se {
-            return Ok(());
-        }
-        Err(self.scene.refuse(format!(
-            "the other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å, so atoms cannot be counted. The thickness is another (leave map.thickness_A out to have \
-             it found), or the focus: check optics.defocus_A, and where the image was corrected for aberrations that were fitted, make it with images.aberrations = \"given\""
-        )))
+        Ok(())
     }
 
     /// Refuses a field that is too small for the columns that a map is made of, whatever lies in it.
@@ -366,11 +360,9 @@ impl Teacher<'_> {
 
     /// Refuses columns that lie closer together than the image can tell. What iterations make of dark field is not bound by the bright field's limit.
     fn check_spacing(&self, found: &Found) -> Result<(), Error> {
-        let (projection, symbol) = (&self.crystal.projection, self.crystal.element.symbol());
-        let holds: Vec<bool> =
-            (0..projection.kinds.len()).map(|kind| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0)).collect();
+        let symbol = self.crystal.element.symbol();
         let sites = self.sites(found, 1.0);
-        let nearest = nearest_A(&sites, sites.iter().filter(|site| holds[site.kind]));
+        let nearest = nearest_A(&sites, sites.iter().filter(|site| self.crystal.holds(site.kind)));
         let limit = self.scene.limit_A();
         if self.scene.is_iterative() || nearest >= NEAREST * limit {
             return Ok(());
@@ -408,7 +400,6 @@ impl Teacher<'_> {
 
     /// Maps counted scans of further simulated crystals, whose atoms are known.
     fn bootstrap(&self, draws: usize, taught: &Taught, calibration: &Calibration, thickness_A: f64) -> Result<Option<Bootstrap>, Error> {
-        let symbol = self.crystal.element.symbol();
         let projection = &self.crystal.projection;
         let seed = self.job.map.seed.value;
         let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
@@ -423,9 +414,8 @@ impl Teacher<'_> {
             let image: Image = self.image(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;
             let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
             let found = fit.amplitudes(&lesson_sites(&scan.columns, projection, thickness_A))?;
-            let of_element = |kind: usize| projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0);
             let own: Vec<usize> =
-                (0..scan.columns.len()).filter(|&k| of_element(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
+                (0..scan.columns.len()).filter(|&k| self.crystal.holds(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
             let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
             // What a full column of this piece holds.
             let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
@@ -510,6 +500,12 @@ fn depths(sites: &[Site], targets: &[usize], fitted: &[f64], normal: [f64; 2], s
 }
 
 impl Crystal {
+    /// Do columns of this kind hold the element in question?
+    fn holds(&self, kind: usize) -> bool {
+        let symbol = self.element.symbol();
+        self.projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0)
+    }
+
     /// Refuses an element that has no columns of its own.
     pub(super) fn check(&self, image: &str) -> Result<(), Error> {
         let symbol = self.element.symbol();

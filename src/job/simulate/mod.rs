@@ -6,6 +6,7 @@ mod truth;
 use std::path::{Path, PathBuf};
 
 use super::device::Device;
+use super::run::same_file;
 use super::{Error, beside, facts};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
@@ -68,7 +69,7 @@ impl Simulation {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         for read in std::iter::once(path.to_owned()).chain(spec.matter_file(folder)) {
-            if [&files.data, &files.truth, &files.job].into_iter().any(|file| same(file, &read)) {
+            if [&files.data, &files.truth, &files.job].into_iter().any(|file| same_file(file, &read)) {
                 return Err(Error::OutputIsRead { path: read });
             }
         }
@@ -250,11 +251,6 @@ impl SimulationFiles {
     fn of(output: &Path) -> Self {
         Self { data: output.to_owned(), truth: beside(output, "_truth.emd"), job: beside(output, "_job.toml") }
     }
-}
-
-/// Are these one file? What is not there is no other's.
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn read(path: &Path) -> Result<String, Error> {
