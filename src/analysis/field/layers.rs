@@ -7,7 +7,7 @@ use num_complex::Complex64;
 use super::rows::{Covariances, Guess, METAL, OXYGEN, Rows, SODIUM, covariance, stretch};
 use super::spots::undirected;
 use super::unrolled::{SMOOTHED, Unrolled};
-use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum, Spot};
+use super::{Error, Layered, Measured, Noise, Picture, Result, Spectrum};
 
 /// The normal and the repeats are refined by so much at most.
 const TURN_DEG: f64 = 5.0;
@@ -312,135 +312,6 @@ fn assemble(
     Layers { layered, metal_A, spacing_A, alkali_slab_A, metal_slab_A, alkali_A, alkali_to_metal, widths_A, fits }
 }
 
-/// The layers of a list of columns in segments of about `segment_A` along them: straight lines through each row of columns, weighted by
-/// their errors.
-///
-/// Transition metals within 0.35 repeats of depth of each other make a layer; oxygen belongs to the one it is next to, alkali metals lie
-/// between two. All rows of a layer share its slope. Errors are those of the columns, grown where they scatter by more; where they are not
-/// known, the scatter's alone (from three columns on). `alkali_to_metal` is the ratio of mean amplitudes.
-///
-/// # Errors
-/// If a number cannot be, or no columns of transition metals are in the list.
-pub fn layers_of_columns(spots: &[Spot], layered: &Layered, segment_A: f64) -> Result<Layers> {
-    layered.check()?;
-    if segment_A.is_nan() || segment_A <= 0.0 {
-        return Err(Error::Number { what: "the length of a segment", value: format!("{segment_A} Å"), expected: "a length above 0" });
-    }
-    let points: Vec<Point> = spots.iter().filter(|s| s.at_A.iter().all(|x| x.is_finite())).map(|s| Point::of(s, layered)).collect();
-    let mut metals: Vec<Point> = points.iter().filter(|p| p.spot.is_metal()).copied().collect();
-    if metals.is_empty() {
-        let what = "the list holds no column of a transition metal".to_owned();
-        return Err(Error::NoSpots { what, remedy: "Map the structure whose layers are looked for." });
-    }
-    metals.sort_by(|a, b| a.u.total_cmp(&b.u));
-    let metal_rows: Vec<Vec<Point>> = metals.chunk_by(|a, b| b.u - a.u < 0.35 * layered.repeat_A).map(<[Point]>::to_vec).collect();
-    let lines: Vec<Line> = metal_rows.iter().map(|row| Line::through(row)).collect();
-    let (first, last) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.v), b.max(p.v)));
-    let count = ((last - first) / segment_A).round().max(1.0);
-    let length = ((last - first) / count).max(layered.row_A);
-    let along: Vec<f64> = (0..count as usize).map(|s| first + (s as f64 + 0.5) * length).collect();
-    let half = length / 2.0 + 1e-6;
-    // Depth of a row of columns at the middle of a segment; its slope is the layer's.
-    let at = |row: &[Point], slope: f64, middle: f64| {
-        let near = row.iter().filter(|p| (p.v - middle).abs() <= half);
-        mean_of(near.map(|p| Measured::new(p.u - slope * (p.v - middle), p.se)))
-    };
-    let away = |p: &Point, k: usize| p.u - lines[k].at(p.v);
-    let oxygen = |k: usize, side: f64| -> Vec<Point> {
-        let near = |p: &&Point| p.spot.is_oxygen() && (away(p, k) * side - layered.oxygen_A).abs() < 0.5 * layered.oxygen_A;
-        points.iter().filter(near).copied().collect()
-    };
-    let alkali = |k: usize| -> Vec<Point> {
-        points.iter().filter(|p| p.spot.is_alkali() && away(p, k) > 0.2 && away(p, k + 1) < -0.2).copied().collect()
-    };
-    let middle = (first + last) / 2.0;
-    let depths: Vec<f64> = lines.iter().map(|line| line.at(middle)).collect();
-    let pairs: Vec<usize> =
-        (0..lines.len() - 1).filter(|&k| (depths[k + 1] - depths[k] - layered.repeat_A).abs() < 0.4 * layered.repeat_A).collect();
-    let between: Vec<f64> = pairs.iter().map(|&k| (depths[k] + depths[k + 1]) / 2.0).collect();
-    let faces: Vec<[Vec<Point>; 2]> = (0..lines.len()).map(|k| [oxygen(k, -1.0), oxygen(k, 1.0)]).collect();
-    let sodium: Vec<Vec<Point>> = pairs.iter().map(|&k| alkali(k)).collect();
-    let metal_at = |k: usize, s: usize| at(&metal_rows[k], lines[k].slope, along[s]);
-    let face_at = |k: usize, side: usize, s: usize| at(&faces[k][side], lines[k].slope, along[s]);
-    let amplitude = |row: &[Point], s: usize| {
-        let near = row.iter().filter(|p| (p.v - along[s]).abs() <= half);
-        mean_of(near.map(|p| Measured::new(p.spot.amplitude, p.spot.amplitude_se)))
-    };
-    let ratio = |k: usize, s: usize| {
-        let sodium = amplitude(&sodium[k], s);
-        let sides = [pairs[k], pairs[k] + 1].map(|k| amplitude(&metal_rows[k], s));
-        let metal = Measured::new((sides[0].value + sides[1].value) / 2.0, sides[0].se.hypot(sides[1].se) / 2.0);
-        let value = sodium.value / metal.value;
-        Measured::new(value, value.abs() * (sodium.se / sodium.value).hypot(metal.se / metal.value))
-    };
-    Ok(Layers {
-        layered: *layered,
-        spacing_A: Grid::of(between.clone(), &along, |k, s| metal_at(pairs[k] + 1, s).minus(metal_at(pairs[k], s))),
-        alkali_slab_A: Grid::of(between.clone(), &along, |k, s| face_at(pairs[k] + 1, 0, s).minus(face_at(pairs[k], 1, s))),
-        metal_slab_A: Grid::of(depths.clone(), &along, |k, s| face_at(k, 1, s).minus(face_at(k, 0, s))),
-        alkali_A: Grid::of(between.clone(), &along, |k, s| at(&sodium[k], lines[pairs[k]].slope, along[s])),
-        alkali_to_metal: Grid::of(between, &along, ratio),
-        metal_A: Grid::of(depths, &along, metal_at),
-        widths_A: [f64::NAN; 3],
-        fits: Vec::new(),
-    })
-}
-
-/// The mean of numbers whose errors may be unknown: then their scatter tells it, from three on.
-pub(super) fn mean_of(of: impl Iterator<Item = Measured>) -> Measured {
-    let all: Vec<Measured> = of.collect();
-    if all.iter().all(|m| m.se.is_finite() && m.se > 0.0) {
-        return Measured::mean(all);
-    }
-    if all.len() < 3 {
-        return Measured::UNKNOWN;
-    }
-    let n = all.len() as f64;
-    let value = all.iter().map(|m| m.value).sum::<f64>() / n;
-    let variance = all.iter().map(|m| (m.value - value).powi(2)).sum::<f64>() / (n - 1.0);
-    Measured::new(value, (variance / n).sqrt())
-}
-
-/// A column by depth and place along the layers; the error is that of its depth.
-#[derive(Clone, Copy)]
-pub(super) struct Point {
-    pub(super) spot: Spot,
-    pub(super) u: f64,
-    pub(super) v: f64,
-    pub(super) se: f64,
-}
-
-impl Point {
-    pub(super) fn of(spot: &Spot, layered: &Layered) -> Self {
-        let [u, v] = layered.unrolled(spot.at_A);
-        let se = (layered.normal[0] * spot.se_A[0]).hypot(layered.normal[1] * spot.se_A[1]);
-        Self { spot: *spot, u, v, se }
-    }
-}
-
-/// A straight line u(v).
-struct Line {
-    middle: [f64; 2],
-    slope: f64,
-}
-
-impl Line {
-    fn through(points: &[Point]) -> Self {
-        let known = points.iter().all(|p| p.se.is_finite() && p.se > 0.0);
-        let weight = |p: &Point| if known { p.se.powi(-2) } else { 1.0 };
-        let total: f64 = points.iter().map(weight).sum();
-        let mean = |of: &dyn Fn(&Point) -> f64| points.iter().map(|p| weight(p) * of(p)).sum::<f64>() / total;
-        let (u, v) = (mean(&|p| p.u), mean(&|p| p.v));
-        let square = mean(&|p| (p.v - v).powi(2));
-        let slope = if points.len() > 2 && square > 0.0 { mean(&|p| (p.v - v) * (p.u - u)) / square } else { 0.0 };
-        Self { middle: [u, v], slope }
-    }
-
-    fn at(&self, v: f64) -> f64 {
-        self.middle[0] + self.slope * (v - self.middle[1])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand::RngExt;
@@ -519,49 +390,6 @@ mod tests {
             near("ratio", &found.alkali_to_metal, ratio, 0.08);
             assert!((found.layered.row_A - 2.576).abs() < 0.01, "{:?}", found.layered);
         }
-    }
-
-    #[test]
-    fn columns_tell_the_same_layers_and_their_errors() {
-        let mut rng = fresh_rng();
-        let layered = Layered { normal: [1.0, 0.0], repeat_A: 5.3, row_A: 2.576, period: 1, oxygen_A: 1.0 };
-        let scatter = rand_distr::Normal::new(0.0, 0.04).unwrap();
-        for known in [true, false] {
-            let spacings: Vec<f64> = (0..9).map(|_| rng.random_range(5.3..5.6)).collect();
-            let lean = rng.random_range(-0.02..0.02);
-            let mut spots = Vec::new();
-            for (at, height, _) in Oxide::close_packed().blobs(&stack(&spacings), [0.0, 50.0]) {
-                let element = if height > 0.4 {
-                    "Ni"
-                } else if height < 0.175 {
-                    "O"
-                } else {
-                    "Na"
-                };
-                let mut off = || rand_distr::Distribution::sample(&scatter, &mut rng);
-                let at_A = [at[0] + lean * at[1] + off(), at[1] + off()];
-                spots.push(Spot {
-                    element,
-                    at_A,
-                    se_A: if known { [0.04; 2] } else { [f64::NAN; 2] },
-                    amplitude: height,
-                    amplitude_se: 0.01,
-                });
-            }
-            let found = layers_of_columns(&spots, &layered, 13.0).unwrap();
-            let profile = found.spacing_A.profile();
-            assert_eq!(profile.len(), 9);
-            for (m, spacing) in profile.iter().zip(&spacings) {
-                // Twenty columns of 0.04 Å in each of two layers.
-                assert!((0.006..0.03).contains(&m.se) && (m.value - spacing).abs() < 5.0 * m.se, "{m:?}, planted {spacing}");
-            }
-            for (m, spacing) in found.alkali_slab_A.profile().iter().zip(&spacings) {
-                assert!((m.value - (spacing - 2.08)).abs() < 5.0 * m.se, "{m:?}, planted {}", spacing - 2.08);
-            }
-            assert!(found.alkali_to_metal.profile().iter().all(|m| (m.value - 0.18 / 0.50).abs() < 5.0 * m.se));
-        }
-        let refused = layers_of_columns(&[], &layered, 13.0).unwrap_err().to_string();
-        assert!(refused.contains("no column"), "{refused}");
     }
 
     #[test]

@@ -27,9 +27,9 @@ mod testing;
 pub use distances::{Distances, distances};
 pub use error::Error;
 pub use gpa::{Gpa, GpaOptions, gpa};
-pub use layers::{Grid, Layers, layers_of_columns, measure_layers};
+pub use layers::{Grid, Layers, measure_layers};
 pub use noise::Noise;
-pub use order::{Honeycomb, Migrated, honeycomb, honeycomb_of_columns, integrated, migrated, projected_sites};
+pub use order::{Honeycomb, Migrated, honeycomb, migrated};
 pub use spots::{Bragg, Spectrum, virtual_diffraction};
 pub use stacking::{Alkali, Glide, Layering, Slabs, Stacking, stacking};
 
@@ -94,10 +94,6 @@ impl Measured {
         let chi2: f64 = known.iter().map(|m| ((m.value - value) / m.se).powi(2)).sum();
         let grown = if free > 0.0 { (chi2 / free).sqrt().max(1.0) } else { 1.0 };
         Self { value, se: total.sqrt().recip() * grown }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self { value: self.value - other.value, se: self.se.hypot(other.se) }
     }
 }
 

@@ -4,8 +4,6 @@ use std::f64::consts::TAU;
 
 use num_complex::Complex64;
 
-use super::dense::inverse;
-use super::layers::{Point, mean_of};
 use super::rows::{METAL, harmonic};
 use super::unrolled::{SMOOTHED, Unrolled};
 use super::{Error, Layered, Layers, Measured, Noise, Picture, Result, Spot, wrapped};
@@ -71,43 +69,6 @@ pub fn honeycomb(picture: &Picture<'_>, layers: &Layers, segment_A: f64) -> Resu
     Ok(found)
 }
 
-/// The same from columns: amplitudes of each row of transition metals, a = m + c·cos(2πv/period) + s·sin(2πv/period) by weighted least
-/// squares, h = (c − is)/2. Errors are those of the amplitudes; where one of a row is not known, the scatter's about the fit.
-///
-/// # Errors
-/// If a number cannot be.
-pub fn honeycomb_of_columns(spots: &[Spot], layered: &Layered) -> Result<Vec<Honeycomb>> {
-    layered.check()?;
-    let period = 3.0 * layered.row_A;
-    let mut metals: Vec<Point> = spots.iter().filter(|s| s.is_metal() && s.amplitude.is_finite()).map(|s| Point::of(s, layered)).collect();
-    metals.sort_by(|a, b| a.u.total_cmp(&b.u));
-    let mut found = Vec::new();
-    for row in metals.chunk_by(|a, b| b.u - a.u < 0.35 * layered.repeat_A).filter(|row| row.len() >= 6) {
-        let known = row.iter().all(|p| p.spot.amplitude_se.is_finite() && p.spot.amplitude_se > 0.0);
-        let weight = |p: &Point| if known { p.spot.amplitude_se.powi(-2) } else { 1.0 };
-        let terms = |p: &Point| [1.0, (TAU * p.v / period).cos(), (TAU * p.v / period).sin()];
-        let mut normal = vec![0.0; 9];
-        let mut right = [0.0; 3];
-        for p in row {
-            let t = terms(p);
-            (0..9).for_each(|ab| normal[ab] += weight(p) * t[ab / 3] * t[ab % 3]);
-            (0..3).for_each(|a| right[a] += weight(p) * t[a] * p.spot.amplitude);
-        }
-        let Some(inverted) = inverse(&normal, 3) else { continue };
-        let fit = super::dense::times(&inverted, 3, &right);
-        let rest: f64 =
-            row.iter().map(|p| weight(p) * (p.spot.amplitude - terms(p).iter().zip(&fit).map(|(t, f)| t * f).sum::<f64>()).powi(2)).sum();
-        let grown = if known { 1.0 } else { rest / (row.len() as f64 - 3.0) };
-        let variance = grown * (inverted[4] + inverted[8]) / 4.0;
-        if fit[0] > 0.0 {
-            let depth = row.iter().map(|p| p.u).sum::<f64>() / row.len() as f64;
-            found.push(row_of(depth, Complex64::new(fit[1], -fit[2]) / (2.0 * fit[0]), variance / (fit[0] * fit[0]), period));
-        }
-    }
-    steps(&mut found, layered);
-    Ok(found)
-}
-
 /// `variance` is E|δ|² of the harmonic, both parts together.
 fn row_of(depth_A: f64, wave: Complex64, variance: f64, period: f64) -> Honeycomb {
     let sigma = variance.sqrt();
@@ -137,83 +98,6 @@ fn steps(rows: &mut [Honeycomb], layered: &Layered) {
     }
 }
 
-/// The projected phase (rad·Å²) within `radius_A` of each place above `background`, with the noise's error: Σ (I − background)·area over
-/// the pixels of the disk, those at its edge by their part.
-///
-/// Sodium columns against what stands at [`projected_sites`] shows where transition metals have gone; the ratio to transition metal columns
-/// is that of the slabs.
-pub fn integrated(picture: &Picture<'_>, noise: &Noise, sites_A: &[[f64; 2]], radius_A: f64, background: f64) -> Vec<Measured> {
-    let pixel = picture.pixel_A;
-    let area = pixel[0] * pixel[1];
-    // The edge is one pixel wide.
-    let edge = pixel[0].max(pixel[1]);
-    let reach = [0, 1].map(|a| ((radius_A + edge) / pixel[a]).ceil() as i64);
-    // The same weights at every place, but for parts of a pixel: one error for all. Samples of the weights at offsets from the middle.
-    let weight = |dy: f64, dx: f64| ((radius_A - dy.hypot(dx)) / edge + 0.5).clamp(0.0, 1.0);
-    let shape = [0, 1].map(|a| (4 * reach[a]) as usize);
-    let mut weights = vec![Complex64::ZERO; shape[0] * shape[1]];
-    for j in -reach[0]..=reach[0] {
-        for i in -reach[1]..=reach[1] {
-            let at = (j + 2 * reach[0]) as usize * shape[1] + (i + 2 * reach[1]) as usize;
-            weights[at] = (weight(j as f64 * pixel[0], i as f64 * pixel[1]) * area).into();
-        }
-    }
-    let se = crate::compute::cpu::transformed(&weights, shape, crate::compute::Direction::Forward).map_or(f64::NAN, |spectrum| {
-        let density = |at: usize| {
-            let q = [0, 1].map(|a| crate::optics::fft_index([at / shape[1], at % shape[1]][a], shape[a]) / (shape[a] as f64 * pixel[a]));
-            noise.density(q[0].hypot(q[1]))
-        };
-        spectrum.iter().enumerate().map(|(at, w)| w.norm_sqr() * density(at)).sum::<f64>().sqrt()
-    });
-    let of = |site: &[f64; 2]| {
-        let middle = [0, 1].map(|a| (site[a] / pixel[a]).round() as i64);
-        let (mut sum, mut covered) = (0.0, 0.0);
-        for j in middle[0] - reach[0]..=middle[0] + reach[0] {
-            for i in middle[1] - reach[1]..=middle[1] + reach[1] {
-                let w = weight(j as f64 * pixel[0] - site[0], i as f64 * pixel[1] - site[1]) * area;
-                if w > 0.0 {
-                    let (Ok(y), Ok(x)) = (usize::try_from(j), usize::try_from(i)) else { return Measured::UNKNOWN };
-                    if y >= picture.shape[0] || x >= picture.shape[1] {
-                        return Measured::UNKNOWN;
-                    }
-                    sum += w * (picture.values[y * picture.shape[1] + x] - background);
-                    covered += w;
-                }
-            }
-        }
-        // So that places between pixels do not differ by the count of pixels.
-        let disk = std::f64::consts::PI * radius_A * radius_A;
-        if covered > 0.0 { Measured::new(sum * disk / covered, se) } else { Measured::UNKNOWN }
-    };
-    sites_A.iter().map(of).collect()
-}
-
-/// Places (y, x) in the alkali layers that lie straight above and below transition metal columns (along the layers' normal), but for those
-/// within 0.7 Å of an alkali column of the list: where a transition metal would be seen that went into the alkali layer without taking an
-/// alkali's site.
-pub fn projected_sites(spots: &[Spot], layered: &Layered) -> Vec<[f64; 2]> {
-    let along = layered.along();
-    let metals: Vec<Point> = spots.iter().filter(|s| s.is_metal()).map(|s| Point::of(s, layered)).collect();
-    let alkali: Vec<Point> = spots.iter().filter(|s| s.is_alkali()).map(|s| Point::of(s, layered)).collect();
-    let lowest = metals.iter().map(|p| p.u).fold(f64::INFINITY, f64::min);
-    let highest = metals.iter().map(|p| p.u).fold(f64::NEG_INFINITY, f64::max);
-    let mut found: Vec<[f64; 2]> = Vec::new();
-    for metal in &metals {
-        for side in [-0.5, 0.5] {
-            let (u, v) = (metal.u + side * layered.repeat_A, metal.v);
-            let taken = alkali.iter().any(|p| (p.u - u).hypot(p.v - v) < 0.7)
-                || found.iter().any(|f| {
-                    let [a, b] = layered.unrolled(*f);
-                    (a - u).hypot(b - v) < 0.7
-                });
-            if !taken && u > lowest && u < highest {
-                found.push([0, 1].map(|a| layered.normal[a] * u + along[a] * v));
-            }
-        }
-    }
-    found
-}
-
 /// What an alkali layer holds of transition metals, from amplitudes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Migrated {
@@ -239,17 +123,17 @@ pub fn migrated(spots: &[Spot], layered: &Layered, clean: Measured) -> Result<Ve
             expected: "a number from 0 up to 0.95",
         });
     }
-    let of = |wanted: &dyn Fn(&Spot) -> bool| -> Vec<Point> {
-        spots.iter().filter(|s| wanted(s) && s.amplitude.is_finite()).map(|s| Point::of(s, layered)).collect()
+    // Depth and amplitude.
+    let of = |wanted: &dyn Fn(&Spot) -> bool| -> Vec<(f64, Measured)> {
+        let seen = spots.iter().filter(|s| wanted(s) && s.amplitude.is_finite());
+        seen.map(|s| (layered.unrolled(s.at_A)[0], Measured::new(s.amplitude, s.amplitude_se))).collect()
     };
     let (metals, mut alkali) = (of(&Spot::is_metal), of(&Spot::is_alkali));
-    alkali.sort_by(|a, b| a.u.total_cmp(&b.u));
-    let amplitude =
-        |points: &mut dyn Iterator<Item = &Point>| mean_of(points.map(|p| Measured::new(p.spot.amplitude, p.spot.amplitude_se)));
-    let layer = |row: &[Point]| {
-        let depth_A = row.iter().map(|p| p.u).sum::<f64>() / row.len() as f64;
-        let here = amplitude(&mut row.iter());
-        let metal = amplitude(&mut metals.iter().filter(|p| (p.u - depth_A).abs() < 0.75 * layered.repeat_A));
+    alkali.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let layer = |row: &[(f64, Measured)]| {
+        let depth_A = row.iter().map(|(u, _)| u).sum::<f64>() / row.len() as f64;
+        let here = mean_of(row.iter().map(|(_, amplitude)| *amplitude));
+        let metal = mean_of(metals.iter().filter(|(u, _)| (u - depth_A).abs() < 0.75 * layered.repeat_A).map(|(_, amplitude)| *amplitude));
         let ratio = Measured::new(
             here.value / metal.value,
             (here.value / metal.value).abs() * (here.se / here.value).hypot(metal.se / metal.value),
@@ -259,7 +143,22 @@ pub fn migrated(spots: &[Spot], layered: &Layered, clean: Measured) -> Result<Ve
         let of_clean = if clean.se.is_finite() { (ratio.value - 1.0) / (left * left) * clean.se } else { 0.0 };
         Migrated { depth_A, ratio, share: Measured::new((ratio.value - clean.value) / left, (ratio.se / left).hypot(of_clean)) }
     };
-    Ok(alkali.chunk_by(|a, b| b.u - a.u < 0.35 * layered.repeat_A).map(layer).collect())
+    Ok(alkali.chunk_by(|a, b| b.0 - a.0 < 0.35 * layered.repeat_A).map(layer).collect())
+}
+
+/// The mean of numbers whose errors may be unknown: then their scatter tells it, from three on.
+fn mean_of(of: impl Iterator<Item = Measured>) -> Measured {
+    let all: Vec<Measured> = of.collect();
+    if all.iter().all(|m| m.se.is_finite() && m.se > 0.0) {
+        return Measured::mean(all);
+    }
+    if all.len() < 3 {
+        return Measured::UNKNOWN;
+    }
+    let n = all.len() as f64;
+    let value = all.iter().map(|m| m.value).sum::<f64>() / n;
+    let variance = all.iter().map(|m| (m.value - value).powi(2)).sum::<f64>() / (n - 1.0);
+    Measured::new(value, (variance / n).sqrt())
 }
 
 #[cfg(test)]
@@ -293,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn honeycomb_order_and_its_stacking_are_found_in_images_and_in_columns_and_absent_order_is_not() {
+    fn honeycomb_order_and_its_stacking_are_found_and_absent_order_is_not() {
         let mut rng = fresh_rng();
         let steps: Vec<i32> = (0..8).map(|_| rng.random_range(0..3)).collect();
         for heights in [[0.5, 0.3], [0.36, 0.36]] {
@@ -304,27 +203,22 @@ mod tests {
             let values: Vec<f64> = drawn(&blobs, shape, [0.3, 0.3]).iter().zip(noise).map(|(v, n)| v + n).collect();
             let picture = Picture::new(&values, shape, [0.3, 0.3]).unwrap();
             let layers = measure_layers(&picture, &LAYERED, 12.0).unwrap();
-            let of_image = honeycomb(&picture, &layers, 12.0).unwrap();
-            let scatter = Normal::new(0.0, 0.01).unwrap();
-            let measured: Vec<Spot> = spots.iter().map(|s| Spot { amplitude: s.amplitude + scatter.sample(&mut rng), ..*s }).collect();
-            let of_columns = honeycomb_of_columns(&measured, &LAYERED).unwrap();
+            let found = honeycomb(&picture, &layers, 12.0).unwrap();
             let planted = (heights[0] - heights[1]) / (heights[0] + 2.0 * heights[1]);
-            for found in [&of_image, &of_columns] {
-                assert_eq!(found.len(), 8);
-                for (k, row) in found.iter().enumerate() {
-                    if planted == 0.0 {
-                        assert!(row.snr < 4.5 && row.strength.value < 0.1, "{row:?}");
-                        continue;
-                    }
-                    // Five errors, and 5 % of what the widths' fit leaves.
-                    assert!((row.strength.value - planted).abs() < 5.0 * row.strength.se + 0.05 * planted, "{row:?}, planted {planted}");
-                    let place = (f64::from(steps[k]) * 1.531 - 0.4).rem_euclid(4.593);
-                    let off = wrapped((row.place_A.value - place) / 4.593) * 4.593;
-                    assert!(off.abs() < 5.0 * row.place_A.se + 0.03, "{row:?}, planted at {place}");
-                    if k > 0 {
-                        let step = (steps[k] - steps[k - 1] + 1).rem_euclid(3) - 1;
-                        assert_eq!(row.step.map(i32::from), Some(step), "{row:?}");
-                    }
+            assert_eq!(found.len(), 8);
+            for (k, row) in found.iter().enumerate() {
+                if planted == 0.0 {
+                    assert!(row.snr < 4.5 && row.strength.value < 0.1, "{row:?}");
+                    continue;
+                }
+                // Five errors, and 5 % of what the widths' fit leaves.
+                assert!((row.strength.value - planted).abs() < 5.0 * row.strength.se + 0.05 * planted, "{row:?}, planted {planted}");
+                let place = (f64::from(steps[k]) * 1.531 - 0.4).rem_euclid(4.593);
+                let off = wrapped((row.place_A.value - place) / 4.593) * 4.593;
+                assert!(off.abs() < 5.0 * row.place_A.se + 0.03, "{row:?}, planted at {place}");
+                if k > 0 {
+                    let step = (steps[k] - steps[k - 1] + 1).rem_euclid(3) - 1;
+                    assert_eq!(row.step.map(i32::from), Some(step), "{row:?}");
                 }
             }
         }
@@ -351,31 +245,5 @@ mod tests {
             assert!((layer.share.value - share).abs() < 5.0 * layer.share.se, "{layer:?}, planted {share}");
         }
         assert!(migrated(&spots, &LAYERED, Measured::new(1.2, 0.0)).is_err());
-    }
-
-    #[test]
-    fn intensity_at_places_is_the_columns_and_its_error_the_scatter_where_there_is_nothing() {
-        let mut rng = fresh_rng();
-        let (shape, pixel) = ([120, 120], [0.25, 0.3]);
-        let noise = side_band_noise(&mut rng, shape, pixel, 2000.0, 1.27);
-        let (at, height, sigma) = ([14.93, 18.11], 0.8, 0.3);
-        let values: Vec<f64> = drawn(&[(at, height, sigma)], shape, pixel).iter().zip(&noise).map(|(v, n)| v + n).collect();
-        let picture = Picture::new(&values, shape, pixel).unwrap();
-        let spectrum = Noise::of(&Picture::new(&noise, shape, pixel).unwrap()).unwrap();
-        let mut sites: Vec<[f64; 2]> = (0..300).map(|_| [rng.random_range(2.0..28.0), rng.random_range(2.0..34.0)]).collect();
-        sites.retain(|s| (s[0] - at[0]).hypot(s[1] - at[1]) > 3.0);
-        let around = integrated(&picture, &spectrum, &sites, 0.8, 0.0);
-        let scatter = (around.iter().map(|m| m.value.powi(2)).sum::<f64>() / around.len() as f64).sqrt();
-        // Some hundred independent places: 7 %; the quartile's noise by 20 %.
-        assert!((scatter / around[0].se - 1.0).abs() < 0.4, "scatter {scatter}, told {}", around[0].se);
-        let column = integrated(&picture, &spectrum, &[at, [0.0, 0.0]], 0.8, 0.0);
-        let whole = height * TAU * sigma * sigma * (1.0 - (-0.5f64 * (0.8 / sigma).powi(2)).exp());
-        assert!((column[0].value - whole).abs() < 5.0 * column[0].se + 0.03 * whole, "{:?} of {whole}", column[0]);
-        assert!(!column[1].is_known(), "the disk leaves the image");
-        // Straight above a transition metal, but not where sodium stands.
-        let spots = columns(&[0, 0, 0], [0.3, 0.3]);
-        assert!(projected_sites(&spots, &LAYERED).is_empty());
-        let bare: Vec<Spot> = spots.into_iter().filter(|s| !s.is_alkali()).collect();
-        assert_eq!(projected_sites(&bare, &LAYERED).len(), 52);
     }
 }
