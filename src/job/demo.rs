@@ -82,7 +82,7 @@ impl Demo {
             phases.entry((column.atoms, column.sites)).or_default().push(found);
             if column.atoms < column.sites {
                 let centre = [column.y_A, column.x_A].map(|x| x / field.pixel);
-                rings.push(Ring { centre, radius: RING_RADIUS_A / field.pixel, color: RING_COLOR });
+                rings.push(Ring { centre, radius: RING_RADIUS_A / field.pixel, color: RING_COLOR, label: String::new() });
             }
         }
         let sodium: Vec<Sodium> = phases.iter().rev().map(|(&(atoms, sites), found)| Sodium::of(atoms, sites, found)).collect();

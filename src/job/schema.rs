@@ -451,6 +451,8 @@ sections! {
         margin_A: f64, "a number of Å from 0", Default "1";
         /// The side that depth is counted from in profiles: "first" is the layer that begins the field.
         surface: Side, "\"first\", \"top\", \"bottom\", \"left\" or \"right\"", Default "\"first\"";
+        /// The part of the image whose virtual diffraction is made, and its spots: first y, end y, first x, end x in Å. By default all of it.
+        region_A: [f64; 4], "[first y, end y, first x, end x] in Å", Example "[0, 20, 0, 40]";
         /// Seed of the simulated crystals and their counts.
         seed: u64, "a whole number from 0", Default "0";
     }

@@ -41,6 +41,7 @@ plain! {
     String: |x| Value::String(x.clone());
     PathBuf: |x| Value::String(x.display().to_string());
     [f64; 2]: |x| Value::Array(x.iter().map(f64::toml).collect());
+    [f64; 4]: |x| Value::Array(x.iter().map(f64::toml).collect());
     [f64; 3]: |x| Value::Array(x.iter().map(f64::toml).collect());
     [i32; 3]: |x| Value::Array(x.iter().map(|&n| Value::Integer(n.into())).collect());
     [usize; 2]: |x| Value::Array(x.iter().map(usize::toml).collect());

@@ -35,12 +35,14 @@ impl Look {
 }
 
 /// A ring around something in an image, in pixels of the image; the middle of the first pixel is 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ring {
     /// (row, col).
     pub centre: [f64; 2],
     pub radius: f64,
     pub color: [u8; 3],
+    /// Beside it, on its right.
+    pub label: String,
 }
 
 /// Writes a picture of a real image (y, x).
@@ -93,9 +95,16 @@ fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
     frame(&mut canvas, [top, left], [place.height, place.width], s);
     place.draw(&mut canvas, [top, left], rows, columns, |at| shades.color(values[at]));
     let over = Over::new([top, left], &place, rows, columns);
-    for Ring { centre, radius, color } in rings {
-        let radius = over.length(*radius);
-        shapes::ring(&mut canvas, &over.window(), over.point(*centre), [radius - s as f64, radius + s as f64], *color);
+    for Ring { centre, radius, color, label } in rings {
+        let (middle, radius) = (over.point(*centre), over.length(*radius));
+        shapes::ring(&mut canvas, &over.window(), middle, [radius - s as f64, radius + s as f64], *color);
+        // A label that would leave the image stands on the left.
+        let (beside, long) = (radius + 3.0 * s as f64, wide(label) as f64);
+        let x = if middle[1] + beside + long < (left + place.width) as f64 { middle[1] + beside } else { middle[1] - beside - long };
+        let y = middle[0] - line as f64 / 2.0;
+        if x >= left as f64 && y >= top as f64 && y + line as f64 <= (top + place.height) as f64 {
+            canvas.text([y as usize, x as usize], s, *color, label);
+        }
     }
 
     color_bar(&mut canvas, [top, bar_left], [place.height, bar_width], s, look.map);

@@ -25,8 +25,13 @@ dose_e_per_A2 = 2e4
 
 /// A simulated scan with its images.
 fn imaged() -> Place {
+    imaged_of(44)
+}
+
+/// The same of so many positions along y and x.
+fn imaged_of(side: usize) -> Place {
     let place = Place::new();
-    place.write("spec.toml", SPECIFICATION);
+    place.write("spec.toml", &SPECIFICATION.replace("[44, 44]", &format!("[{side}, {side}]")));
     place.done(&["simulate", "spec.toml", "-o", "scan.h5"]);
     place.done(&["image", "scan.h5", "-o", "scan.emd", "-d", "bf,ssb", "--set", "scan.rotation_deg=0", "--set", "output.png=false"]);
     place
@@ -160,4 +165,29 @@ fn a_map_without_a_crystal_lists_bright_spots() {
     assert!(ran.stderr.contains("bright spots"), "{}", ran.stderr);
     let peaks = Results::open(&place.path("spots.emd")).unwrap().table("map/peaks").unwrap();
     assert!(reals(&peaks, "y_A").len() > 5);
+    assert!(place.path("spots_tables/diffraction.png").exists());
+    let refused = place.run(&["map", "scan.emd", "-o", "part.emd", "--set", "map.region_A=[0, 14, 0, 10]"]);
+    assert!(refused.code == 2 && refused.stderr.contains("within the image's 13.2 Å along y and 13.2 Å along x"), "{}", refused.stderr);
+}
+
+#[test]
+fn virtual_diffraction_of_a_region_has_the_crystals_d_spacings() {
+    let place = imaged_of(64);
+    for (name, region, side) in [("all.emd", "[0, 19.2, 0, 19.2]", [64, 64]), ("part.emd", "[2.1, 19.2, 0, 16.2]", [57, 54])] {
+        place.done(&["map", "scan.emd", "-o", name, "--set", &format!("map.region_A={region}")]);
+        let result = Results::open(&place.path(name)).unwrap();
+        let spots = result.table("map/spots").unwrap();
+        let (d_A, se_A) = (reals(&spots, "d_A"), reals(&spots, "d_se_A"));
+        // b/6 = 9.1879/6 Å: rows of columns across the layers; half a percent is for the tails of other spots under the window.
+        let found = d_A.iter().zip(&se_A).any(|(d, se)| (d - 1.5313).abs() < 4.0 * se + 0.008);
+        assert!(found, "{region}: {d_A:?} ± {se_A:?}");
+        let pattern = result.array("map/diffraction").unwrap();
+        assert_eq!(pattern.shape, side);
+        // The middle is zero frequency, where nothing is left; Friedel's law holds about it.
+        let power = pattern.data.reals().unwrap();
+        let at = |y: i64, x: i64| power[((side[0] / 2) as i64 + y) as usize * side[1] + ((side[1] / 2) as i64 + x) as usize];
+        for (y, x) in [(1, 0), (3, -2), (0, 7), (-5, 4)] {
+            assert!((at(y, x) / at(-y, -x) - 1.0).abs() < 1e-6, "{region}: ({y}, {x})");
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub use gpa::{Gpa, GpaOptions, gpa};
 pub use layers::{Grid, Layers, measure_layers};
 pub use noise::Noise;
 pub use order::{Honeycomb, Migrated, honeycomb, migrated};
-pub use spots::{Bragg, Spectrum, virtual_diffraction};
+pub use spots::{Bragg, Spectrum};
 pub use stacking::{Alkali, Glide, Layering, Slabs, Stacking, stacking};
 
 pub type Result<T> = std::result::Result<T, Error>;

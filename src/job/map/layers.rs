@@ -6,8 +6,8 @@ use super::report::{column, image};
 use super::scene::Scene;
 use crate::analysis::columns::Projection;
 use crate::analysis::field::{
-    Glide, GpaOptions, Grid, Layered, Layering, Measured, Picture, Slabs, Spectrum, Spot, distances, gpa, honeycomb, measure_layers,
-    migrated, stacking,
+    Glide, GpaOptions, Grid, Layered, Layering, Measured, Picture, Slabs, Spot, distances, gpa, honeycomb, measure_layers, migrated,
+    stacking,
 };
 use crate::output::{Array, ArrayData, Attr, Column, Table};
 use crate::run::Run;
@@ -15,8 +15,6 @@ use crate::simulate::Element;
 
 /// Layers are measured in segments about so long.
 const SEGMENT_A: f64 = 12.0;
-/// Spots below this signal to noise are none.
-const SPOT_SNR: f64 = 5.0;
 
 /// Adds what the image tells of layers, and says what it does not tell.
 pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, tables: &mut Vec<Table>, arrays: &mut Vec<Array>) {
@@ -25,10 +23,6 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
         Ok(picture) => picture,
         Err(error) => return run.note(format!("no layers and no strain: {error}")),
     };
-    match Spectrum::of(&picture) {
-        Ok(spectrum) => tables.extend(spots(&spectrum)),
-        Err(error) => run.note(format!("no spots: {error}")),
-    }
     match gpa(&picture, &GpaOptions::default()) {
         Ok(strain) => {
             let of = |name: &str, values: &[f64], se: f64, units: &str| {
@@ -270,24 +264,6 @@ fn slabs(alkali: &Grid, slab: &Grid, ratio: &Grid) -> Table {
         column("alkali_to_metal_se", "", each(&|d| nearest(ratio, d).se)),
     ];
     Table { path: "map/layers".to_owned(), columns, extra: Vec::new() }
-}
-
-fn spots(spectrum: &Spectrum) -> Option<Table> {
-    let found = spectrum.spots(SPOT_SNR);
-    if found.is_empty() {
-        return None;
-    }
-    let each = |value: &dyn Fn(&crate::analysis::field::Bragg) -> f64| found.iter().map(value).collect::<Vec<f64>>();
-    let columns = vec![
-        column("q_y", "1/Å", each(&|b| b.q_inverse_A[0])),
-        column("q_x", "1/Å", each(&|b| b.q_inverse_A[1])),
-        column("d_A", "Å", each(&|b| b.d_A.value)),
-        column("d_se_A", "Å", each(&|b| b.d_A.se)),
-        column("angle_deg", "degrees", each(&|b| b.angle_deg.value)),
-        column("amplitude", "rad", each(&|b| b.amplitude.value)),
-        column("snr", "", each(&|b| b.snr)),
-    ];
-    Some(Table { path: "map/spots".to_owned(), columns, extra: Vec::new() })
 }
 
 /// Mean distances between neighbours, of metals and of oxygen, along rows and across them.

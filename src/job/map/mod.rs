@@ -1,5 +1,6 @@
 //! `ronchi map`: from a result's phase image to columns, atoms and occupancies with standard errors.
 
+mod diffraction;
 mod layers;
 mod lessons;
 mod mapped;
@@ -15,6 +16,7 @@ use crate::analysis::columns::{CellSite, Projection, find_lattice};
 use crate::output::{self, Array, Attr, Claim, Header, ResultFile, Results, RunFacts, Table};
 use crate::run::{CancelToken, Event, RngState, Run};
 use crate::simulate::{Cut, Element, NAMES, Structure};
+use diffraction::Diffraction;
 use lessons::{Crystal, Teacher};
 use mapped::{Mapped, weights};
 use scene::{Arrays, Scene};
@@ -23,6 +25,7 @@ use scene::{Arrays, Scene};
 pub(super) struct Outcome {
     pub(super) arrays: Vec<Array>,
     pub(super) tables: Vec<Table>,
+    diffraction: Option<Diffraction>,
     report: Option<report::Report>,
 }
 
@@ -110,6 +113,15 @@ impl Mapping {
 }
 
 impl Outcome {
+    /// With what virtual diffraction shows.
+    fn with(mut self, diffraction: Option<Diffraction>) -> Self {
+        if let Some(diffraction) = &diffraction {
+            self.arrays.push(diffraction.array.clone());
+            self.tables.extend(diffraction.spots.clone());
+        }
+        Self { diffraction, ..self }
+    }
+
     /// Writes tables as CSV, and pictures, into the folder that belongs to a result; where there is something to write.
     pub(super) fn write_aside(&self, result: &Path, force: bool) -> Result<PathBuf, Error> {
         let folder = report::folder(result);
@@ -121,6 +133,9 @@ impl Outcome {
         for array in self.arrays.iter().filter(|array| array.name().starts_with("strain_")) {
             report::signed_picture(array, &folder, force)?;
         }
+        if let Some(diffraction) = &self.diffraction {
+            diffraction.picture(&folder, force)?;
+        }
         if let Some(report) = &self.report {
             report.pictures(&folder, force)?;
         }
@@ -131,15 +146,16 @@ impl Outcome {
 /// Makes the map of a job whose arrays are there.
 pub(super) fn map(job: &Job, arrays: &(impl Arrays + ?Sized), device: &str, run: &Run) -> Result<Outcome, Error> {
     let scene = Scene::of(job, arrays)?;
+    let diffraction = Diffraction::of(job, &scene, run)?;
     let Some(name) = &job.map.structure else {
-        return report::spots(job, &scene, arrays, run);
+        return Ok(report::spots(job, &scene, arrays, run)?.with(diffraction));
     };
     let crystal = known(job, &name.value)?;
     crystal.check(&scene.path)?;
     let folder = tempfile::tempdir().map_err(|e| Error::Files { path: std::env::temp_dir(), done: "written", why: e.to_string() })?;
     let teacher = Teacher { job, scene: &scene, crystal: &crystal, device, folder: folder.path(), cancel: run.cancel };
     let mapped: Mapped = teacher.map(run, &|explained| better(job, &scene, &crystal, explained))?;
-    Ok(report::outcome(job, &scene, &crystal, mapped, run))
+    Ok(report::outcome(job, &scene, &crystal, mapped, run).with(diffraction))
 }
 
 /// Refuses before the work begins what no image could make right: the crystal, its cut, the element, and a folder in the way.

@@ -183,7 +183,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
     };
     let mut arrays = vec![measured, image(scene, "map/residual", amplitudes.residual.clone())];
     layers::add(scene, crystal, &mapped, run, &mut tables, &mut arrays);
-    Outcome { arrays, tables, report: Some(report) }
+    Outcome { arrays, tables, diffraction: None, report: Some(report) }
 }
 
 fn place(own: &[f64; 2], crystal: &[f64; 2]) -> [f64; 2] {
@@ -284,7 +284,7 @@ pub(super) fn spots(job: &Job, scene: &Scene, arrays: &(impl Arrays + ?Sized), r
         scene.path,
         if job.map.thickness_A.is_some() { "; map.thickness_A serves that alone" } else { "" }
     ));
-    Ok(Outcome { arrays: vec![image(scene, "map/image", scene.values.clone())], tables: vec![table], report: None })
+    Ok(Outcome { arrays: vec![image(scene, "map/image", scene.values.clone())], tables: vec![table], diffraction: None, report: None })
 }
 
 /// White noise by what the finest scale holds: the image less its four neighbours, where smooth images have nothing (J. Immerkær, Comput. Vis. Image Underst. 64 (1996) 300).
