@@ -7,6 +7,7 @@ mod error;
 mod field;
 mod frame;
 mod lens;
+mod memory;
 mod modes;
 mod options;
 mod pack;
