@@ -34,8 +34,10 @@ pub struct Amplitudes {
     pub alone: Vec<f64>,
     /// Of two columns of one tile that lie within 6 Å: their numbers, the first below the second, and the covariance.
     pub covariances: Vec<(usize, usize, f64)>,
-    /// The variance of what is left, where columns count, over the noise's: 1 if templates, places and noise are right.
+    /// The variance of what is left, where columns count, over the noise's: 1 if templates, places and noise are right. All standard errors are [`grown`] by it.
     pub misfit: f64,
+    /// The part of the image's variance beyond the noise's, where columns count, that the columns explain: 1 if they are all there is, and below 0 where they are none of it.
+    pub explained: f64,
     /// What is left of the image.
     pub residual: Vec<f64>,
 }
@@ -70,6 +72,12 @@ const FLOOR: f64 = 0.05;
 const SHIFT_A: f64 = 0.3;
 const CORRELATED_A: f64 = 6.0;
 
+/// What standard errors grow by where what is left has so many times the variance of the noise: √misfit, as R. T. Birge proposed (Phys. Rev. 40 (1932) 207), but for the fifth that
+/// the noise is not known better.
+pub fn grown(misfit: f64) -> f64 {
+    (misfit - 0.2).max(1.0).sqrt()
+}
+
 /// Part of the field, with columns and weights.
 struct Tile {
     first: [usize; 2],
@@ -103,6 +111,7 @@ impl Fit<'_> {
             alone: vec![f64::NAN; n],
             covariances: Vec::new(),
             misfit: 0.0,
+            explained: 0.0,
             residual: self.field.values.to_vec(),
         };
         for tile in self.tiles(sites) {
@@ -129,13 +138,22 @@ impl Fit<'_> {
             }
             self.subtract(&tile, &solved.rest, &mut found.residual);
         }
-        let inside = (0..found.residual.len()).filter(|&at| {
-            self.holds(
-                [0, 1].map(|a| (if a == 0 { at / self.field.shape[1] } else { at % self.field.shape[1] }) as f64 * self.field.pixel_A[a]),
-            )
-        });
-        let (sum, count) = inside.fold((0.0, 0.0), |(sum, count), at| (sum + found.residual[at].powi(2), count + 1.0));
-        found.misfit = sum / count / self.noise.deviation().powi(2);
+        let inside: Vec<usize> = (0..found.residual.len())
+            .filter(|&at| {
+                let place = [at / self.field.shape[1], at % self.field.shape[1]];
+                self.holds([0, 1].map(|a| place[a] as f64 * self.field.pixel_A[a]))
+            })
+            .collect();
+        let count = inside.len() as f64;
+        let noise = self.noise.deviation().powi(2);
+        let mean = inside.iter().map(|&at| self.field.values[at]).sum::<f64>() / count;
+        let all = inside.iter().map(|&at| (self.field.values[at] - mean).powi(2)).sum::<f64>() / count;
+        let left = inside.iter().map(|&at| found.residual[at].powi(2)).sum::<f64>() / count;
+        found.misfit = left / noise;
+        found.explained = 1.0 - (left - noise) / (all - noise);
+        let by = grown(found.misfit);
+        found.se.iter_mut().chain(&mut found.alone).for_each(|se| *se *= by);
+        found.covariances.iter_mut().for_each(|(_, _, covariance)| *covariance *= by * by);
         Ok(found)
     }
 
@@ -410,6 +428,37 @@ mod tests {
             }
         }
         (values, sites, atoms, template)
+    }
+
+    #[test]
+    fn what_columns_do_not_explain_makes_their_errors_larger_and_columns_that_are_not_there_explain_nothing() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let side = 70;
+        let (mut values, sites, atoms, template) = scene(&mut rng, 0.1, side);
+        let noise = Noise::white(0.1, [0.2; 2]);
+        let templates = [template];
+        let amplitudes = |values: &[f64]| {
+            let field = Field { values, shape: [side; 2], pixel_A: [0.2; 2] };
+            Fit { field, templates: &templates, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap()
+        };
+        let plain = amplitudes(&values);
+        assert!(plain.explained > 0.95, "{}", plain.explained);
+        // Three times the noise that is known of: errors grow by as much, but for the fifth of the variance.
+        let more = Normal::new(0.0, 0.08f64.sqrt()).unwrap();
+        values.iter_mut().for_each(|v| *v += rand_distr::Distribution::sample(&more, &mut rng));
+        let noisy = amplitudes(&values);
+        let mut scores = Vec::new();
+        for s in (0..sites.len()).filter(|&s| plain.se[s].is_finite()) {
+            assert!((noisy.se[s] / plain.se[s] - 8.8f64.sqrt()).abs() < 0.3, "{} and {}", noisy.se[s], plain.se[s]);
+            scores.push((noisy.atoms[s] - atoms[s]) / noisy.se[s]);
+        }
+        let variance = scores.iter().map(|z| z * z).sum::<f64>() / scores.len() as f64;
+        // Five deviations of so many squares.
+        assert!((variance - 1.0).abs() < 5.0 * (2.0 / scores.len() as f64).sqrt() + 0.1, "{variance} of {}", scores.len());
+        // Waves that have nothing to do with the columns.
+        let waves: Vec<f64> = (0..side * side).map(|at| (0.9 * (at / side) as f64).sin() * (0.7 * (at % side) as f64).cos()).collect();
+        let foreign = amplitudes(&waves);
+        assert!(foreign.explained < 0.5 && foreign.misfit > 5.0, "{} {}", foreign.explained, foreign.misfit);
     }
 
     #[test]

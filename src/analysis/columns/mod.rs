@@ -12,7 +12,7 @@ mod simplex;
 mod statistics;
 mod template;
 
-pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site};
+pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site, grown};
 pub use integrate::{Integral, discs, voronoi};
 pub use lattice::{Field, Found, Lattice, Place, find_lattice};
 pub use noise::Noise;

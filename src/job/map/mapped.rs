@@ -4,7 +4,7 @@ use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
     Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Noise, Occupancy, Power, ProjectedColumn, Projection, REACH_A,
-    Row, Settled, Site, Template, discs, find_lattice, learn, occupancies, power, rows, settle, voronoi,
+    Row, Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
@@ -60,8 +60,12 @@ type Pairs = (Vec<(f64, f64)>, Vec<f64>);
 const DISC_A: f64 = 0.55;
 /// Part of the image's variance that a crystal has to explain to be looked at more closely.
 const EXPLAINED: f64 = 0.02;
-/// Part of the variance beyond the noise that columns have to explain.
+/// Part of the variance beyond the noise that Gaussian columns have to explain, or else other crystals are tried; and the part that another one has to explain to be named.
 const EXPLAINED_OF_SIGNAL: f64 = 0.4;
+const BETTER: f64 = 0.55;
+/// Part of the variance beyond the noise that columns as simulated have to explain once each is fitted, where what is left is so many times the noise's.
+const FITTED: f64 = 0.5;
+const LEFT: f64 = 1.5;
 /// Rows nearer than this along the normal are one.
 const ROW_A: f64 = 0.8;
 /// Columns of the element whose error grows by more than this through their neighbours are not resolved.
@@ -99,8 +103,8 @@ pub(super) fn weights(projection: &Projection) -> Vec<f64> {
 }
 
 impl Teacher<'_> {
-    /// Maps the scene's image. `better` names a crystal that fits better, if there is one.
-    pub(super) fn map(&self, run: &Run, better: &dyn Fn(f64) -> Option<String>) -> Result<Mapped, Error> {
+    /// Maps the scene's image. `better` names a crystal that fits better, if there is one, and what it explains.
+    pub(super) fn map(&self, run: &Run, better: &dyn Fn(f64) -> Option<(f64, String)>) -> Result<Mapped, Error> {
         let (scene, crystal, map) = (self.scene, self.crystal, &self.job.map);
         let begun = std::time::Instant::now();
         let projection = &crystal.projection;
@@ -116,7 +120,7 @@ impl Teacher<'_> {
         let Some(found) = found else {
             let hint = better(EXPLAINED).map_or_else(
                 || "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(),
-                |other| format!("{other} fits better"),
+                |(_, other)| format!("{other} fits better"),
             );
             return Err(scene.refuse(format!("the crystal's lattice is not found in it. {hint}")));
         };
@@ -135,8 +139,10 @@ impl Teacher<'_> {
         self.check_signal(&found, &taught, better)?;
         let sites = self.sites(&found, thickness_A);
         let fit = Fit { field: scene.field(), templates: &taught.templates, noise: &taught.noise, margin_A: map.margin_A.value };
-        let settled = settle(&fit, &sites)?;
+        let mut settled = settle(&fit, &sites)?;
         let amplitudes = fit.amplitudes(&settled.sites)?;
+        let by = grown(amplitudes.misfit);
+        settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
         let mut calibration = self.calibration(&taught)?;
         let brightness = brightness(&settled.sites, &amplitudes, &metals);
@@ -144,6 +150,7 @@ impl Teacher<'_> {
             // What the other columns are too bright or too dark by, the columns in question may be too.
             calibration.scale = ((brightness.0 - 1.0).powi(2) - brightness.1.powi(2)).max(0.0).sqrt();
         }
+        self.check_fit(&amplitudes)?;
         self.check_brightness(brightness, thickness_A, run)?;
         let targets: Vec<usize> = (0..sites.len()).filter(|&s| crystal.holds(sites[s].kind)).collect();
         let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);
@@ -246,7 +253,7 @@ impl Teacher<'_> {
     }
 
     /// Refuses a crystal that explains too little of what is not noise.
-    fn check_signal(&self, found: &Found, taught: &Taught, better: &dyn Fn(f64) -> Option<String>) -> Result<(), Error> {
+    fn check_signal(&self, found: &Found, taught: &Taught, better: &dyn Fn(f64) -> Option<(f64, String)>) -> Result<(), Error> {
         let total = deviation(&self.scene.values).powi(2);
         let noise = taught.noise.deviation().powi(2);
         // The variance's own standard error, with some hundred independent pixels.
@@ -255,10 +262,14 @@ impl Teacher<'_> {
         if share >= EXPLAINED_OF_SIGNAL {
             return Ok(());
         }
-        if let Some(other) = better(found.explained) {
-            return Err(self
-                .scene
-                .refuse(format!("the crystal explains {:.0} % of what is not noise; {other} fits better", 100.0 * share)));
+        if let Some((explained, other)) = better(found.explained)
+            && explained * total / signal > BETTER
+        {
+            return Err(self.scene.refuse(format!(
+                "the crystal explains {:.0} % of what is not noise; {other} fits better ({:.0} %)",
+                100.0 * share,
+                100.0 * (explained * total / signal).min(1.0)
+            )));
         }
         if share < 0.25 * EXPLAINED_OF_SIGNAL {
             return Err(self.scene.refuse(format!(
@@ -267,6 +278,18 @@ impl Teacher<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Refuses an image that its columns, each as bright as it comes, do not explain: another crystal, another focus or no phase.
+    fn check_fit(&self, amplitudes: &Amplitudes) -> Result<(), Error> {
+        if amplitudes.misfit < LEFT || amplitudes.explained > FITTED {
+            return Ok(());
+        }
+        Err(self.scene.refuse(format!(
+            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A. Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography",
+            100.0 * amplitudes.explained.max(0.0),
+            100.0 * FITTED
+        )))
     }
 
     /// The line from true atoms to fitted ones over the simulated images.

@@ -213,7 +213,7 @@ fn projection(structure: &Structure, cut: &Cut) -> Result<Projection, Error> {
 }
 
 /// The crystal and zone axis that explain much more of an image than so much, if there are any: the given one along other axes, and the named ones.
-fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<String> {
+fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<(f64, String)> {
     const AXES: [[i32; 3]; 6] = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]];
     let said = job.map.structure.as_ref().map_or("", |s| s.value.as_str());
     let named = NAMES.iter().filter(|name| **name != said).filter_map(|name| Some((*name, Structure::named(name).ok()?)));
@@ -231,5 +231,5 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<S
             }
         }
     }
-    best.filter(|(most, _)| *most > 1.3 * explained + 0.02).map(|(_, name)| name)
+    best.filter(|(most, _)| *most > 1.3 * explained + 0.02)
 }

@@ -6,7 +6,7 @@ use super::lessons::Crystal;
 use super::mapped::Mapped;
 use super::scene::{Arrays, Scene};
 use super::{Outcome, layers};
-use crate::analysis::columns::{Noise, peaks};
+use crate::analysis::columns::{Noise, grown, peaks};
 use crate::job::{Error, Job, beside};
 use crate::output::{
     Array, ArrayData, Attr, Axis, Band, ColorMap, Column, Frame, Legend, Look, Mark, Profile, RingWidth, Table, write_overlay_png,
@@ -132,6 +132,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         number("thickness_A", mapped.thickness_A),
         number("explained", mapped.found.explained),
         number("misfit", amplitudes.misfit),
+        number("fit_explained", amplitudes.explained),
         number("rotation_deg", lattice.rotation_deg()),
         ("lattice".to_owned(), Attr::Numbers(lattice.matrix.as_flattened().iter().copied().chain(lattice.origin_A).collect())),
         number("calibration_slope", calibration.slope),
@@ -234,8 +235,9 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     }
     if (mapped.amplitudes.misfit - 1.0).abs() > 0.5 {
         run.warn(format!(
-            "What is left of the image is {:.1} times the noise: the crystal, its thickness or the focus is not quite what was said, and standard errors are too small.",
-            mapped.amplitudes.misfit.sqrt()
+            "What is left of the image is {:.1} times the noise: the crystal, its thickness or the focus is not quite what was said. Standard errors are {:.1} times those of counting alone for it.",
+            mapped.amplitudes.misfit.sqrt(),
+            grown(mapped.amplitudes.misfit)
         ));
     }
     if let Some(check) = &mapped.bootstrap {
