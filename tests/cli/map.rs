@@ -128,7 +128,7 @@ dose_e_per_A2 = 1e5
 "#;
 
 #[test]
-fn a_small_field_a_wrong_thickness_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
+fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
     let place = imaged();
     place.done(&[
         "image",
@@ -149,6 +149,10 @@ fn a_small_field_a_wrong_thickness_and_columns_that_are_not_resolved_are_refused
     let thick = ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=10.6", "--set", "map.draws=3"];
     let thick = place.run(&[&["map", "scan.emd"][..], &thick].concat());
     assert!(thick.code == 2 && thick.stderr.contains("times as bright as those of a simulated crystal of 10.6 Å"), "{}", thick.stderr);
+    let turned =
+        ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.zone_axis=[0,1,0]", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"];
+    let turned = place.run(&[&["map", "scan.emd"][..], &turned].concat());
+    assert!(turned.code == 2 && turned.stderr.contains("Na3Ni2SbO6 along [1, 0, 0] fits better"), "{}", turned.stderr);
     place.write("blurred.toml", BLURRED);
     place.done(&["simulate", "blurred.toml", "-o", "blurred.h5"]);
     place.done(&["image", "blurred.h5", "-o", "blurred.emd", "-d", "ssb", "--set", "scan.rotation_deg=0"]);
