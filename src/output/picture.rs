@@ -41,7 +41,7 @@ pub struct Ring {
     pub centre: [f64; 2],
     pub radius: f64,
     pub color: [u8; 3],
-    /// Beside it, on its right.
+    /// Beside it, where there is room and no other label.
     pub label: String,
 }
 
@@ -95,6 +95,7 @@ fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
     frame(&mut canvas, [top, left], [place.height, place.width], s);
     place.draw(&mut canvas, [top, left], rows, columns, |at| shades.color(values[at]));
     let over = Over::new([top, left], &place, rows, columns);
+    let mut written: Vec<[usize; 4]> = Vec::new();
     for Ring { centre, radius, color, label } in rings {
         let (middle, radius) = (over.point(*centre), over.length(*radius));
         shapes::ring(&mut canvas, &over.window(), middle, [radius - s as f64, radius + s as f64], *color);
@@ -102,8 +103,12 @@ fn render(array: &Array, look: Look, rings: &[Ring]) -> Result<Canvas> {
         let (beside, long) = (radius + 3.0 * s as f64, wide(label) as f64);
         let x = if middle[1] + beside + long < (left + place.width) as f64 { middle[1] + beside } else { middle[1] - beside - long };
         let y = middle[0] - line as f64 / 2.0;
-        if x >= left as f64 && y >= top as f64 && y + line as f64 <= (top + place.height) as f64 {
-            canvas.text([y as usize, x as usize], s, *color, label);
+        let inside = x >= left as f64 && y >= top as f64 && y + line as f64 <= (top + place.height) as f64;
+        let [y, x, long] = [y, x, long].map(|v| v as usize);
+        let free = written.iter().all(|[top, end, left, right]| y + line <= *top || y >= *end || x + long <= *left || x >= *right);
+        if inside && free && !label.is_empty() {
+            canvas.text([y, x], s, *color, label);
+            written.push([y, y + line, x, x + long]);
         }
     }
 

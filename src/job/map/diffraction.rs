@@ -11,7 +11,7 @@ use crate::run::Run;
 
 /// Spots below this signal to noise are none.
 const SPOT_SNR: f64 = 5.0;
-/// The radius of a spot's ring and its colour, and how many of the strongest spots have their d-spacing written beside them.
+/// The radius of a spot's ring and its colour, and how many spots have their d-spacing written beside them, the widest first.
 const RING_INVERSE_A: f64 = 0.03;
 const COLOR: [u8; 3] = [255, 255, 255];
 const LABELLED: usize = 12;
@@ -95,10 +95,10 @@ fn pixels(edges_A: [f64; 4], shape: [usize; 2], pixel_A: [f64; 2]) -> Option<[us
     fits.then(|| at.map(|x| x.round() as usize))
 }
 
-/// A ring around each spot and its opposite, the strongest with their d-spacing.
+/// A ring around each spot and its opposite, the innermost with their d-spacing.
 fn rings(spots: &[Bragg], shape: [usize; 2], pixel: [f64; 2]) -> Vec<Ring> {
     let mut order: Vec<&Bragg> = spots.iter().collect();
-    order.sort_by(|a, b| b.snr.total_cmp(&a.snr));
+    order.sort_by(|a, b| b.d_A.value.total_cmp(&a.d_A.value));
     let ring = |q: [f64; 2], label: String| {
         let centre = [0, 1].map(|a| q[a] / pixel[a] + (shape[a] / 2) as f64);
         Ring { centre, radius: RING_INVERSE_A / pixel[1], color: COLOR, label }
