@@ -199,6 +199,7 @@ mod tests {
     fn the_highest_spot_of_a_lattice_in_noise_has_its_spacing_and_its_snr() {
         let mut rng = fresh_rng();
         let mut by_chance = 0;
+        let mut ratios = Vec::new();
         for _ in 0..12 {
             let (shape, pixel) = ([rng.random_range(80..120), rng.random_range(80..120)], [0.25, 0.2]);
             let angle: f64 = rng.random_range(0.0..TAU);
@@ -222,13 +223,17 @@ mod tests {
             // A hundredth of a Fourier pixel of 0.05 /Å by the parabola, and of noise as much as 1/SNR of one.
             let off = (1.0 / spot.spacing_A - high).abs();
             assert!(off < 0.2 * 0.06, "{} for {}", spot.spacing_A, 1.0 / high);
-            // Between pixels a spot has 0.72² of its amplitude (of the power 0.52) at least; noise adds 1, and is known to a tenth.
-            assert!(spot.snr > 0.6 * snr && spot.snr < 1.15 * snr + 2.0, "{} for {snr}", spot.snr);
+            // Between pixels a spot has 0.72 of its amplitude at least; noise adds 1, and is known to an eighth.
+            assert!(spot.snr > 0.4 * snr && spot.snr < 1.3 * snr + 2.0, "{} for {snr}", spot.snr);
+            ratios.push(spot.snr / snr);
             let direction = spot.frequency_inverse_A[0] * angle.sin() + spot.frequency_inverse_A[1] * angle.cos();
             assert!((direction.abs() * spot.spacing_A - 1.0).abs() < 1e-3, "{spot:?} along {angle}");
         }
-        // Binomial: more than two of twelve once in 5000 runs.
-        assert!(by_chance <= 2, "{by_chance} of 12");
+        // Binomial: more than three of twelve once in 2e5 runs.
+        assert!(by_chance <= 3, "{by_chance} of 12");
+        // On the mean it loses a seventh between pixels: 0.86 ± 0.08/√9.
+        let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+        assert!((0.7..1.02).contains(&mean), "{mean}");
     }
 
     #[test]

@@ -442,11 +442,11 @@ mod tests {
                 let tolerance = 5.0 * (1.0 - rho * rho) / (2.0 * n).sqrt() + 0.02;
                 assert!((c - rho).abs() < tolerance, "{window:?} at {q}: {c}, expected {rho}");
             }
-            // S/(S+1) = 1/7 where S = 1/6. The slope there, d ln S/dq, is −2q·ln 100/0.25² = −40 a cycle: a deviation of 0.02 (some 600 samples, half of
-            // them independent) moves the crossing by 0.02/(40·6/49) = 0.004 of 0.295 cycles.
+            // S/(S+1) = 1/7 where S = 1/6. The slope there, d ln S/dq, is −2q·ln 100/0.25² = −40 a cycle: a deviation of 0.05 (some 200
+            // independent samples) moves the crossing by 0.05/(40·6/49) = 0.01 of 0.295 cycles, and the first of several rings that dip below counts.
             let expected = 0.25 * (600f64.ln() / 100f64.ln()).sqrt();
             let crossing = pixel / curve.resolution_A(Threshold::OneSeventh).unwrap();
-            assert!((crossing - expected).abs() < 0.02, "{window:?}: {crossing}, expected {expected}");
+            assert!((crossing - expected).abs() < 0.03, "{window:?}: {crossing}, expected {expected}");
             let half_bit = pixel / curve.resolution_A(Threshold::HalfBit).unwrap();
             assert!(half_bit < crossing && half_bit > 0.24, "the half-bit threshold lies higher: {half_bit}");
         }

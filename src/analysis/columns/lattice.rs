@@ -456,7 +456,8 @@ mod tests {
                 let away =
                     all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
                 let away = away.fold(f64::INFINITY, f64::min);
-                assert!(away < 0.15, "{away} Å off: {truth:?} {found:?}");
+                // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
+                assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
             }
             assert!(found.explained > 0.3, "{found:?}");
         }
