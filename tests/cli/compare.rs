@@ -251,8 +251,8 @@ fn columns_are_paired_by_element_through_the_frames_and_those_without_partner_or
         .map(|(_, e)| (0..2).map(|a| (shift[a] + e[a]).powi(2)).sum::<f64>())
         .sum();
     near(number(&all["rms_pm"]), 100.0 * (squares / 141.0).sqrt(), 1e-6, "the rms in pm");
-    // √2·2/√3 pm, to a tenth.
-    near(number(&all["rms_about_shift_pm"]), 1.63, 0.17, "the rms about the shift in pm");
+    // √2·2/√3 pm; that of 282 uniform numbers strays by 0.044.
+    near(number(&all["rms_about_shift_pm"]), 1.63, 0.25, "the rms about the shift in pm");
     let apart: Vec<f64> = kept.iter().zip(&wrong).filter(|(n, _)| ![0, 2].contains(*n)).map(|(_, w)| bias + w).collect();
     near(number(&all["occupancy_bias"]), apart.iter().sum::<f64>() / 141.0, 1e-9, "the bias");
     near(number(&all["occupancy_rms"]), (apart.iter().map(|w| w * w).sum::<f64>() / 141.0).sqrt(), 1e-9, "the occupancy's rms");

@@ -414,7 +414,7 @@ fn a_kill_at_any_moment_leaves_the_old_result_or_the_new_one() {
         place.done(&arguments);
         clock.elapsed()
     });
-    let whole = times.min().unwrap();
+    let mut whole = times.min().unwrap();
     let result = place.path("job.emd");
     let arrays = ronchi::output::Results::open(&result).unwrap().arrays();
     let (mut killed, mut rng) = (0, rand::rng());
@@ -425,7 +425,12 @@ fn a_kill_at_any_moment_leaves_the_old_result_or_the_new_one() {
         let from = if rng.random_bool(0.5) { 0.65 } else { 0.0 };
         std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * rng.random_range(from..1.05)));
         let _ = child.0.kill();
-        killed += usize::from(child.0.wait().unwrap().code().is_none());
+        if child.0.wait().unwrap().code().is_none() {
+            killed += 1;
+        } else {
+            // Runs have become faster than they were.
+            whole = whole.mul_f64(0.7);
+        }
         if fs::read(&result).unwrap() != old {
             assert_eq!(ronchi::output::Results::open(&result).unwrap().arrays(), arrays);
         }

@@ -29,7 +29,7 @@ fn the_standard_error_of_every_image_is_the_spread_of_repeated_draws() {
     let optics = ProbeOptics { voltage_kV: 300.0, convergence_mrad: 25.0, aberrations: Aberrations::default() };
     let (n, mrad) = (48, 2.0);
     let scan = ScanGrid { shape: [24, 20], step_A: [0.4, 0.5], rotation_deg: 25.0, transpose: true };
-    let (ky, kx) = (rng.random_range(0.8..1.6), rng.random_range(0.8..1.6));
+    let (ky, kx) = (rng.random_range(1.0..1.6), rng.random_range(1.0..1.6));
     let object = scan_of(&optics, &scan, n, mrad, |y, x| 0.8 * (ky * y).sin() * (kx * x).cos());
     let expected: Vec<f64> = (0..object.count)
         .flat_map(|f| {

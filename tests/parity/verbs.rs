@@ -182,8 +182,8 @@ fn check(gpu: &Gpu, input: &Input) {
     });
     // Eight transforms of 2e-7 each at most, the residual, and products: 2e-6, of moments, which cancel, 5e-6 in 150 trials. Where the amplitude of all modes
     // together is a part d of its usual size, its residual is 1/d times as inexact. Of one mode a d occurs with the odds of d², and so do errors 1/d times the
-    // usual: fifty times what is usual passes in all but one of some thousand trials. Of several modes d⁴ or less is the odds.
-    let bound = if input.shape.modes == 1 && input.likelihood == Likelihood::Amplitude { 1e-4 } else { 2e-5 };
+    // usual: five hundred times what is usual passes in all but one of some hundred thousand trials. Of several modes d⁴ or less is the odds.
+    let [bound, rounding] = if input.shape.modes == 1 && input.likelihood == Likelihood::Amplitude { [1e-3, 1e-12] } else { [2e-5, 1e-13] };
     for (part, (verbs, kernels)) in verbs.iter().zip(&kernels).enumerate() {
         let bounded = |outputs: &Outputs| {
             for (name, values) in [("the GPU", &outputs.gpu), ("Cpu<f32>", &outputs.cpu)] {
@@ -195,7 +195,7 @@ fn check(gpu: &Gpu, input: &Input) {
         bounded(kernels);
         // In f64 the two ways round differently, but no more.
         let error = relative_rms(&verbs.oracle, &kernels.oracle);
-        assert!(error < 1e-13, "part {part}: the verb is off by {error:.2e}");
+        assert!(error < rounding, "part {part}: the verb is off by {error:.2e}");
     }
 }
 

