@@ -101,7 +101,12 @@ impl Job {
         let rate = |q: &f64| *q > 0.0 && *q < 1.0;
         number(Some(&map.false_discovery_rate), "map.false_discovery_rate", rate, "a number above 0 and below 1", "0.05 is usual.")?;
         let margin = |m: &f64| *m >= 0.0 && m.is_finite();
-        number(Some(&map.margin_A), "map.margin_A", margin, "a number of Å from 0", "1 is usual.")
+        number(Some(&map.margin_A), "map.margin_A", margin, "a number of Å from 0", "1 is usual.")?;
+        let Some(region) = &map.region_A else { return Ok(()) };
+        let runs = |[y0, y1, x0, x1]: &[f64; 4]| [[y0, y1], [x0, x1]].iter().all(|[a, b]| **a >= 0.0 && a < b && b.is_finite());
+        let (wanted, remedy) =
+            ("[first y, end y, first x, end x] in Å from 0, ends after firsts", "Leave the key out to take the whole image.");
+        require(region, "map.region_A", runs, |r| format!("{r:?}"), wanted, remedy)
     }
 
     fn check_images(&self) -> Result<(), Error> {
@@ -345,6 +350,9 @@ mod tests {
             ("detector.centre_px=[nan, 3]", "detector.centre_px is [NaN, 3.0]"),
             ("data.scan_shape=[0, 4]", "data.scan_shape is [0, 4]"),
             ("data.crop_scan=[3, 3, 0, 4]", "data.crop_scan is [3, 3, 0, 4], expected [first row, end row"),
+            ("map.region_A=[5, 5, 0, 10]", "map.region_A is [5.0, 5.0, 0.0, 10.0], expected [first y, end y, first x, end x] in Å from 0"),
+            ("map.region_A=[0, 5, -1, 10]", "map.region_A is [0.0, 5.0, -1.0, 10.0], expected"),
+            ("map.region_A=[0, nan, 0, 10]", "map.region_A is [0.0, NaN, 0.0, 10.0], expected"),
             ("compute.threads=0", "compute.threads is 0, expected a whole number from 1 to 1024."),
             ("compute.memory_limit_GiB=0.001", "compute.memory_limit_GiB is 0.001, expected a number of GiB from 0.0625."),
             ("images.detectors=[]", "images.detectors is an empty list, expected at least one detector."),

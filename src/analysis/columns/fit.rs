@@ -445,7 +445,7 @@ mod tests {
         assert!(plain.explained > 0.95, "{}", plain.explained);
         // Three times the noise that is known of: errors grow by as much, but for the fifth of the variance.
         let more = Normal::new(0.0, 0.08f64.sqrt()).unwrap();
-        values.iter_mut().for_each(|v| *v += rand_distr::Distribution::sample(&more, &mut rng));
+        values.iter_mut().for_each(|v| *v += more.sample(&mut rng));
         let noisy = amplitudes(&values);
         let mut scores = Vec::new();
         for s in (0..sites.len()).filter(|&s| plain.se[s].is_finite()) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::report::column;
 use super::scene::Scene;
+use crate::analysis::columns::Field;
 use crate::analysis::field::{Bragg, Picture, Spectrum};
 use crate::job::{Error, Job, Refusal};
 use crate::output::{Array, ArrayData, Attr, Axis, ColorMap, Frame, Look, Ring, Table, write_png_with_rings};
@@ -30,20 +31,7 @@ impl Diffraction {
     /// If the region is not a part of the image.
     pub(super) fn of(job: &Job, scene: &Scene, run: &Run) -> Result<Option<Self>, Error> {
         let field = scene.field();
-        let region =
-            job.map.region_A.as_ref().map_or(Ok([0, field.shape[0], 0, field.shape[1]]), |given| {
-                pixels(given.value, field.shape, field.pixel_A).ok_or_else(|| Error::from(Refusal {
-                place: given.place.clone(),
-                key: "map.region_A".to_owned(),
-                found: format!("{:?}", given.value),
-                expected: format!(
-                    "[first y, end y, first x, end x] within the image's {:.1} Å along y and {:.1} Å along x, 16 pixels or more a side",
-                    field.shape[0] as f64 * field.pixel_A[0],
-                    field.shape[1] as f64 * field.pixel_A[1]
-                ),
-                remedy: "Leave the key out to take the whole image.".to_owned(),
-            }))
-            })?;
+        let region = region(job, &field)?;
         let found = Picture::new(field.values, field.shape, field.pixel_A).and_then(|picture| Spectrum::of_region(&picture, region));
         let spectrum = match found {
             Ok(spectrum) => spectrum,
@@ -86,6 +74,25 @@ impl Diffraction {
         write_png_with_rings(&folder.join("diffraction.png"), force, &self.array, look, &self.rings)?;
         Ok(())
     }
+}
+
+/// The pixels of the job's region, or all of them.
+fn region(job: &Job, field: &Field<'_>) -> Result<[usize; 4], Error> {
+    let (shape, pixel_A) = (field.shape, field.pixel_A);
+    let Some(given) = &job.map.region_A else { return Ok([0, shape[0], 0, shape[1]]) };
+    pixels(given.value, shape, pixel_A).ok_or_else(|| {
+        let [y, x] = [0, 1].map(|a| shape[a] as f64 * pixel_A[a]);
+        let refusal = Refusal {
+            place: given.place.clone(),
+            key: "map.region_A".to_owned(),
+            found: format!("{:?}", given.value),
+            expected: format!(
+                "[first y, end y, first x, end x] within the image's {y:.1} Å along y and {x:.1} Å along x, 16 pixels or more a side"
+            ),
+            remedy: "Leave the key out to take the whole image.".to_owned(),
+        };
+        refusal.into()
+    })
 }
 
 /// The pixels between two pairs of edges in Å, [first y, end y, first x, end x]; `None` where they are not a part of the image.
