@@ -167,7 +167,8 @@ impl Instrument {
                 ),
             });
         }
-        let window = 16 * smooth((least / 16.0).ceil() as usize, &[2, 3, 5]);
+        // A ten-thousandth is for the digits of a wavelength: 400.001 pixels are 400, not 432.
+        let window = 16 * smooth((least / 16.0 - 1e-4 * least / 16.0).ceil() as usize, &[2, 3, 5]);
         let pixel_A = width / window as f64;
         let positions_A = self.positions_A(rng)?;
         if positions_A.iter().flatten().any(|p| p.is_nan() || p.abs() >= MOST_FIELD as f64 * pixel_A) {

@@ -80,15 +80,16 @@ fn object_bytes(grid: &Grid, slices: usize) -> usize {
     8usize.saturating_mul(slices).saturating_mul(grid.shape[0] * grid.shape[1])
 }
 
-/// About the bytes that a simulation needs at once: the slices under a block of frames or the projected potential of the truth, and the frames.
+/// About the bytes that a simulation needs at once: the slices under a block of frames, once more as the engine lays them out for a batch, or the projected potential of the truth, and the frames.
 pub fn needed_bytes(specimen: &Specimen, instrument: &Instrument, method: &Method, layout: &Layout) -> usize {
     /// Of a pixel while its potential is made: on the finer grid in f64 with its transform, then on the grid itself.
     const MAKING: usize = 150;
     let Division { batch, block, whole, .. } = Division::new(instrument, method, layout, specimen.thickness_A);
     let slices = method.slices(specimen.thickness_A);
     let grids = || layout.positions_A.chunks(block).map(|positions| layout.grid_of(positions));
-    let of_grid =
-        |grid: &Grid| object_bytes(grid, slices).saturating_add(rayon::current_num_threads() * MAKING * grid.shape[0] * grid.shape[1]);
+    let of_grid = |grid: &Grid| {
+        (2 * object_bytes(grid, slices)).saturating_add(rayon::current_num_threads() * MAKING * grid.shape[0] * grid.shape[1])
+    };
     let object = if whole { of_grid(&layout.grid()) } else { grids().map(|grid| of_grid(&grid)).max().unwrap_or(0) };
     let truth = MAKING * layout.shape[0] * layout.shape[1];
     let waves = 16 * batch * layout.modes() * layout.window * layout.window;

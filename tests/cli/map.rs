@@ -128,7 +128,7 @@ dose_e_per_A2 = 1e5
 "#;
 
 #[test]
-fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
+fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_dark_columns_and_columns_that_are_not_resolved_are_refused_with_what_is_needed() {
     let place = imaged();
     place.done(&[
         "image",
@@ -153,6 +153,11 @@ fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_and_columns_that_are_not_re
         ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.zone_axis=[0,1,0]", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"];
     let turned = place.run(&[&["map", "scan.emd"][..], &turned].concat());
     assert!(turned.code == 2 && turned.stderr.contains("Na3Ni2SbO6 along [1, 0, 0] fits better"), "{}", turned.stderr);
+    // A rotation that is off by 180° turns the sign of phases.
+    place.done(&["image", "scan.h5", "-o", "dark.emd", "-d", "ssb", "--set", "scan.rotation_deg=180"]);
+    let dark = place.run(&[&["map", "dark.emd"][..], &crystal].concat());
+    assert!(dark.code == 2 && dark.stderr.contains("its columns are darker than what lies between them"), "{}", dark.stderr);
+    assert!(dark.stderr.contains("where scan.rotation_deg is off by 180°"), "{}", dark.stderr);
     place.write("blurred.toml", BLURRED);
     place.done(&["simulate", "blurred.toml", "-o", "blurred.h5"]);
     place.done(&["image", "blurred.h5", "-o", "blurred.emd", "-d", "ssb", "--set", "scan.rotation_deg=0"]);

@@ -10,9 +10,12 @@ use super::lanes::Scalar;
 use super::planes::Planes;
 use super::propagate::propagate_window;
 use super::shift_probe::shift_mode;
-use super::through_slices::{Under, through_slices};
+use super::through_slices::{Slices, Way, through_slices};
 use super::{Cpu, CpuBatch};
 use crate::compute::{Direction, Exposure, Model, Sensor};
+
+/// Pieces of a batch for each thread.
+const PIECES: usize = 4;
 
 /// [`crate::compute::Backend::diffract`]; the transforms' scales ride on the products beside them.
 pub(super) fn diffract<R: Scalar>(
@@ -24,25 +27,28 @@ pub(super) fn diffract<R: Scalar>(
     out: &mut [R],
 ) {
     let (n, modes, arch) = (batch.window_len(), model.shape.modes, Arch::new());
-    let way = if model.object.len() > 1 { fft.in_registers(model.propagator.window(n, 0)) } else { None };
+    let way = if model.object.len() > 1 { Way::new(fft, model.propagator.window(n, 0)) } else { None };
+    let way =
+        way.map(|way| (Slices::new(&way, &model.object, batch.plan.object_shape[1], (0..batch.plan.len()).map(|b| batch.corner(b))), way));
     // The step by step way needs a second window.
     let windows = if way.is_some() { 1 } else { 2 };
+    // Transforms there and back are scaled with the propagator, the two that are left with the probe, or step by step with the last slice.
+    let scale = if way.is_some() { fft.unitary * fft.unitary } else { fft.unitary };
     let pixels = sensor.frame[0] * sensor.frame[1];
-    out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate().for_each_init(
-        || (fft.scratch(), Planes::zeros(windows * n), vec![R::zero(); sensor.frame[1]]),
-        |(scratch, waves, row), (b, frame)| {
+    // A piece of the batch has work memory of its own.
+    let piece = batch.plan.len().div_ceil(PIECES * rayon::current_num_threads());
+    out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate().with_min_len(piece).for_each_init(
+        || (fft.scratch(), Planes::zeros(windows * n), vec![R::zero(); sensor.frame[1]], way.as_ref().map(|(_, way)| way.scratch())),
+        |(scratch, waves, row, between), (b, frame)| {
             for m in 0..modes {
                 let incident = waves.window_mut(n, 0);
                 arch.dispatch(
                     #[inline(always)]
-                    move || shift_mode(&model.probe_hat, modes, m, batch, b, fft.unitary, incident),
+                    move || shift_mode(&model.probe_hat, modes, m, batch, b, scale, incident),
                 );
                 fft.window(waves.window_mut(n, 0), Direction::Inverse, scratch);
-                let exit = if let Some(way) = &way {
-                    let under = Under { first: batch.object_row(b, 0).start, stride: batch.plan.object_shape[1] };
-                    // The transform there and back is scaled in one product, that of the probe in the last one.
-                    let scales = [fft.unitary * fft.unitary, fft.unitary];
-                    through_slices(fft, waves.window_mut(n, 0), &model.object, under, way, scales, scratch);
+                let exit = if let (Some((slices, way)), Some(between)) = (&way, between.as_mut()) {
+                    through_slices(waves.window_mut(n, 0), slices, batch.corner(b), way, between);
                     0
                 } else {
                     step_by_step(fft, batch, b, model, waves, scratch)

@@ -31,11 +31,27 @@ pub(super) struct Columns<'a, R: Scalar, S: Simd> {
     pub(super) im: &'a mut [R::Lanes<S>],
 }
 
+impl<R: Scalar, S: Simd> Columns<'_, R, S> {
+    #[inline(always)]
+    pub(super) fn reborrow(&mut self) -> Columns<'_, R, S> {
+        Columns { re: self.re, im: self.im }
+    }
+}
+
 /// Complex lanes that are read, one every `step`.
 pub(super) struct Source<'a, R: Scalar, S: Simd> {
     pub(super) re: &'a [R::Lanes<S>],
     pub(super) im: &'a [R::Lanes<S>],
     pub(super) step: usize,
+}
+
+impl<R: Scalar, S: Simd> Source<'_, R, S> {
+    /// A number times number `k` of these, of which all are looked at.
+    #[inline(always)]
+    pub(super) fn times(&self, simd: S, k: usize, (re, im): Pair<R, S>) -> Pair<R, S> {
+        let (c, s) = (self.re[k], self.im[k]);
+        (R::lanes_negate_mul_add(simd, im, s, R::lanes_mul(simd, re, c)), R::lanes_mul_add(simd, im, c, R::lanes_mul(simd, re, s)))
+    }
 }
 
 impl<R: Scalar> Fft1<R> {

@@ -13,10 +13,10 @@ use super::tiles::{write_quads, write_tiles};
 use crate::compute::Direction;
 
 /// The most numbers that a register holds.
-const MAX_LANES: usize = 16;
+pub(super) const MAX_LANES: usize = 16;
 
 /// Numbers between the buffers of columns: were they whole pages apart, a load would wait for the store to the same place of another.
-const APART: usize = 5 * MAX_LANES;
+pub(super) const APART: usize = 5 * MAX_LANES;
 
 /// Sets of columns: a transform goes to and fro between two, and may come from a third.
 const BUFFERS: usize = 3;
@@ -78,10 +78,15 @@ impl<R: Scalar> Fft2<R> {
         Arch::new().dispatch(Passes { fft: self, window, scratch });
     }
 
+    /// Numbers in a register, where windows consist of whole ones that [`write_tiles`] can transpose.
+    pub(super) fn lanes(&self) -> Option<usize> {
+        Arch::new().dispatch(Lanes { shape: self.shape, of: PhantomData::<R> })
+    }
+
     /// `spectrum` (ky, kx) in the order that [`Self::through`] takes it in: the kx of `lanes` rows one behind the other, a register each. None where windows do not consist of
     /// whole registers.
     pub(super) fn in_registers(&self, spectrum: Part<R>) -> Option<Planes<R>> {
-        let lanes = Arch::new().dispatch(Lanes { shape: self.shape, of: PhantomData::<R> })?;
+        let lanes = self.lanes()?;
         let nx = self.shape[1];
         let mut ordered = Planes::zeros(spectrum.re.len());
         for (to, from) in [(&mut ordered.re, spectrum.re), (&mut ordered.im, spectrum.im)] {

@@ -37,18 +37,18 @@ pub(super) fn write_quads<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to:
 
 /// Registers of 16 numbers, whole: their quarters stored one by one take twice as long.
 #[cfg(target_arch = "x86_64")]
-mod x86 {
+pub(super) mod x86 {
     use std::any::TypeId;
     use std::arch::x86_64::{__m512, __m512d};
 
     use pulp::x86::V4;
-    use pulp::{Simd, cast, f32x16};
+    use pulp::{Simd, cast, f32x16, i32x16};
 
     use super::Scalar;
 
     /// The processor's instructions, where these are its registers.
     #[inline(always)]
-    pub(super) fn of_16<R: Scalar, S: Simd>() -> Option<V4> {
+    pub(in super::super) fn of_16<R: Scalar, S: Simd>() -> Option<V4> {
         let here = TypeId::of::<S>() == TypeId::of::<V4>() && TypeId::of::<R::Lanes<S>>() == TypeId::of::<f32x16>();
         if here { V4::try_new() } else { None }
     }
@@ -75,6 +75,18 @@ mod x86 {
                 to[(8 + i) * row_step] = cast(avx._mm512_shuffle_f32x4::<0b11_01_11_01>(even, even_2));
                 to[(12 + i) * row_step] = cast(avx._mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd_2));
             }
+        }
+    }
+
+    /// The lanes from `from` on of the registers of two blocks side by side, whose rows are a real and an imaginary part each.
+    #[inline(always)]
+    pub(in super::super) fn join(v4: V4, blocks: [&[f32x16]; 2], from: usize, re: &mut [f32x16], im: &mut [f32x16]) {
+        let places: [i32; 16] = std::array::from_fn(|lane| (lane + from) as i32);
+        let places: i32x16 = bytemuck::cast(places);
+        let join = |low: f32x16, high: f32x16| -> f32x16 { cast(v4.avx512f._mm512_permutex2var_ps(cast(low), cast(places), cast(high))) };
+        let rows = blocks[0].as_chunks::<2>().0.iter().zip(blocks[1].as_chunks::<2>().0);
+        for ((low, high), (re, im)) in rows.zip(re.iter_mut().zip(im)) {
+            (*re, *im) = (join(low[0], high[0]), join(low[1], high[1]));
         }
     }
 

@@ -215,9 +215,17 @@ fn best(places: &[f64], values: &[f64]) -> f64 {
 
 /// Says what the shifts told.
 fn tell_fit(run: &Run, plan: &DirectPlan, fit: &Fit) {
+    // Rounded here, and -0 made 0, which would be told as "-0".
+    let rounded = |x: f64, per: f64| (per * x).round() / per + 0.0;
     let values = format!(
         "defocus {:.1} ± {:.1} Å, C12 {:.1} ± {:.1} Å at {:.0}°, scan rotation {:.1} ± {:.1}°",
-        fit.defocus_A, fit.defocus_error_A, fit.C12_A, fit.C12_error_A, fit.phi12_deg, fit.rotation_deg, fit.rotation_error_deg
+        rounded(fit.defocus_A, 10.0),
+        fit.defocus_error_A,
+        fit.C12_A,
+        fit.C12_error_A,
+        rounded(fit.phi12_deg, 1.0),
+        rounded(fit.rotation_deg, 10.0),
+        fit.rotation_error_deg
     );
     if fit.determined {
         run.note(format!("From the shifts of the tilted images: {values}."));

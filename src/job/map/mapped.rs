@@ -118,6 +118,7 @@ impl Teacher<'_> {
         let weights = weights(projection);
         let found = find_lattice(&scene.field(), projection, &weights)?.filter(|f| f.explained > EXPLAINED);
         let Some(found) = found else {
+            self.check_sign(EXPLAINED, 1.0)?;
             let hint = better(EXPLAINED).map_or_else(
                 || "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(),
                 |(_, other)| format!("{other} fits better"),
@@ -262,6 +263,7 @@ impl Teacher<'_> {
         if share >= EXPLAINED_OF_SIGNAL {
             return Ok(());
         }
+        self.check_sign(found.explained, total / signal)?;
         if let Some((explained, other)) = better(found.explained)
             && explained * total / signal > BETTER
         {
@@ -278,6 +280,22 @@ impl Teacher<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Refuses an image of which the crystal explains much more than so much, `per` times as a part of what is looked at, where bright and dark change places.
+    fn check_sign(&self, explained: f64, per: f64) -> Result<(), Error> {
+        let scene = self.scene;
+        let values: Vec<f64> = scene.values.iter().map(|value| -value).collect();
+        let turned = Field { values: &values, ..scene.field() };
+        let projection = &self.crystal.projection;
+        match find_lattice(&turned, projection, &weights(projection))? {
+            Some(dark) if dark.explained > 1.3 * explained + 0.02 && dark.explained * per > EXPLAINED_OF_SIGNAL => Err(scene.refuse(format!(
+                "its columns are darker than what lies between them: upside down the crystal explains {:.0} % of it, and {:.0} % as it is. So it is where scan.rotation_deg is off by 180°, or the specimen far out of focus: check both, and the sign of optics.defocus_A, or map the phase of ptychography",
+                100.0 * (dark.explained * per).min(1.0),
+                100.0 * explained * per
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses an image that its columns, each as bright as it comes, do not explain: another crystal, another focus or no phase.

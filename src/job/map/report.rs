@@ -198,7 +198,8 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     let stretch = lattice.stretch();
     run.note(format!(
         "crystal: turned by {:.1}°{}, {:.2} % longer along its y and {:.2} % along its x than the structure says; it explains {:.0} % of the image",
-        lattice.rotation_deg(),
+        // Never "-0.0".
+        (10.0 * lattice.rotation_deg()).round() / 10.0 + 0.0,
         if lattice.is_mirrored() { ", mirrored" } else { "" },
         100.0 * (stretch[0] - 1.0),
         100.0 * (stretch[1] - 1.0),
@@ -233,11 +234,17 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
             1.0 - power.mean_occupancy
         ));
     }
-    if (mapped.amplitudes.misfit - 1.0).abs() > 0.5 {
+    let left = mapped.amplitudes.misfit;
+    if left > 1.5 {
         run.warn(format!(
             "What is left of the image is {:.1} times the noise: the crystal, its thickness or the focus is not quite what was said. Standard errors are {:.1} times those of counting alone for it.",
-            mapped.amplitudes.misfit.sqrt(),
-            grown(mapped.amplitudes.misfit)
+            left.sqrt(),
+            grown(left)
+        ));
+    } else if left < 0.5 {
+        run.warn(format!(
+            "What is left of the image is {:.1} times the noise of simulated counts: the image has less noise than its dose tells, as a smoothed one has, or the dose is another. Standard errors are those of that noise, rather too large.",
+            left.sqrt()
         ));
     }
     if let Some(check) = &mapped.bootstrap {

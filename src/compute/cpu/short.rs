@@ -1,0 +1,134 @@
+//! Transforms of few numbers, of columns in the lanes of registers, that stay in the nearest cache on their way from where they are read to where they are taken.
+
+use std::f64::consts::TAU;
+use std::hint::black_box;
+
+use pulp::Simd;
+
+use super::butterfly::{Pair, radix_4, radix_8, radix_odd, twiddle};
+use super::fft1::{Columns, Fft1, Source};
+use super::lanes::Scalar;
+
+/// A planned transform e^{−2πi}, not scaled.
+pub(super) enum Short<R> {
+    /// Of a·b numbers: b transforms of a, then a of b.
+    Two {
+        n: usize,
+        twiddles: Vec<[R; 2]>,
+        roots: Vec<[R; 2]>,
+    },
+    Any(Fft1<R>),
+}
+
+/// Takes the numbers of a transform.
+pub(super) trait Sink<R: Scalar, S: Simd> {
+    /// Number `k`.
+    fn put(&mut self, simd: S, k: usize, number: Pair<R, S>);
+}
+
+/// Lengths that are transformed in two steps, with their first.
+const TWO: [(usize, usize); 4] = [(16, 4), (20, 4), (24, 8), (32, 8)];
+
+impl<R: Scalar> Short<R> {
+    pub(super) fn new(n: usize) -> Self {
+        let Some((_, a)) = TWO.iter().find(|(of, _)| *of == n) else { return Self::Any(Fft1::new(n)) };
+        let root = |j: usize, n: usize| {
+            let angle = -TAU * (j % n) as f64 / n as f64;
+            [R::of(angle.cos()), R::of(angle.sin())]
+        };
+        let b = n / a;
+        let twiddles = (0..b).flat_map(|q| (1..*a).map(move |k| q * k)).map(|j| root(j, n)).collect();
+        Self::Two { n, twiddles, roots: (0..b).map(|j| root(j, b)).collect() }
+    }
+
+    /// The two factors of a length that are short themselves and as alike as can be.
+    pub(super) fn factors(n: usize) -> [usize; 2] {
+        let in_two = |n: &usize| TWO.iter().any(|(of, _)| of == n);
+        let pairs = (1..=n).filter(|d| n.is_multiple_of(*d) && d * d <= n).map(|d| [n / d, d]);
+        // The last of those that are best.
+        pairs.max_by_key(|pair| pair.iter().filter(|n| in_two(n)).count()).unwrap_or([n, 1])
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Two { n, .. } => *n,
+            Self::Any(fft) => fft.n,
+        }
+    }
+
+    /// Transforms `from`, by way of buffers.
+    #[inline(always)]
+    pub(super) fn run<S: Simd>(&self, simd: S, from: &Source<'_, R, S>, [here, there]: [Columns<'_, R, S>; 2], sink: &mut impl Sink<R, S>) {
+        macro_rules! two {
+            ($a:literal, $b:literal, $twiddles:expr, $first:expr, $second:expr) => {
+                two::<$a, $b, { $a * $b }, R, S>(
+                    simd,
+                    from,
+                    here,
+                    sink,
+                    $twiddles,
+                    #[inline(always)]
+                    $first,
+                    #[inline(always)]
+                    $second,
+                )
+            };
+        }
+        match self {
+            Self::Two { n: 16, twiddles, .. } => two!(4, 4, twiddles, |x| radix_4::<R, S>(simd, x), |x| radix_4::<R, S>(simd, x)),
+            Self::Two { n: 20, twiddles, roots } => {
+                two!(4, 5, twiddles, |x| radix_4::<R, S>(simd, x), |x| radix_odd::<5, R, S>(simd, x, roots))
+            }
+            Self::Two { n: 24, twiddles, roots } => {
+                two!(8, 3, twiddles, |x| radix_8::<R, S>(simd, x), |x| radix_odd::<3, R, S>(simd, x, roots))
+            }
+            Self::Two { twiddles, .. } => two!(8, 4, twiddles, |x| radix_8::<R, S>(simd, x), |x| radix_4::<R, S>(simd, x)),
+            Self::Any(fft) => {
+                // Buffers are as long as the longest of several.
+                let [here, there] = [here, there].map(|buffer| Columns { re: &mut buffer.re[..fft.n], im: &mut buffer.im[..fft.n] });
+                let done = fft.run(simd, Source { re: from.re, im: from.im, step: from.step }, here, there);
+                for (k, (re, im)) in done.re.iter().zip(done.im.iter()).enumerate() {
+                    sink.put(simd, k, (*re, *im));
+                }
+            }
+        }
+    }
+}
+
+/// Transforms `N` = `A`·`B` numbers. Its loops are left as loops (`black_box`): unrolled, the numbers between the steps would be held in more registers than there are.
+#[inline(always)]
+fn two<const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>(
+    simd: S,
+    from: &Source<'_, R, S>,
+    between: Columns<'_, R, S>,
+    sink: &mut impl Sink<R, S>,
+    twiddles: &[[R; 2]],
+    first: impl Fn([Pair<R, S>; A]) -> [Pair<R, S>; A],
+    second: impl Fn([Pair<R, S>; B]) -> [Pair<R, S>; B],
+) {
+    let (Some(re), Some(im)) = (between.re.first_chunk_mut::<N>(), between.im.first_chunk_mut::<N>()) else { return };
+    let step = from.step;
+    let numbers = ..(N - 1) * step + 1;
+    let (from_re, from_im) = (&from.re[numbers], &from.im[numbers]);
+    for q in 0..black_box(B).min(B) {
+        let twiddles = &twiddles[q * (A - 1)..(q + 1) * (A - 1)];
+        let mut x = [(from_re[q * step], from_im[q * step]); A];
+        for i in 1..A {
+            x[i] = (from_re[(i * B + q) * step], from_im[(i * B + q) * step]);
+        }
+        let y = first(x);
+        (re[q], im[q]) = y[0];
+        for k in 1..A {
+            (re[k * B + q], im[k * B + q]) = twiddle::<R, S>(simd, y[k], twiddles[k - 1]);
+        }
+    }
+    for k in 0..black_box(A).min(A) {
+        let mut x = [(re[k * B], im[k * B]); B];
+        for q in 1..B {
+            x[q] = (re[k * B + q], im[k * B + q]);
+        }
+        for (q, number) in second(x).into_iter().enumerate() {
+            sink.put(simd, k + A * q, number);
+        }
+    }
+}
