@@ -56,6 +56,20 @@ impl<R: Scalar, S: Simd> Sink<R, S> for Plain<'_, R, S> {
     }
 }
 
+/// Numbers to places of their own.
+struct Placed<'a, R: Scalar, S: Simd> {
+    to: Columns<'a, R, S>,
+    places: &'a [usize],
+}
+
+impl<R: Scalar, S: Simd> Sink<R, S> for Placed<'_, R, S> {
+    #[inline(always)]
+    fn put(&mut self, _: S, k: usize, number: Pair<R, S>) {
+        let place = self.places[k];
+        (self.to.re[place], self.to.im[place]) = number;
+    }
+}
+
 /// Numbers times registers, and real and imaginary parts exchanged, so that the next transform is the one back.
 struct Times<'a, R: Scalar, S: Simd> {
     to: Columns<'a, R, S>,
@@ -147,20 +161,14 @@ impl<R: Scalar> Split<R> {
         }
     }
 
-    /// The second pass of the transform, from `wide` to the places that `kept` names, in their order.
+    /// The second pass of the transform, from `wide` to the places that `kept` names.
     #[inline(always)]
     pub(super) fn kept_of<S: Simd>(&self, simd: S, wide: &Columns<R, S>, kept: &Kept, to: &mut Columns<R, S>, near: &mut Near<R, S>) {
         let n2 = self.second.len();
-        for (k, runs) in kept.runs.iter().enumerate() {
-            let (buffers, between) = near.parts();
-            let places = k * n2..(k + 1) * n2;
-            let from = Source { re: &wide.re[places.clone()], im: &wide.im[places], step: 1 };
-            self.second.run(simd, &from, buffers, &mut Plain { to: between, step: 1 });
-            let (_, between) = near.parts();
-            for run in runs {
-                to.re[run.at..run.at + run.len].copy_from_slice(&between.re[run.first..run.first + run.len]);
-                to.im[run.at..run.at + run.len].copy_from_slice(&between.im[run.first..run.first + run.len]);
-            }
+        for (k, places) in kept.places.chunks_exact(n2).enumerate() {
+            let (buffers, _) = near.parts();
+            let from = Source { re: &wide.re[k * n2..(k + 1) * n2], im: &wide.im[k * n2..(k + 1) * n2], step: 1 };
+            self.second.run(simd, &from, buffers, &mut Placed { to: to.reborrow(), places });
         }
     }
 
@@ -169,26 +177,23 @@ impl<R: Scalar> Split<R> {
     pub(super) fn back_of_kept<S: Simd>(
         &self,
         simd: S,
-        from: &Columns<R, S>,
+        from: &mut Columns<R, S>,
         kept: &Kept,
         wide: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
-        let n2 = self.second.len();
-        for (k, runs) in kept.runs.iter().enumerate() {
+        let (n2, zero) = (self.second.len(), R::splat(simd, R::zero()));
+        if let (Some(re), Some(im)) = (from.re.get_mut(kept.numbers.len()), from.im.get_mut(kept.numbers.len())) {
+            (*re, *im) = (zero, zero);
+        }
+        for (k, places) in kept.places.chunks_exact(n2).enumerate() {
             let (buffers, between) = near.parts();
-            if runs.iter().map(|run| run.len).sum::<usize>() < n2 {
-                between.re[..n2].fill(R::splat(simd, R::zero()));
-                between.im[..n2].fill(R::splat(simd, R::zero()));
+            for (place, (re, im)) in places.iter().zip(between.re.iter_mut().zip(between.im.iter_mut())) {
+                (*re, *im) = (from.im[*place], from.re[*place]);
             }
-            for run in runs {
-                between.re[run.first..run.first + run.len].copy_from_slice(&from.im[run.at..run.at + run.len]);
-                between.im[run.first..run.first + run.len].copy_from_slice(&from.re[run.at..run.at + run.len]);
-            }
-            let places = k * n2..(k + 1) * n2;
-            let to = Columns { re: &mut wide.re[places.clone()], im: &mut wide.im[places.clone()] };
+            let to = Columns { re: &mut wide.re[k * n2..(k + 1) * n2], im: &mut wide.im[k * n2..(k + 1) * n2] };
             let from = Source { re: between.re, im: between.im, step: 1 };
-            self.second.run(simd, &from, buffers, &mut Turned { to, step: 1, by: &self.by_k[places] });
+            self.second.run(simd, &from, buffers, &mut Turned { to, step: 1, by: &self.by_k[k * n2..(k + 1) * n2] });
         }
     }
 
@@ -262,39 +267,21 @@ impl<'a, R: Scalar, S: Simd> Near<'a, R, S> {
 
 /// Which numbers of a spectrum are kept, in the order in which they come out of the short transforms.
 pub(super) struct Kept {
-    /// Of each short transform of the second pass.
-    runs: Vec<Vec<Stretch>>,
+    /// Where each number that comes out is kept; behind all, if it is not.
+    places: Vec<usize>,
     /// The numbers of the whole transform that are kept.
     pub(super) numbers: Vec<usize>,
-}
-
-/// Neighbours that are kept: from number `first` of the short transform on, `len` of them, lie from `at` on.
-struct Stretch {
-    first: usize,
-    len: usize,
-    at: usize,
 }
 
 impl Kept {
     /// Those of `split`'s numbers for which `keep` says so, and as many more as make a multiple of `lanes`.
     pub(super) fn new<R: Scalar>(split: &Split<R>, lanes: usize, keep: impl Fn(usize) -> bool) -> Self {
         let mut kept: Vec<bool> = (0..split.n).map(|place| keep(split.number_at(place))).collect();
-        let more = kept.iter().filter(|k| **k).count().next_multiple_of(lanes) - kept.iter().filter(|k| **k).count();
-        kept.iter_mut().filter(|k| !**k).take(more).for_each(|k| *k = true);
-        let mut at = 0;
-        let runs = kept.chunks(split.second.len()).map(|short| {
-            let mut runs: Vec<Stretch> = Vec::new();
-            for (k, _) in short.iter().enumerate().filter(|(_, kept)| **kept) {
-                match runs.last_mut() {
-                    Some(run) if run.first + run.len == k => run.len += 1,
-                    _ => runs.push(Stretch { first: k, len: 1, at }),
-                }
-                at += 1;
-            }
-            runs
-        });
-        let runs = runs.collect();
-        let numbers = (0..split.n).filter(|place| kept[*place]).map(|place| split.number_at(place)).collect();
-        Self { runs, numbers }
+        let count = kept.iter().filter(|k| **k).count();
+        kept.iter_mut().filter(|k| !**k).take(count.next_multiple_of(lanes) - count).for_each(|k| *k = true);
+        let numbers: Vec<usize> = (0..split.n).filter(|place| kept[*place]).map(|place| split.number_at(place)).collect();
+        let mut next = 0..numbers.len();
+        let places = kept.iter().map(|kept| if *kept { next.next() } else { None }.unwrap_or(numbers.len())).collect();
+        Self { places, numbers }
     }
 }

@@ -165,7 +165,7 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
                             write_tiles::<R, S>(simd, &half_re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
                             write_tiles::<R, S>(simd, &half_im[from], &mut turned.im[tile * lanes..], 1, 1);
                         }
-                        along_y.back_of_kept(simd, &turned, kept, &mut wide, &mut near);
+                        along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
                         if last {
                             along_y.behind(simd, &wide, &slice, &mut column, groups_x, &mut near);
                             continue;

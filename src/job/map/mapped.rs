@@ -1,9 +1,10 @@
 //! From an image to its columns, their atoms and what they prove.
 
+use super::brightness::{Brightness, alike, scale};
 use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
-    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Noise, Occupancy, Power, ProjectedColumn, Projection, REACH_A,
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Occupancy, Power, ProjectedColumn, Projection, REACH_A,
     Row, Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, power, rows, settle, voronoi,
 };
 use crate::job::Error;
@@ -32,8 +33,9 @@ pub(super) struct Mapped {
     pub(super) discs: Vec<Integral>,
     pub(super) cells: Vec<Integral>,
     pub(super) bootstrap: Option<Bootstrap>,
-    /// How bright the other columns are beside those of a simulated crystal of this thickness, and the standard error.
-    pub(super) brightness: (f64, f64),
+    /// How bright heavy columns of other elements are beside those of a simulated crystal of this thickness, and those of elements that scatter alike.
+    pub(super) brightness: Brightness,
+    pub(super) brightness_of_alike: Brightness,
     /// (y, x) of a step along the layers' normal.
     pub(super) normal: [f64; 2],
 }
@@ -60,40 +62,17 @@ type Pairs = (Vec<(f64, f64)>, Vec<f64>);
 const DISC_A: f64 = 0.55;
 /// Part of the image's variance that a crystal has to explain to be looked at more closely.
 const EXPLAINED: f64 = 0.02;
-/// Part of the variance beyond the noise that Gaussian columns have to explain, or else other crystals are tried; and the part that another one has to explain to be named.
-const EXPLAINED_OF_SIGNAL: f64 = 0.4;
-const BETTER: f64 = 0.55;
-/// Part of the variance beyond the noise that columns as simulated have to explain once each is fitted, where what is left is so many times the noise's.
-const FITTED: f64 = 0.5;
-const LEFT: f64 = 1.5;
 /// Rows nearer than this along the normal are one.
 const ROW_A: f64 = 0.8;
-/// Columns of the element whose error grows by more than this through their neighbours are not resolved.
-const RESOLVED: f64 = 4.0;
-/// Columns nearer than this part of the finest spacing that a bright field carries are not resolved in an image that is linear in it.
-const NEAREST: f64 = 0.75;
-/// The part by which other columns may be brighter or darker than simulated ones.
-const UNLIKE: f64 = 0.25;
-/// The fewest columns that a map is made of.
-const FEWEST: usize = 4;
-/// Where nothing is known of the thickness it begins at so many repeats of 5 Å, and it is looked for between these bounds.
-const FIRST_A: f64 = 20.0;
-const THICKNESSES_A: [f64; 2] = [2.0, 400.0];
 
 impl Scene {
     pub(super) fn field(&self) -> Field<'_> {
         Field { values: &self.values, shape: self.shape, pixel_A: self.pixel_A }
     }
 
-    fn refuse(&self, why: String) -> Error {
+    pub(super) fn refuse(&self, why: String) -> Error {
         Error::NoMap { image: self.path.clone(), why }
     }
-}
-
-/// How far the nearest neighbour of any of these sites is.
-fn nearest_A<'a>(sites: &[Site], of: impl Iterator<Item = &'a Site>) -> f64 {
-    let away = |at: [f64; 2], s: &Site| (s.at_A[0] - at[0]).hypot(s.at_A[1] - at[1]);
-    of.flat_map(|site| sites.iter().map(move |other| away(site.at_A, other))).filter(|d| *d > 0.05).fold(f64::INFINITY, f64::min)
 }
 
 /// How strongly each kind of column shows.
@@ -146,11 +125,9 @@ impl Teacher<'_> {
         settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
         let mut calibration = self.calibration(&taught)?;
-        let brightness = brightness(&settled.sites, &amplitudes, &metals);
-        if brightness.0.is_finite() {
-            // What the other columns are too bright or too dark by, the columns in question may be too.
-            calibration.scale = ((brightness.0 - 1.0).powi(2) - brightness.1.powi(2)).max(0.0).sqrt();
-        }
+        let brightness = self.brightness(&taught, &settled.sites, &amplitudes, &metals)?;
+        let brightness_of_alike = self.brightness(&taught, &settled.sites, &amplitudes, &alike(projection, crystal.element))?;
+        calibration.scale = scale(brightness, brightness_of_alike);
         self.check_fit(&amplitudes)?;
         self.check_brightness(brightness, thickness_A, run)?;
         let targets: Vec<usize> = (0..sites.len()).filter(|&s| crystal.holds(sites[s].kind)).collect();
@@ -196,118 +173,16 @@ impl Teacher<'_> {
             cells,
             bootstrap,
             brightness,
+            brightness_of_alike,
             normal,
         })
     }
 
     /// Every column of the crystal where the lattice has it.
-    fn sites(&self, found: &Found, thickness_A: f64) -> Vec<Site> {
+    pub(super) fn sites(&self, found: &Found, thickness_A: f64) -> Vec<Site> {
         let projection = &self.crystal.projection;
         let places = found.lattice.places(projection, self.scene.field().end_A(), REACH_A - 0.25);
         places.iter().map(|p| Site { kind: p.kind, at_A: p.at_A, expected: thickness_A * projection.atoms_per_A(p.kind) }).collect()
-    }
-
-    /// The thickness of a simulated crystal whose other columns are as bright as the image's: t ← t·(their ratio) until that is 1 within 2 %.
-    fn thickness(&self, found: &Found, metals: &[usize], run: &Run) -> Result<f64, Error> {
-        if metals.is_empty() {
-            return Err(Error::Missing {
-                key: "map.thickness_A",
-                why: format!("no column without {} tells it", self.crystal.element.symbol()),
-                example: "53",
-            });
-        }
-        let mut thickness = FIRST_A;
-        for _ in 0..6 {
-            let scan = self.scan(thickness, self.job.map.seed.value)?;
-            let image = self.image(&scan, self.scene.is_iterative().then_some(1))?;
-            let lesson = Lesson { field: image.field(), columns: &scan.columns, margin_A: MARGIN_A };
-            let taught = learn(&[lesson], self.crystal.projection.kinds.len());
-            let Some((templates, _)) = taught else { break };
-            let deviation = deviation(&self.scene.values);
-            let noise = Noise::white(deviation, self.scene.pixel_A);
-            let fit = Fit { field: self.scene.field(), templates: &templates, noise: &noise, margin_A: self.job.map.margin_A.value };
-            let sites = self.sites(found, thickness);
-            let amplitudes = fit.amplitudes(&sites)?;
-            let (ratio, se) = brightness(&sites, &amplitudes, metals);
-            if !ratio.is_finite() || ratio <= 0.0 {
-                break;
-            }
-            let next = thickness * ratio.clamp(0.3, 3.0);
-            if !(THICKNESSES_A[0]..=THICKNESSES_A[1]).contains(&next) {
-                break;
-            }
-            if (ratio - 1.0).abs() < 0.02 {
-                run.note(format!(
-                    "map.thickness_A = {next:.1} by the brightness of the other columns (± {:.1} by counting alone)",
-                    se * next
-                ));
-                return Ok(next);
-            }
-            thickness = next;
-        }
-        Err(self.scene.refuse(format!(
-            "no thickness from {} to {} Å makes the columns without {} as bright as they are. Set map.thickness_A, and check optics.defocus_A",
-            THICKNESSES_A[0],
-            THICKNESSES_A[1],
-            self.crystal.element.symbol()
-        )))
-    }
-
-    /// Refuses a crystal that explains too little of what is not noise.
-    fn check_signal(&self, found: &Found, taught: &Taught, better: &dyn Fn(f64) -> Option<(f64, String)>) -> Result<(), Error> {
-        let total = deviation(&self.scene.values).powi(2);
-        let noise = taught.noise.deviation().powi(2);
-        // The variance's own standard error, with some hundred independent pixels.
-        let signal = (total - noise).max(0.05 * total);
-        let share = found.explained * total / signal;
-        if share >= EXPLAINED_OF_SIGNAL {
-            return Ok(());
-        }
-        self.check_sign(found.explained, total / signal)?;
-        if let Some((explained, other)) = better(found.explained)
-            && explained * total / signal > BETTER
-        {
-            return Err(self.scene.refuse(format!(
-                "the crystal explains {:.0} % of what is not noise; {other} fits better ({:.0} %)",
-                100.0 * share,
-                100.0 * (explained * total / signal).min(1.0)
-            )));
-        }
-        if share < 0.25 * EXPLAINED_OF_SIGNAL {
-            return Err(self.scene.refuse(format!(
-                "the crystal explains {:.0} % of what is not noise. Check map.structure, map.zone_axis and optics.defocus_A",
-                100.0 * share
-            )));
-        }
-        Ok(())
-    }
-
-    /// Refuses an image of which the crystal explains much more than so much, `per` times as a part of what is looked at, where bright and dark change places.
-    fn check_sign(&self, explained: f64, per: f64) -> Result<(), Error> {
-        let scene = self.scene;
-        let values: Vec<f64> = scene.values.iter().map(|value| -value).collect();
-        let turned = Field { values: &values, ..scene.field() };
-        let projection = &self.crystal.projection;
-        match find_lattice(&turned, projection, &weights(projection))? {
-            Some(dark) if dark.explained > 1.3 * explained + 0.02 && dark.explained * per > EXPLAINED_OF_SIGNAL => Err(scene.refuse(format!(
-                "its columns are darker than what lies between them: upside down the crystal explains {:.0} % of it, and {:.0} % as it is. So it is where scan.rotation_deg is off by 180°, or the specimen far out of focus: check both, and the sign of optics.defocus_A, or map the phase of ptychography",
-                100.0 * (dark.explained * per).min(1.0),
-                100.0 * explained * per
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses an image that its columns, each as bright as it comes, do not explain: another crystal, another focus or no phase.
-    fn check_fit(&self, amplitudes: &Amplitudes) -> Result<(), Error> {
-        if amplitudes.misfit < LEFT || amplitudes.explained > FITTED {
-            return Ok(());
-        }
-        Err(self.scene.refuse(format!(
-            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A. Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography",
-            100.0 * amplitudes.explained.max(0.0),
-            100.0 * FITTED
-        )))
     }
 
     /// The line from true atoms to fitted ones over the simulated images.
@@ -361,84 +236,6 @@ impl Teacher<'_> {
         Ok((pairs, counting))
     }
 
-    /// Says where an image is brighter or darker than a simulated crystal's, and refuses it where that is so much that its atoms are not to be counted.
-    fn check_brightness(&self, (ratio, se): (f64, f64), thickness_A: f64, run: &Run) -> Result<(), Error> {
-        let beyond = |part: f64| ratio.is_finite() && (ratio - 1.0).abs() > part + 3.0 * se;
-        if beyond(UNLIKE) {
-            return Err(self.scene.refuse(format!(
-                "the other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å, so atoms cannot be counted. The thickness is another (leave map.thickness_A out to have \
-                 it found), or the focus: check optics.defocus_A, and where the image was corrected for aberrations that were fitted, make it with images.aberrations = \"given\""
-            )));
-        }
-        if beyond(0.1) {
-            run.warn(format!(
-                "The other columns are {ratio:.2} ± {se:.2} times as bright as those of a simulated crystal of {thickness_A:.1} Å: occupancies are wrong if the thickness is. Leave map.thickness_A out to have it found, and check optics.defocus_A."
-            ));
-        }
-        Ok(())
-    }
-
-    /// Refuses a field that is too small for the columns that a map is made of, whatever lies in it.
-    fn check_field(&self) -> Result<(), Error> {
-        let projection = &self.crystal.projection;
-        let symbol = self.crystal.element.symbol();
-        let columns = projection.columns.iter().filter(|c| c.per_A(symbol) > 0.0).count();
-        let [a, b] = projection.basis_A;
-        let mesh_A2 = (a[0] * b[1] - a[1] * b[0]).abs();
-        let end = self.scene.field().end_A();
-        let inside_A2: f64 = end.iter().map(|side| (side - 2.0 * self.job.map.margin_A.value).max(0.0)).product();
-        let expected = columns as f64 * inside_A2 / mesh_A2;
-        if expected < FEWEST as f64 {
-            let wanted = (FEWEST as f64 * mesh_A2 / columns as f64).sqrt() + 2.0 * self.job.map.margin_A.value;
-            return Err(self.scene.refuse(format!(
-                "its field of {:.1} × {:.1} Å is too small: further than map.margin_A from the edges there are about {expected:.0} columns of {symbol}, and {FEWEST} are needed. Scan a field of \
-                 {wanted:.0} × {wanted:.0} Å or more",
-                end[0], end[1]
-            )));
-        }
-        Ok(())
-    }
-
-    /// Refuses columns that lie closer together than the image can tell. What iterations make of dark field is not bound by the bright field's limit.
-    fn check_spacing(&self, found: &Found) -> Result<(), Error> {
-        let symbol = self.crystal.element.symbol();
-        let sites = self.sites(found, 1.0);
-        let nearest = nearest_A(&sites, sites.iter().filter(|site| self.crystal.holds(site.kind)));
-        let limit = self.scene.limit_A();
-        if self.scene.is_iterative() || nearest >= NEAREST * limit {
-            return Ok(());
-        }
-        Err(self.scene.refuse(format!(
-            "the columns of {symbol} are not resolved: their neighbours are {nearest:.2} Å away, and a bright field of this convergence angle carries spacings down to {limit:.2} Å. Take a larger angle (about \
-             {:.0} mrad), ptychography with dark field, or a zone axis along which columns lie further apart",
-            self.scene.instrument.optics.convergence_mrad * limit / nearest
-        )))
-    }
-
-    /// Refuses a field without enough columns, or one whose columns are not resolved.
-    fn check_columns(&self, fitted: &[f64], targets: &[usize], sites: &[Site], amplitudes: &Amplitudes) -> Result<(), Error> {
-        let symbol = self.crystal.element.symbol();
-        let usable: Vec<usize> = (0..fitted.len()).filter(|&k| fitted[k].is_finite()).collect();
-        if usable.len() < FEWEST {
-            let end = self.scene.field().end_A();
-            return Err(self.scene.refuse(format!(
-                "its field of {:.1} × {:.1} Å holds {} columns of {symbol} far enough from the edge and inside the crystal, and {FEWEST} are needed. Scan a larger field, or lower map.margin_A",
-                end[0], end[1], usable.len()
-            )));
-        }
-        let mut growth: Vec<f64> = usable.iter().map(|&k| amplitudes.se[targets[k]] / amplitudes.alone[targets[k]]).collect();
-        growth.sort_by(f64::total_cmp);
-        let middle = growth[growth.len() / 2];
-        if middle > RESOLVED {
-            let nearest = nearest_A(sites, usable.iter().map(|&k| &sites[targets[k]]));
-            return Err(self.scene.refuse(format!(
-                "the columns of {symbol} are not resolved: their neighbours, {nearest:.2} Å away, make their errors {middle:.1} times as large as they were alone. A bright field of this convergence angle carries spacings down to {:.2} Å; take a larger angle, another image, or a zone axis along which columns lie further apart",
-                self.scene.limit_A()
-            )));
-        }
-        Ok(())
-    }
-
     /// Maps counted scans of further simulated crystals, whose atoms are known.
     fn bootstrap(&self, draws: usize, taught: &Taught, calibration: &Calibration, thickness_A: f64) -> Result<Option<Bootstrap>, Error> {
         let projection = &self.crystal.projection;
@@ -488,25 +285,14 @@ impl Teacher<'_> {
 }
 
 /// The sites of a simulated image's columns.
-fn lesson_sites(columns: &[Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
+pub(super) fn lesson_sites(columns: &[Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
     columns.iter().map(|c| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) }).collect()
 }
 
-fn deviation(values: &[f64]) -> f64 {
+pub(super) fn deviation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
-}
-
-/// The mean of fitted over expected atoms of some kinds, weighted by 1/se², and its standard error.
-fn brightness(sites: &[Site], amplitudes: &Amplitudes, kinds: &[usize]) -> (f64, f64) {
-    let (mut sum, mut weights) = (0.0, 0.0);
-    for (k, site) in sites.iter().enumerate().filter(|(k, s)| kinds.contains(&s.kind) && amplitudes.atoms[*k].is_finite()) {
-        let weight = (site.expected / amplitudes.se[k]).powi(2);
-        sum += weight * amplitudes.atoms[k] / site.expected;
-        weights += weight;
-    }
-    (sum / weights, 1.0 / weights.sqrt())
 }
 
 /// Are the metals around a column there? Beyond a surface none is.
@@ -542,7 +328,7 @@ fn depths(sites: &[Site], targets: &[usize], fitted: &[f64], normal: [f64; 2], s
 
 impl Crystal {
     /// Do columns of this kind hold the element in question?
-    fn holds(&self, kind: usize) -> bool {
+    pub(super) fn holds(&self, kind: usize) -> bool {
         let symbol = self.element.symbol();
         self.projection.columns.iter().any(|c| c.kind == kind && c.per_A(symbol) > 0.0)
     }

@@ -1,9 +1,12 @@
 //! `ronchi map`: from a result's phase image to columns, atoms and occupancies with standard errors.
 
+mod brightness;
 mod diffraction;
 mod layers;
 mod lessons;
 mod mapped;
+
+mod refuse;
 mod report;
 mod scene;
 

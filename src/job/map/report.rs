@@ -140,8 +140,10 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         number("calibration_scatter_atoms", calibration.scatter),
         number("calibration_scale", calibration.scale),
         number("noise_rad", mapped.taught.noise.deviation()),
-        number("brightness_of_others", mapped.brightness.0),
-        number("brightness_of_others_se", mapped.brightness.1),
+        number("brightness_of_others", mapped.brightness.ratio),
+        number("brightness_of_others_se", mapped.brightness.se),
+        number("brightness_of_alike", mapped.brightness_of_alike.ratio),
+        number("brightness_of_alike_se", mapped.brightness_of_alike.se),
     ];
     if let Some(power) = &mapped.power {
         extra.extend([number("power_single_atoms", power.single_atoms), number("power_mean_occupancy", power.mean_occupancy)]);
