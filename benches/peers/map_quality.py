@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well `ronchi map` counts sodium in the sets of ../shared/data/na3ni2sbo6, whose truth is known, beside the Fisher bounds.
 
-    map_quality.py FOLDER [SET ...]       [--images ssb,idpc,ptychography]  such as 100thin_5000; RONCHI names the program; needs h5py and NumPy
+    map_quality.py FOLDER [SET ...]       [--images ssb,idpc,ptychography] [--set map.draws=4 ...]  such as 100thin_5000; RONCHI names the program; needs h5py and NumPy
     map_quality.py --table FOLDER         what FOLDER/results.jsonl holds, as a Markdown table
     map_quality.py --check                the bounds beside published figures
 
@@ -114,8 +114,8 @@ def weights(q, k0, kind):
     raise ValueError(kind)
 
 
-def bound(dose, kv, alpha, kind, b=0.0, places=None, which=None, per_atom=None):
-    """σ of an atom in a column: alone, or with all columns (place, element) and a constant free, the median over `which`."""
+def bound(dose, kv, alpha, kind, b=0.0, places=None, which=None, per_atom=None, field=None):
+    """σ of an atom in a column: alone, or with all columns (place, element) and a constant over the field (its ends from 0 on) free, the median over `which`."""
     k0 = alpha * 1e-3 / wavelength(kv)
     reach = 2 * k0 if kind != "ideal" else 6.0
     if places is None:
@@ -127,18 +127,22 @@ def bound(dose, kv, alpha, kind, b=0.0, places=None, which=None, per_atom=None):
     axis = np.arange(-n, n + 1) / side
     qy, qx = np.meshgrid(axis, axis[axis >= 0], indexing="ij")
     q = np.hypot(qy, qx)
-    use = (q < reach) & ((qx > 0) | (qy > 0))
+    # Half of the plane stands for all of it, but for q = 0, which has no other half.
+    use = (q < reach) & ((qx > 0) | (qy >= 0))
     qy, qx, q = qy[use], qx[use], q[use]
-    w = np.sqrt(4 * dose * weights(q, k0, kind) * 2) / side
-    rows = []
-    for (y, x), element in zip(places, per_atom):
-        g = SIGMA[kv] * 47.878 * f_e(q**2, element) * np.exp(-b * q**2 / 4) * w
-        rows.append(np.concatenate([g * np.cos(2 * np.pi * (qy * y + qx * x)), g * np.sin(2 * np.pi * (qy * y + qx * x))]))
+    w = np.sqrt(4 * dose * weights(q, k0, kind) * np.where(q > 0, 2, 1)) / side
+
+    def row(g, y, x):
+        return np.concatenate([g * w * np.cos(2 * np.pi * (qy * y + qx * x)), g * w * np.sin(2 * np.pi * (qy * y + qx * x))])
+
+    rows = [row(SIGMA[kv] * 47.878 * f_e(q**2, element), y, x) for (y, x), element in zip(places, per_atom)]
+    rows.append(row(field[0] * np.sinc(qy * field[0]) * field[1] * np.sinc(qx * field[1]), field[0] / 2, field[1] / 2))
+    # Each as large as it is strong, so that numbers of any size can be inverted together.
     a = np.array(rows)
-    # A constant over the field has its own Fourier transform; it is taken out of what the columns may say.
-    fisher = a @ a.T
-    inverse = np.linalg.inv(fisher + 1e-12 * np.trace(fisher) / len(fisher) * np.eye(len(fisher)))
-    return float(np.median(np.sqrt(np.diag(inverse)[which])))
+    size = np.sqrt((a**2).sum(1))
+    a /= size[:, None]
+    inverse = np.linalg.inv(a @ a.T)
+    return float(np.median((np.sqrt(np.diag(inverse)) / size)[which]))
 
 
 def truth_of(name):
@@ -165,7 +169,7 @@ def job(name, p, result):
     return JOB.format(data=os.path.abspath(f"{DATA}/na3ni2sbo6_{name}.h5"), mrad=p["mrad_per_px"], cutoff=cutoff, result=result, **keys)
 
 
-def run(folder, name, images, log):
+def run(folder, name, images, sets, log):
     p, yx, element, atoms, occupancy = truth_of(name)
     os.makedirs(folder, exist_ok=True)
     cif = f"{folder}/na3.cif"
@@ -179,24 +183,27 @@ def run(folder, name, images, log):
         image = IMAGES[label]
         out = f"{folder}/{name}_{label}_map.emd"
         start = time.time()
-        command = [RONCHI, "map", result, "-o", out, "--force", "--set", f"map.structure={cif}", "--set", f"map.zone_axis={zone}", "--set", f"map.thickness_A={p['thick']}", "--set", "map.vibration=none", "--set", f"map.image={image}"]
+        command = [RONCHI, "map", result, "-o", out, "--force", "--set", f"map.structure={cif}", "--set", f"map.zone_axis={zone}", "--set", f"map.thickness_A={p['thick']}", "--set", "map.vibration=none", "--set", f"map.image={image}"] + [word for item in sets for word in ("--set", item)]
         done = subprocess.run(command, capture_output=True, text=True)
         row = {"set": name, "image": label, "seconds": round(time.time() - start, 1), "log": done.stderr}
         if done.returncode:
             row["error"] = done.stderr.strip().splitlines()[-1]
         else:
             row.update(score(out, yx, element, atoms, occupancy))
-        dose = float(name.split("_")[1])
-        kind = "ideal" if label == "ptychography" else label
-        row["isolated"] = float(bound(dose, p["kv"], p["alpha"], kind))
-        near = np.all((yx > -2) & (yx < yx_end(p) + 2), 1)
-        inside = np.all((yx > 2) & (yx < yx_end(p) - 2), 1) & (element == "Na")
-        which = np.flatnonzero(inside[near])
-        if len(which):
-            row["joint"] = bound(dose, p["kv"], p["alpha"], kind, places=yx[near], which=which, per_atom=element[near])
         log.write(json.dumps(row) + "\n")
         log.flush()
         print({k: v for k, v in row.items() if k != "log"}, flush=True)
+
+
+def bounds(name, label):
+    """The bounds of an atom of sodium in a set: alone, and with all else free."""
+    p, yx, element, _, _ = truth_of(name)
+    end = yx_end(p)
+    kind, dose = "ideal" if label == "ptychography" else label, float(name.split("_")[1])
+    near = np.all((yx > -2) & (yx < end + 2), 1)
+    which = np.flatnonzero((np.all((yx > 2) & (yx < end - 2), 1) & (element == "Na"))[near])
+    alone = float(bound(dose, p["kv"], p["alpha"], kind))
+    return alone, bound(dose, p["kv"], p["alpha"], kind, places=yx[near], which=which, per_atom=element[near], field=end)
 
 
 def yx_end(p):
@@ -234,11 +241,11 @@ def table(folder):
             row = rows.get((name, label))
             if row is None:
                 continue
-            bounds = f"{row['isolated']:.3f} | {row.get('joint', float('nan')):.3f}"
+            told = "{:.3f} | {:.3f}".format(*bounds(name, label))
             if "error" in row:
-                print(f"| `_{name}` | {label} | refused | | | | | | | {bounds} |")
+                print(f"| `_{name}` | {label} | refused | | | | | | | {told} |")
             else:
-                print(f"| `_{name}` | {label} | {row['columns']} | {row['rms']:.2f} | {row['bias']:+.2f} | {row['se']:.2f} | {row['r2']:.2f} | {row['found']} of {row['lacking']} | {row['false']} of {row['full']} | {bounds} |")
+                print(f"| `_{name}` | {label} | {row['columns']} | {row['rms']:.2f} | {row['bias']:+.2f} | {row['se']:.2f} | {row['r2']:.2f} | {row['found']} of {row['lacking']} | {row['false']} of {row['full']} | {told} |")
 
 
 def main():
@@ -246,6 +253,7 @@ def main():
     parser.add_argument("folder", nargs="?")
     parser.add_argument("sets", nargs="*")
     parser.add_argument("--images", type=lambda s: s.split(","), default=list(IMAGES))
+    parser.add_argument("--set", action="append", default=[], help="more keys of the map, such as map.draws=4")
     parser.add_argument("--table", metavar="FOLDER")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
@@ -258,7 +266,7 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     with open(f"{args.folder}/results.jsonl", "a") as log:
         for name in args.sets or SETS:
-            run(args.folder, name, args.images, log)
+            run(args.folder, name, args.images, args.set, log)
 
 
 if __name__ == "__main__":
