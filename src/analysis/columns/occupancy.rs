@@ -92,7 +92,7 @@ pub struct Row {
 }
 
 /// Rows of columns, from each column's place along the profile (NaN leaves it out), with the covariances of fitted atoms between columns. Columns nearer than `apart_A` along the profile are one row. The mean is weighted
-/// by 1/se²; a calibration's scatter is each column's own, its scale all columns'.
+/// by 1/se² of what is each column's own: a calibration's scatter is, its scale is all columns'.
 pub fn rows(
     places: &[f64],
     occupancies: &[Occupancy],
@@ -112,10 +112,12 @@ pub fn rows(
         }
     }
     let of = |group: Vec<usize>| {
-        let weight = |k: usize| occupancies[k].occupancy_se.powi(-2);
+        let whole = |k: usize| occupancies[k].occupancy_se.powi(2);
+        // Without the scale's error, which is as large as the column is full and would draw the mean to empty ones. Never quite 0.
+        let alone = |k: usize| (whole(k) - (line.scale * occupancies[k].occupancy).powi(2)).max(1e-9 * whole(k));
+        let weight = |k: usize| alone(k).recip();
         let sum: f64 = group.iter().map(|&k| weight(k)).sum();
         let occupancy = group.iter().map(|&k| weight(k) * occupancies[k].occupancy).sum::<f64>() / sum;
-        let alone = |k: usize| (occupancies[k].occupancy_se.powi(2) - (line.scale * occupancies[k].occupancy).powi(2)).max(0.0);
         let own: f64 = group.iter().map(|&k| weight(k).powi(2) * alone(k)).sum();
         let shared: f64 = covariances
             .iter()
@@ -164,6 +166,19 @@ mod tests {
     use rand_distr::{Distribution, Normal};
 
     use super::*;
+
+    #[test]
+    fn a_row_of_full_and_empty_columns_has_their_mean_however_uncertain_the_scale_is() {
+        for scale in [0.0, 0.05, 0.3] {
+            let line = Calibration { slope: 1.0, intercept: 0.0, scatter: 0.02, scale, range: [0.0, 2.0], columns: 9 };
+            let found = occupancies(&[0.0, 2.0, 2.0, 0.5], &[0.05; 4], &[2.0; 4], &line);
+            let row = rows(&[0.0; 4], &found, &[2.0; 4], &[], &line, 1.0).pop().unwrap();
+            assert!((row.occupancy - 4.5 / 8.0).abs() < 1e-9, "{scale}: {}", row.occupancy);
+            // Four errors of 0.05 and 0.02 atoms of 2, and the scale of all of them.
+            let expected = (0.5 * 0.05f64.hypot(0.02) / 2.0).hypot(scale * row.occupancy);
+            assert!((row.se / expected - 1.0).abs() < 1e-6, "{scale}: {} of {expected}", row.se);
+        }
+    }
 
     #[test]
     fn a_calibration_undoes_slope_and_intercept_and_keeps_the_scatter() {

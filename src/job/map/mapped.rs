@@ -4,8 +4,8 @@ use super::brightness::{Brightness, alike, scale};
 use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
-    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Occupancy, Power, ProjectedColumn, Projection, REACH_A,
-    Row, Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, power, rows, settle, voronoi,
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Occupancy, Power, ProjectedColumn, Projection, REACH_A, Row,
+    Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
