@@ -130,10 +130,12 @@ impl Teacher<'_> {
         if amplitudes.misfit < LEFT || amplitudes.explained > FITTED {
             return Ok(());
         }
+        let direct = ". Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography";
         Err(self.scene.refuse(format!(
-            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A. Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography",
+            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{}",
             100.0 * amplitudes.explained.max(0.0),
-            100.0 * FITTED
+            100.0 * FITTED,
+            if self.scene.is_iterative() { "" } else { direct }
         )))
     }
 }
