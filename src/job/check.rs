@@ -96,7 +96,7 @@ impl Job {
         let above_0 = |x: &f64| *x > 0.0 && x.is_finite();
         let (wanted, remedy) = ("a number of Å above 0 and up to 2000", "Leave the key out to have it found.");
         number(map.thickness_A.as_ref(), "map.thickness_A", |t| above_0(t) && *t <= 2000.0, wanted, remedy)?;
-        number(Some(&map.draws), "map.draws", |&n| (3..=1000).contains(&n), "a whole number from 3 to 1000", "8 are usual.")?;
+        number(Some(&map.draws), "map.draws", |&n| (3..=1000).contains(&n), "a whole number from 3 to 1000", "16 are usual.")?;
         number(Some(&map.bootstrap), "map.bootstrap", |&n| n <= 10_000, "a whole number up to 10000", "0 makes none.")?;
         let rate = |q: &f64| *q > 0.0 && *q < 1.0;
         number(Some(&map.false_discovery_rate), "map.false_discovery_rate", rate, "a number above 0 and below 1", "0.05 is usual.")?;

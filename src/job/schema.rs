@@ -442,7 +442,7 @@ sections! {
         /// How its atoms move.
         vibration: MapVibration, "\"debye_waller\" or \"none\"", Default "\"debye_waller\"";
         /// The simulated scan is counted so many times, which tells the image's noise.
-        draws: usize, "a whole number from 3", Default "8";
+        draws: usize, "a whole number from 3", Default "16";
         /// Further simulated scans with missing atoms, on which the standard errors are checked (parametric bootstrap).
         bootstrap: usize, "a whole number from 0", Default "0";
         /// The rate of false ones among the columns that are called.
