@@ -117,6 +117,8 @@ fn enclose(positions_A: &[[f64; 2]], window: usize, pixel_A: f64) -> Grid {
 
 /// Positions of a scan, at most.
 const MOST_POSITIONS: usize = 1 << 24;
+/// The part by which pixels may be larger than asked for, for the digits of a wavelength: 400.001 of them are 400, not 432, the next length that transforms well.
+const DIGITS: f64 = 1e-4;
 /// Pixels of the calculated window along an axis, at most.
 const MOST_WINDOW: usize = 4096;
 /// Pixels of slices along an axis that a scan may reach over.
@@ -157,7 +159,8 @@ impl Instrument {
         let width = field(oversampling);
         // The band holds the whole detector and what its blur takes in from beyond it.
         let beyond = self.taps(oversampling).len() - 1 - oversampling / 2;
-        let least = ((oversampling as f64 * self.frame as f64 + 2.0 * beyond as f64) / BAND).max(width / method.sampling_A);
+        let least =
+            ((oversampling as f64 * self.frame as f64 + 2.0 * beyond as f64) / BAND).max(width / method.sampling_A * (1.0 - DIGITS));
         if least.is_nan() || least > MOST_WINDOW as f64 {
             return Err(Error::BadNumber {
                 what: "the detector",
@@ -167,8 +170,7 @@ impl Instrument {
                 ),
             });
         }
-        // A ten-thousandth is for the digits of a wavelength: 400.001 pixels are 400, not 432.
-        let window = 16 * smooth((least / 16.0 - 1e-4 * least / 16.0).ceil() as usize, &[2, 3, 5]);
+        let window = 16 * smooth((least / 16.0).ceil() as usize, &[2, 3, 5]);
         let pixel_A = width / window as f64;
         let positions_A = self.positions_A(rng)?;
         if positions_A.iter().flatten().any(|p| p.is_nan() || p.abs() >= MOST_FIELD as f64 * pixel_A) {

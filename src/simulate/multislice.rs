@@ -88,7 +88,7 @@ pub fn needed_bytes(specimen: &Specimen, instrument: &Instrument, method: &Metho
     let slices = method.slices(specimen.thickness_A);
     let grids = || layout.positions_A.chunks(block).map(|positions| layout.grid_of(positions));
     let of_grid = |grid: &Grid| {
-        (2 * object_bytes(grid, slices)).saturating_add(rayon::current_num_threads() * MAKING * grid.shape[0] * grid.shape[1])
+        object_bytes(grid, slices).saturating_mul(2).saturating_add(rayon::current_num_threads() * MAKING * grid.shape[0] * grid.shape[1])
     };
     let object = if whole { of_grid(&layout.grid()) } else { grids().map(|grid| of_grid(&grid)).max().unwrap_or(0) };
     let truth = MAKING * layout.shape[0] * layout.shape[1];

@@ -39,7 +39,12 @@ fn sub_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S
 /// a times the same complex number in every lane.
 #[inline(always)]
 pub(super) fn twiddle<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, w: [R; 2]) -> Pair<R, S> {
-    let (re, im) = (R::splat(simd, w[0]), R::splat(simd, w[1]));
+    times::<R, S>(simd, a, (R::splat(simd, w[0]), R::splat(simd, w[1])))
+}
+
+/// a·b.
+#[inline(always)]
+pub(super) fn times<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, (re, im): Pair<R, S>) -> Pair<R, S> {
     (R::lanes_negate_mul_add(simd, a.1, im, R::lanes_mul(simd, a.0, re)), R::lanes_mul_add(simd, a.1, re, R::lanes_mul(simd, a.0, im)))
 }
 

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, twiddle};
+use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, times, twiddle};
 use super::lanes::Scalar;
 
 /// A planned transform e^{−2πi} of length `n`, not scaled: Stockham's, decimated in frequency, so no reordering is needed.
@@ -48,9 +48,8 @@ pub(super) struct Source<'a, R: Scalar, S: Simd> {
 impl<R: Scalar, S: Simd> Source<'_, R, S> {
     /// A number times number `k` of these, of which all are looked at.
     #[inline(always)]
-    pub(super) fn times(&self, simd: S, k: usize, (re, im): Pair<R, S>) -> Pair<R, S> {
-        let (c, s) = (self.re[k], self.im[k]);
-        (R::lanes_negate_mul_add(simd, im, s, R::lanes_mul(simd, re, c)), R::lanes_mul_add(simd, im, c, R::lanes_mul(simd, re, s)))
+    pub(super) fn times(&self, simd: S, k: usize, number: Pair<R, S>) -> Pair<R, S> {
+        times::<R, S>(simd, number, (self.re[k], self.im[k]))
     }
 }
 

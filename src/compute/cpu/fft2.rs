@@ -13,10 +13,10 @@ use super::tiles::{write_quads, write_tiles};
 use crate::compute::Direction;
 
 /// The most numbers that a register holds.
-pub(super) const MAX_LANES: usize = 16;
+const MAX_LANES: usize = 16;
 
 /// Numbers between the buffers of columns: were they whole pages apart, a load would wait for the store to the same place of another.
-pub(super) const APART: usize = 5 * MAX_LANES;
+const APART: usize = 5 * MAX_LANES;
 
 /// Sets of columns: a transform goes to and fro between two, and may come from a third.
 const BUFFERS: usize = 3;
@@ -46,10 +46,7 @@ impl<R: Scalar> Fft2<R> {
     /// The work memory of one transform.
     pub(super) fn scratch(&self) -> Scratch<R> {
         let longest = self.shape[0].max(self.shape[1]);
-        Scratch {
-            transposed: Planes::zeros(self.shape[0] * self.shape[1]),
-            columns: Aligned::zeros(2 * BUFFERS * (longest * MAX_LANES + APART)),
-        }
+        Scratch { transposed: Planes::zeros(self.shape[0] * self.shape[1]), columns: column_buffers(longest) }
     }
 
     /// Transforms the first `count` windows of the stack, unitary.
@@ -291,6 +288,11 @@ pub(super) fn registers<R: Scalar, S: Simd>(numbers: &[R]) -> &[R::Lanes<S>] {
 #[inline(always)]
 pub(super) fn registers_mut<R: Scalar, S: Simd>(numbers: &mut [R]) -> &mut [R::Lanes<S>] {
     bytemuck::cast_slice_mut(numbers)
+}
+
+/// Memory for [`buffers`] of up to so many registers.
+pub(super) fn column_buffers<R: Scalar>(longest: usize) -> Aligned<R> {
+    Aligned::zeros(2 * BUFFERS * (longest * MAX_LANES + APART))
 }
 
 /// The sets of `n` complex registers each.

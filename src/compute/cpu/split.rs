@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 
 use pulp::Simd;
 
-use super::butterfly::{Pair, twiddle};
+use super::butterfly::{Pair, times, twiddle};
 use super::fft1::{Columns, Source};
 use super::lanes::Scalar;
 use super::short::{Short, Sink};
@@ -78,10 +78,8 @@ struct Times<'a, R: Scalar, S: Simd> {
 
 impl<R: Scalar, S: Simd> Sink<R, S> for Times<'_, R, S> {
     #[inline(always)]
-    fn put(&mut self, simd: S, k: usize, (re, im): Pair<R, S>) {
-        let (c, s) = (self.by[0][k], self.by[1][k]);
-        self.to.im[k] = R::lanes_negate_mul_add(simd, im, s, R::lanes_mul(simd, re, c));
-        self.to.re[k] = R::lanes_mul_add(simd, im, c, R::lanes_mul(simd, re, s));
+    fn put(&mut self, simd: S, k: usize, number: Pair<R, S>) {
+        (self.to.im[k], self.to.re[k]) = times::<R, S>(simd, number, (self.by[0][k], self.by[1][k]));
     }
 }
 
@@ -124,6 +122,14 @@ impl<R: Scalar> Split<R> {
         place / self.second.len() + self.first.len() * (place % self.second.len())
     }
 
+    /// A short transform of the first pass: numbers i·n₂ + `j` of a column to where they lie in `wide`.
+    #[inline(always)]
+    fn enter<S: Simd>(&self, simd: S, j: usize, from: &Source<'_, R, S>, wide: &mut Columns<R, S>, buffers: [Columns<'_, R, S>; 2]) {
+        let (n1, n2) = (self.first.len(), self.second.len());
+        let to = Columns { re: &mut wide.re[j..], im: &mut wide.im[j..] };
+        self.first.run(simd, from, buffers, &mut Turned { to, step: n2, by: &self.by_j[j * n1..(j + 1) * n1] });
+    }
+
     /// Transforms `line`, multiplies its spectrum by `by`, in the order in which it comes out, and transforms it back. By way of `wide`, of the same length.
     #[inline(always)]
     pub(super) fn there_and_back<S: Simd>(
@@ -137,9 +143,8 @@ impl<R: Scalar> Split<R> {
         let (n1, n2) = (self.first.len(), self.second.len());
         for j in 0..n2 {
             let from = Source { re: &line.re[j..], im: &line.im[j..], step: n2 };
-            let to = Columns { re: &mut wide.re[j..], im: &mut wide.im[j..] };
             let (buffers, _) = near.parts();
-            self.first.run(simd, &from, buffers, &mut Turned { to, step: n2, by: &self.by_j[j * n1..(j + 1) * n1] });
+            self.enter(simd, j, &from, wide, buffers);
         }
         for k in 0..n1 {
             let places = k * n2..(k + 1) * n2;
@@ -200,15 +205,14 @@ impl<R: Scalar> Split<R> {
     /// The end of the transform back, in `wide` with exchanged parts, the product with a slice, and the first pass of the next transform.
     #[inline(always)]
     pub(super) fn through<S: Simd>(&self, simd: S, wide: &mut Columns<R, S>, slice: &Source<'_, R, S>, near: &mut Near<R, S>) {
-        let (n1, n2) = (self.first.len(), self.second.len());
+        let n2 = self.second.len();
         for j in 0..n2 {
             let (buffers, between) = near.parts();
             let from = Source { re: &wide.re[j..], im: &wide.im[j..], step: n2 };
             self.first.run(simd, &from, buffers, &mut Through { to: between, slice, n2, j, step: 1 });
             let (buffers, between) = near.parts();
             let from = Source { re: between.re, im: between.im, step: 1 };
-            let to = Columns { re: &mut wide.re[j..], im: &mut wide.im[j..] };
-            self.first.run(simd, &from, buffers, &mut Turned { to, step: n2, by: &self.by_j[j * n1..(j + 1) * n1] });
+            self.enter(simd, j, &from, wide, buffers);
         }
     }
 
@@ -251,8 +255,7 @@ impl<R: Scalar> Split<R> {
                 (between.re[i], between.im[i]) = slice.times(simd, y, (column.re[y * step], column.im[y * step]));
             }
             let from = Source { re: between.re, im: between.im, step: 1 };
-            let to = Columns { re: &mut wide.re[j..], im: &mut wide.im[j..] };
-            self.first.run(simd, &from, buffers, &mut Turned { to, step: n2, by: &self.by_j[j * n1..(j + 1) * n1] });
+            self.enter(simd, j, &from, wide, buffers);
         }
     }
 }

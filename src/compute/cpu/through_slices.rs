@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::fft1::{Columns, Source};
-use super::fft2::{APART, Fft2, MAX_LANES, registers, registers_mut};
+use super::fft2::{Fft2, buffers, column_buffers, registers, registers_mut};
 use super::lanes::Scalar;
 use super::planes::{Part, PartMut, Planes};
 use super::split::{Kept, Near, Split};
@@ -88,11 +88,7 @@ impl<R: Scalar> Way<R> {
     pub(super) fn scratch(&self) -> Between<R> {
         let longest = self.along_y.longest().max(self.along_x.longest());
         let [ny, nx] = [self.along_y.n, self.along_x.n];
-        Between {
-            half: Planes::zeros(self.factors.re.len()),
-            columns: Aligned::zeros(6 * (ny.max(nx) * MAX_LANES + APART)),
-            near: Aligned::zeros(6 * (longest * MAX_LANES + APART)),
-        }
+        Between { half: Planes::zeros(self.factors.re.len()), columns: column_buffers(ny.max(nx)), near: column_buffers(longest) }
     }
 }
 
@@ -137,8 +133,8 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         let (half_re, half_im) = (registers_mut::<R, S>(&mut half.re), registers_mut::<R, S>(&mut half.im));
         let (by_re, by_im) = (registers::<R, S>(&factors.re), registers::<R, S>(&factors.im));
         let (wave_re, wave_im) = (registers_mut::<R, S>(window.re), registers_mut::<R, S>(window.im));
-        let [mut wide, mut turned, under] = sets::<3, R, S>(columns, ny.max(nx));
-        let [here, there, between] = sets::<3, R, S>(near, along_y.longest().max(along_x.longest()));
+        let [mut wide, mut turned, under] = buffers::<R, S>(columns, ny.max(nx));
+        let [here, there, between] = buffers::<R, S>(near, along_y.longest().max(along_x.longest()));
         let mut near = Near { here, there, between };
 
         let [down, right] = [0, 1].map(|axis| corner[axis] - slices.first[axis]);
@@ -203,18 +199,6 @@ fn joined<R: Scalar, S: Simd>(low: &[R::Lanes<S>], high: &[R::Lanes<S>], from: u
     for ((low, high), (re, im)) in rows.zip(re.iter_mut().zip(im)) {
         (*re, *im) = (join([low[0], high[0]]), join([low[1], high[1]]));
     }
-}
-
-/// Sets of `n` complex registers each.
-#[inline(always)]
-fn sets<const N: usize, R: Scalar, S: Simd>(numbers: &mut [R], n: usize) -> [Columns<'_, R, S>; N] {
-    let each = numbers.len() / (2 * N);
-    let mut parts = numbers.chunks_exact_mut(each);
-    std::array::from_fn(|_| {
-        let mut part = || &mut registers_mut::<R, S>(parts.next().unwrap_or_default())[..n];
-        let (re, im) = (part(), part());
-        Columns { re, im }
-    })
 }
 
 #[cfg(test)]

@@ -104,25 +104,26 @@ impl Teacher<'_> {
         )))
     }
 
-    /// The brightness of columns of some kinds in an image, 1 where they are as bright as in the simulated ones, fitted alike.
+    /// The brightness of columns of these kinds and of those in an image, 1 where they are as bright as in the simulated ones, fitted alike.
     pub(super) fn brightness(
         &self,
         taught: &Taught,
         sites: &[Site],
         amplitudes: &Amplitudes,
-        kinds: &[usize],
-    ) -> Result<Brightness, Error> {
-        let found = Brightness::of(sites, amplitudes, kinds);
-        let mut simulated = Vec::new();
+        kinds: [&[usize]; 2],
+    ) -> Result<[Brightness; 2], Error> {
+        let mut simulated = [0.0; 2];
         for (image, columns) in &taught.lessons {
             let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
             let mut sites = lesson_sites(columns, &self.crystal.projection, taught.thickness_A);
             let amplitudes = fit.amplitudes(&sites)?;
             sites.iter_mut().zip(columns).for_each(|(site, column)| site.expected = column.atoms);
-            simulated.push(Brightness::of(&sites, &amplitudes, kinds).ratio);
+            simulated.iter_mut().zip(kinds).for_each(|(sum, kinds)| *sum += Brightness::of(&sites, &amplitudes, kinds).ratio);
         }
-        let by = simulated.iter().sum::<f64>() / simulated.len() as f64;
-        Ok(Brightness { ratio: found.ratio / by, se: found.se / by })
+        Ok([0, 1].map(|n| {
+            let (found, by) = (Brightness::of(sites, amplitudes, kinds[n]), simulated[n] / taught.lessons.len() as f64);
+            Brightness { ratio: found.ratio / by, se: found.se / by }
+        }))
     }
 
     /// Says where an image is brighter or darker than a simulated crystal's, and refuses it where that is so much that its atoms are not to be counted.

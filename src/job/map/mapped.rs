@@ -125,8 +125,8 @@ impl Teacher<'_> {
         settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
         let mut calibration = self.calibration(&taught)?;
-        let brightness = self.brightness(&taught, &settled.sites, &amplitudes, &metals)?;
-        let brightness_of_alike = self.brightness(&taught, &settled.sites, &amplitudes, &alike(projection, crystal.element))?;
+        let kinds = [&metals[..], &alike(projection, crystal.element)];
+        let [brightness, brightness_of_alike] = self.brightness(&taught, &settled.sites, &amplitudes, kinds)?;
         calibration.scale = scale(brightness, brightness_of_alike);
         self.check_fit(&amplitudes)?;
         self.check_brightness(brightness, thickness_A, run)?;

@@ -5,7 +5,6 @@ mod diffraction;
 mod layers;
 mod lessons;
 mod mapped;
-
 mod refuse;
 mod report;
 mod scene;
@@ -22,6 +21,7 @@ use crate::simulate::{Cut, Element, NAMES, Structure};
 use diffraction::Diffraction;
 use lessons::{Crystal, Teacher};
 use mapped::{Mapped, weights};
+use refuse::much_more;
 use scene::{Arrays, Scene};
 
 /// What a map leaves in a result, and what is said of it.
@@ -234,5 +234,5 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<(
             }
         }
     }
-    best.filter(|(most, _)| *most > 1.3 * explained + 0.02)
+    best.filter(|(most, _)| much_more(*most, explained))
 }

@@ -116,7 +116,7 @@ impl Teacher<'_> {
         let turned = Field { values: &values, ..scene.field() };
         let projection = &self.crystal.projection;
         match find_lattice(&turned, projection, &weights(projection))? {
-            Some(dark) if dark.explained > 1.3 * explained + 0.02 && dark.explained * per > EXPLAINED_OF_SIGNAL => Err(scene.refuse(format!(
+            Some(dark) if much_more(dark.explained, explained) && dark.explained * per > EXPLAINED_OF_SIGNAL => Err(scene.refuse(format!(
                 "its columns are darker than what lies between them: upside down the crystal explains {:.0} % of it, and {:.0} % as it is. So it is where scan.rotation_deg is off by 180°, or the specimen far out of focus: check both, and the sign of optics.defocus_A, or map the phase of ptychography",
                 100.0 * (dark.explained * per).min(1.0),
                 100.0 * explained * per
@@ -138,6 +138,11 @@ impl Teacher<'_> {
             if self.scene.is_iterative() { "" } else { direct }
         )))
     }
+}
+
+/// Does one crystal explain so much more of an image than another that chance is not why?
+pub(super) fn much_more(explained: f64, than: f64) -> bool {
+    explained > 1.3 * than + 0.02
 }
 
 /// How far the nearest neighbour of any of these sites is.
