@@ -79,6 +79,8 @@ pub trait Backend: Send + Sync + Sized + 'static {
     type Complexes: Send + Sync;
     /// A device array of real numbers.
     type Reals: Send + Sync;
+    /// See [`Backend::passage`].
+    type Passage: Send;
     /// A stack of frames on the device, in the type they have on disk.
     type Frames: Send + Sync + Clone;
     /// A [`BatchPlan`] on the device.
@@ -112,6 +114,11 @@ pub trait Backend: Send + Sync + Sized + 'static {
     fn reals(&self, values: &[f64]) -> Result<Self::Reals>;
     fn real_zeros(&self, len: usize) -> Result<Self::Reals>;
     fn read_reals(&self, array: &Self::Reals) -> Result<Vec<f64>>;
+    /// Adds an array's first numbers to as many on the host.
+    fn add_reals(&self, array: &Self::Reals, to: &mut [f32]) -> Result<()> {
+        to.iter_mut().zip(self.read_reals(array)?).for_each(|(sum, x)| *sum += x as f32);
+        Ok(())
+    }
     /// Puts frames on the device; the CPU engine shares them.
     fn frames(&self, frames: std::sync::Arc<HostFrames>) -> Result<Self::Frames>;
     /// The same of sparse frames: kernel `densify` makes them dense u32 frames.
@@ -414,23 +421,19 @@ pub trait Backend: Send + Sync + Sized + 'static {
 
     // Coarse verbs.
 
-    /// The work memory of [`Backend::diffract`] for batches of so many numbers: positions × modes × pixels.
-    fn wave_pair(&self, len: usize) -> Result<WavePair<Self>> {
-        WavePair::new(self, len)
-    }
+    /// What [`Backend::diffract`] needs beside a model for batches of up to `batch` positions.
+    fn passage(&self, model: &Model<Self>, sensor: &Sensor<Self>, batch: usize) -> Result<Self::Passage>;
 
-    /// What a detector receives of the batch's probes behind the object, see [`Backend::expose`].
+    /// What a detector receives of the batch's probes behind the object, see [`Backend::expose`]; `passage` is of this model and sensor.
     fn diffract(
         &self,
         batch: &Self::Batch,
         model: &Model<Self>,
         sensor: &Sensor<Self>,
         exposure: Exposure,
-        waves: &mut WavePair<Self>,
+        passage: &mut Self::Passage,
         out: &mut Self::Reals,
-    ) -> Result<()> {
-        diffract_of_kernels(self, batch, model, sensor, exposure, waves, out)
-    }
+    ) -> Result<()>;
 
     /// The work memory of [`Backend::gradients`] for batches of up to `batch` positions.
     fn work(&self, shape: &ModelShape, batch: usize) -> Result<Self::Work>;

@@ -1,6 +1,7 @@
 //! Multislice simulation of scanning diffraction: probes through slices onto a detector, counted.
 
 use std::f64::consts::PI;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use num_complex::Complex64;
@@ -14,7 +15,7 @@ use super::instrument::{Instrument, Layout, Method, Vibration};
 use super::slices::{BAND, Grid, Scattering, Slicing, slice_phases, transmission};
 use super::specimen::{Atom, Specimen};
 use super::{Error, Result};
-use crate::compute::{Backend, BatchPlan, DetectorLayout, Exposure, Model, ModelShape, Sensor, WavePair};
+use crate::compute::{Backend, BatchPlan, DetectorLayout, Exposure, Model, ModelShape, Sensor};
 use crate::optics::{fft_index, interaction_constant, wavelength_A};
 use crate::run::{Event, Run, Stage};
 
@@ -26,8 +27,8 @@ pub enum Exposed<'a> {
     Numbers(&'a [f32]),
 }
 
-/// Intensities that are kept at once.
-const BLOCK_BYTES: usize = 256 << 20;
+/// Intensities that are kept at once where slices are made for each block, and where they are made once: then blocks are small, so that one is written while the next is calculated.
+const BLOCK_BYTES: [usize; 2] = [256 << 20, 4 << 20];
 /// The waves of a batch, here and behind the next slice.
 const WAVE_BYTES: usize = 512 << 20;
 /// Positions of a batch.
@@ -65,13 +66,28 @@ impl Division {
         let pixels = layout.window * layout.window;
         let batch = BATCH.min((WAVE_BYTES / (16 * layout.modes() * pixels)).max(1));
         let frame_bytes = 4 * instrument.frame * instrument.frame;
-        let block = (BLOCK_BYTES / frame_bytes).max(1).next_multiple_of(batch).min(layout.positions_A.len());
         let configurations = match method.vibration {
             Vibration::FrozenPhonons { configurations } => configurations,
             _ => 1,
         };
         let whole = configurations == 1 && object_bytes(&layout.grid(), method.slices(thickness_A)) <= OBJECT_BYTES;
+        let block = (BLOCK_BYTES[usize::from(whole)] / frame_bytes).max(1).next_multiple_of(batch).min(layout.positions_A.len());
         Self { batch, block, configurations, whole }
+    }
+}
+
+/// What [`Exposed`] lends.
+enum Frames {
+    Counts(Vec<u16>),
+    Numbers(Vec<f32>),
+}
+
+impl Frames {
+    fn exposed(&self) -> Exposed<'_> {
+        match self {
+            Self::Counts(counts) => Exposed::Counts(counts),
+            Self::Numbers(numbers) => Exposed::Numbers(numbers),
+        }
     }
 }
 
@@ -93,22 +109,22 @@ pub fn needed_bytes(specimen: &Specimen, instrument: &Instrument, method: &Metho
     let object = if whole { of_grid(&layout.grid()) } else { grids().map(|grid| of_grid(&grid)).max().unwrap_or(0) };
     let truth = MAKING * layout.shape[0] * layout.shape[1];
     let waves = 16 * batch * layout.modes() * layout.window * layout.window;
-    object.max(truth).saturating_add(waves + 6 * block * instrument.frame * instrument.frame)
+    object.max(truth).saturating_add(waves + 8 * block * instrument.frame * instrument.frame)
 }
 
 /// Diffracts the scan and hands its frames on in blocks, in scan order. Random numbers come from `run.rng`: one stream a configuration and one a frame, so that they do not
-/// depend on threads.
+/// depend on threads. `take` has a thread of its own, and works while the next block is calculated.
 ///
 /// # Errors
 /// If the device has no room, a count does not fit into 16 bits, the run was cancelled, or `take` fails.
-pub fn diffract<B: Backend, E: From<Error>>(
+pub fn diffract<B: Backend, E: From<Error> + Send>(
     run: &Run,
     backend: &B,
     specimen: &Specimen,
     instrument: &Instrument,
     method: &Method,
     layout: &Layout,
-    take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E>,
+    take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E> + Send,
 ) -> std::result::Result<(), E> {
     let division = Division::new(instrument, method, layout, specimen.thickness_A);
     Work { run, backend, specimen, instrument, method, layout }.diffract(&division, take)
@@ -126,15 +142,28 @@ struct Work<'a, B: Backend> {
 
 impl<B: Backend> Work<'_, B> {
     /// [`diffract`].
-    fn diffract<E: From<Error>>(
+    fn diffract<E: From<Error> + Send>(
         &self,
         division: &Division,
-        mut take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E>,
+        mut take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E> + Send,
     ) -> std::result::Result<(), E> {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel::<Frames>(0);
+            let taker = scope.spawn(move || receiver.iter().try_for_each(|frames| take(frames.exposed())));
+            // Where nobody takes frames any more, the taker says why.
+            let made = self.blocks(division, |frames| sender.send(frames).is_ok());
+            drop(sender);
+            taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(made?)
+        })
+    }
+
+    /// Blocks of frames, until `give` says that there is no need for more.
+    fn blocks(&self, division: &Division, mut give: impl FnMut(Frames) -> bool) -> Result<()> {
         let Self { run, backend, specimen, instrument, method, layout } = *self;
         let window = [layout.window; 2];
         if !backend.supports_window(window) {
-            return Err(Error::from(crate::compute::Error::UnsupportedWindow { device: backend.device_name(), shape: window }).into());
+            return Err(crate::compute::Error::UnsupportedWindow { device: backend.device_name(), shape: window }.into());
         }
         let Division { batch, block, configurations, whole } = *division;
         let (count, begun, stage) = (layout.positions_A.len(), Instant::now(), Stage::Simulate);
@@ -149,29 +178,32 @@ impl<B: Backend> Work<'_, B> {
             let places: Vec<u32> = (0..positions.len() as u32).collect();
             let mut means = vec![0f32; positions.len() * frame_pixels];
             for configuration in 0..configurations {
-                let model = match kept.take() {
+                let mut model = match kept.take() {
                     Some(model) => model,
                     None => device.model(self, &displaced(specimen, method, configuration, run.rng.seed)?, &grid)?,
                 };
                 for (places, means) in places.chunks(batch).zip(means.chunks_mut(batch * frame_pixels)) {
                     if run.is_cancelled() {
-                        return Err(Error::Interrupted.into());
+                        return Err(Error::Interrupted);
                     }
                     let plan = BatchPlan::new(places, &in_pixels, window, grid.shape);
-                    device.expose(backend, plan, &model, 1.0 / configurations as f64, means)?;
+                    device.expose(backend, plan, &mut model, 1.0 / configurations as f64, means)?;
                     let done = first * configurations + configuration * positions.len() + places[0] as usize + places.len();
                     run.emit(Event::Progress { stage, done: done as u64 });
                 }
                 kept = whole.then_some(model);
             }
             let ids: Vec<u32> = (first..first + positions.len()).map(|id| id as u32).collect();
-            match (instrument.dose_e_per_A2, instrument.readout_counts > 0.0) {
-                (Some(_), false) => take(Exposed::Counts(&counted(&means, frame_pixels, &ids, instrument, run.rng.seed)?))?,
+            let frames = match (instrument.dose_e_per_A2, instrument.readout_counts > 0.0) {
+                (Some(_), false) => Frames::Counts(counted(&means, frame_pixels, &ids, instrument, run.rng.seed)?),
                 (Some(_), true) => {
                     read_out(&mut means, frame_pixels, &ids, instrument, run.rng.seed)?;
-                    take(Exposed::Numbers(&means))?;
+                    Frames::Numbers(means)
                 }
-                (None, _) => take(Exposed::Numbers(&means))?,
+                (None, _) => Frames::Numbers(means),
+            };
+            if !give(frames) {
+                return Ok(());
             }
         }
         run.emit(Event::StageFinished { stage, seconds: begun.elapsed().as_secs_f64() });
@@ -201,7 +233,7 @@ struct Device<B: Backend> {
     shape: ModelShape,
     propagator: Vec<Complex64>,
     sensor: Sensor<B>,
-    waves: WavePair<B>,
+    batch: usize,
     out: B::Reals,
 }
 
@@ -213,13 +245,12 @@ impl<B: Backend> Device<B> {
         let lambda = wavelength_A(instrument.optics.voltage_kV);
         let propagator = propagator(layout, lambda, specimen.thickness_A / slices as f64);
         let sensor = Sensor { frame, step: layout.oversampling, taps: backend.reals(&instrument.taps(layout.oversampling))? };
-        let waves = backend.wave_pair(batch * modes * shape.pixels())?;
         let out = backend.real_zeros(batch * frame[0] * frame[1])?;
-        Ok(Self { shape, propagator, sensor, waves, out })
+        Ok(Self { shape, propagator, sensor, batch, out })
     }
 
-    /// Slices of these atoms, made a few at a time.
-    fn model(&self, work: &Work<'_, B>, atoms: &[Atom], grid: &Grid) -> Result<Model<B>> {
+    /// Slices of these atoms, made a few at a time, and the way through them.
+    fn model(&self, work: &Work<'_, B>, atoms: &[Atom], grid: &Grid) -> Result<(Model<B>, B::Passage)> {
         let Work { run, backend, specimen, instrument, method, layout } = work;
         let scattering = scattering(instrument, method, method.vibration == Vibration::DebyeWaller);
         let slicing = Slicing::new(atoms, self.shape.slices, specimen.thickness_A, grid, scattering);
@@ -236,23 +267,31 @@ impl<B: Backend> Device<B> {
             }
         }
         let detector = DetectorLayout { shape: self.shape.window, ..DetectorLayout::default() };
-        Ok(Model {
+        let model = Model {
             shape: ModelShape { object: grid.shape, ..self.shape },
             object,
             probe_hat: backend.complexes(&layout.probe)?,
             propagator: backend.complexes(&self.propagator)?,
             detector: backend.detector(&detector)?,
             floor: 0.0,
-        })
+        };
+        let passage = backend.passage(&model, &self.sensor, self.batch)?;
+        Ok((model, passage))
     }
 
     /// Adds the mean counts of a batch's frames to `out`.
-    fn expose(&mut self, backend: &B, plan: BatchPlan, model: &Model<B>, weight: f64, out: &mut [f32]) -> Result<()> {
+    fn expose(
+        &mut self,
+        backend: &B,
+        plan: BatchPlan,
+        (model, passage): &mut (Model<B>, B::Passage),
+        weight: f64,
+        out: &mut [f32],
+    ) -> Result<()> {
         let batch = backend.batch(plan)?;
         let exposure = Exposure { weight, fresh: true };
-        backend.diffract(&batch, model, &self.sensor, exposure, &mut self.waves, &mut self.out)?;
-        out.iter_mut().zip(backend.read_reals(&self.out)?).for_each(|(sum, x)| *sum += x as f32);
-        Ok(())
+        backend.diffract(&batch, model, &self.sensor, exposure, passage, &mut self.out)?;
+        Ok(backend.add_reals(&self.out, out)?)
     }
 }
 

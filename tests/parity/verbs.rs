@@ -145,8 +145,8 @@ fn diffraction(gpu: &Gpu, seed: u64) {
                 let mut out = engine.real_zeros(plan.len() * frame[0] * frame[1]).unwrap();
                 let exposure = Exposure { weight: 1.5, fresh: false };
                 if verb {
-                    let mut waves = engine.wave_pair(len).unwrap();
-                    engine.diffract(&batch, &model, &sensor, exposure, &mut waves, &mut out).unwrap();
+                    let mut passage = engine.passage(&model, &sensor, plan.len()).unwrap();
+                    engine.diffract(&batch, &model, &sensor, exposure, &mut passage, &mut out).unwrap();
                 } else {
                     let mut waves = WavePair::new(engine, len).unwrap();
                     diffract_of_kernels(engine, &batch, &model, &sensor, exposure, &mut waves, &mut out).unwrap();

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, times, twiddle};
+use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, twiddle};
 use super::lanes::Scalar;
 
 /// A planned transform e^{−2πi} of length `n`, not scaled: Stockham's, decimated in frequency, so no reordering is needed.
@@ -36,6 +36,24 @@ impl<R: Scalar, S: Simd> Columns<'_, R, S> {
     pub(super) fn reborrow(&mut self) -> Columns<'_, R, S> {
         Columns { re: self.re, im: self.im }
     }
+
+    /// From number `first` on.
+    #[inline(always)]
+    pub(super) fn from(&mut self, first: usize) -> Columns<'_, R, S> {
+        Columns { re: &mut self.re[first..], im: &mut self.im[first..] }
+    }
+
+    /// With real and imaginary parts exchanged.
+    #[inline(always)]
+    pub(super) fn exchanged(&mut self) -> Columns<'_, R, S> {
+        Columns { re: self.im, im: self.re }
+    }
+
+    /// Every number `step` apart from `first` on.
+    #[inline(always)]
+    pub(super) fn source(&self, first: usize, step: usize) -> Source<'_, R, S> {
+        Source { re: &self.re[first..], im: &self.im[first..], step }
+    }
 }
 
 /// Complex lanes that are read, one every `step`.
@@ -43,14 +61,6 @@ pub(super) struct Source<'a, R: Scalar, S: Simd> {
     pub(super) re: &'a [R::Lanes<S>],
     pub(super) im: &'a [R::Lanes<S>],
     pub(super) step: usize,
-}
-
-impl<R: Scalar, S: Simd> Source<'_, R, S> {
-    /// A number times number `k` of these, of which all are looked at.
-    #[inline(always)]
-    pub(super) fn times(&self, simd: S, k: usize, number: Pair<R, S>) -> Pair<R, S> {
-        times::<R, S>(simd, number, (self.re[k], self.im[k]))
-    }
 }
 
 impl<R: Scalar> Fft1<R> {

@@ -3,12 +3,16 @@
 use bytemuck::Pod;
 use pulp::Simd;
 
+#[cfg(target_arch = "x86_64")]
+use super::tiles::x86;
 use crate::compute::Real;
 
 /// A real number that the CPU engine computes with, many at a time.
 pub trait Scalar: Real {
     /// As many as the processor's registers hold.
     type Lanes<S: Simd>: Pod;
+    /// A complex number that is kept in as few bytes as it may be: of f32, 16 bits a part.
+    type Packed: Pod + Send + Sync;
 
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
     fn lanes_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
@@ -20,6 +24,16 @@ pub trait Scalar: Real {
     fn cis(turns: Self) -> [Self; 2];
     /// ln x of a positive, normal x: f64's own, or a series with an error of some 1e-7 that many lanes evaluate at once.
     fn natural_log(x: Self) -> Self;
+    /// The largest part of a packed number.
+    fn largest_packed() -> Self;
+    /// A number whose parts are no larger than that.
+    fn packed(re: Self, im: Self) -> Self::Packed;
+    /// Of as many packed numbers as a register has lanes, twice, those from number `from` on.
+    fn joined<S: Simd>(low: &[Self::Packed], high: &[Self::Packed], from: usize, to: &mut [Self::Packed]);
+    /// The parts of as many packed numbers as a register has lanes.
+    fn lanes_unpacked<S: Simd>(simd: S, numbers: &[Self::Packed]) -> (Self::Lanes<S>, Self::Lanes<S>);
+    /// x where a is no larger than b, 0 elsewhere.
+    fn lanes_up_to<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, x: Self::Lanes<S>) -> Self::Lanes<S>;
     /// c − a·b.
     fn lanes_negate_mul_add<S: Simd>(simd: S, a: Self::Lanes<S>, b: Self::Lanes<S>, c: Self::Lanes<S>) -> Self::Lanes<S>;
     /// a·b + c.
@@ -64,10 +78,71 @@ fn cis_f64(turns: f64) -> [f64; 2] {
     [cos, sin]
 }
 
+/// The real part in the lower 16 bits, the imaginary one in the upper ones.
+#[inline(always)]
+fn pack_f32(re: f32, im: f32) -> u32 {
+    // Added to 1.5·2²³, a whole number is in the lower bits, as two's complement.
+    let bits = |x: f32| (x + 12_582_912.0).to_bits() & 0xffff;
+    bits(re) | bits(im) << 16
+}
+
+#[inline(always)]
+fn pack_f64(re: f64, im: f64) -> [f64; 2] {
+    [re, im]
+}
+
+#[inline(always)]
+fn join_f32<S: Simd>(low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v4) = x86::of_16::<f32, S>() {
+        return x86::join(v4, low, high, from, to);
+    }
+    join(low, high, from, to);
+}
+
+#[inline(always)]
+fn join_f64<S: Simd>(low: &[[f64; 2]], high: &[[f64; 2]], from: usize, to: &mut [[f64; 2]]) {
+    join(low, high, from, to);
+}
+
+#[inline(always)]
+fn join<T: Copy>(low: &[T], high: &[T], from: usize, to: &mut [T]) {
+    let (of_low, of_high) = to.split_at_mut(low.len() - from);
+    of_low.copy_from_slice(&low[from..]);
+    of_high.copy_from_slice(&high[..from]);
+}
+
+#[inline(always)]
+fn unpack_f32<S: Simd>(numbers: &[u32]) -> (S::f32s, S::f32s) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(v4), Some(numbers)) = (x86::of_16::<f32, S>(), numbers.first_chunk()) {
+        return x86::unpack::<S>(v4, numbers);
+    }
+    unpack::<f32, S>(numbers.iter().map(|bits| [(*bits as u16 as i16).into(), ((bits >> 16) as u16 as i16).into()]))
+}
+
+#[inline(always)]
+fn unpack_f64<S: Simd>(numbers: &[[f64; 2]]) -> (S::f64s, S::f64s) {
+    unpack::<f64, S>(numbers.iter().copied())
+}
+
+/// Parts to the lanes of two registers.
+#[inline(always)]
+fn unpack<R: Scalar, S: Simd>(numbers: impl Iterator<Item = [R; 2]>) -> (R::Lanes<S>, R::Lanes<S>) {
+    let mut registers: [R::Lanes<S>; 2] = bytemuck::Zeroable::zeroed();
+    let [re, im] = &mut registers;
+    let lanes = |register| bytemuck::cast_slice_mut::<_, R>(std::slice::from_mut(register)).iter_mut();
+    for (number, (re, im)) in numbers.zip(lanes(re).zip(lanes(im))) {
+        [*re, *im] = number;
+    }
+    (registers[0], registers[1])
+}
+
 macro_rules! scalar {
-    ($cis:ident, $ln:ident, $real:ty, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $nmul_add:ident, $shuffle:ident) => {
+    ($cis:ident, $ln:ident, $real:ty, $packed:ty, $largest:expr, $pack:ident, $join:ident, $unpack:ident, $up_to:ident, $select:ident, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $nmul_add:ident, $shuffle:ident) => {
         impl Scalar for $real {
             type Lanes<S: Simd> = S::$lanes;
+            type Packed = $packed;
 
             #[inline(always)]
             fn splat<S: Simd>(simd: S, x: Self) -> S::$lanes {
@@ -98,6 +173,26 @@ macro_rules! scalar {
                 $ln(x)
             }
             #[inline(always)]
+            fn largest_packed() -> Self {
+                $largest
+            }
+            #[inline(always)]
+            fn packed(re: Self, im: Self) -> $packed {
+                $pack(re, im)
+            }
+            #[inline(always)]
+            fn joined<S: Simd>(low: &[$packed], high: &[$packed], from: usize, to: &mut [$packed]) {
+                $join::<S>(low, high, from, to)
+            }
+            #[inline(always)]
+            fn lanes_unpacked<S: Simd>(_: S, numbers: &[$packed]) -> (S::$lanes, S::$lanes) {
+                $unpack::<S>(numbers)
+            }
+            #[inline(always)]
+            fn lanes_up_to<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, x: S::$lanes) -> S::$lanes {
+                simd.$select(simd.$up_to(a, b), x, simd.$splat(0.0))
+            }
+            #[inline(always)]
             fn lanes_negate_mul_add<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, c: S::$lanes) -> S::$lanes {
                 simd.$nmul_add(a, b, c)
             }
@@ -108,8 +203,10 @@ macro_rules! scalar {
         }
     };
 }
-scalar!(cis_f32, ln_f32, f32, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, negate_mul_add_f32s, deinterleave_shfl_f32s);
-scalar!(cis_f64, ln_f64, f64, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, negate_mul_add_f64s, deinterleave_shfl_f64s);
+#[rustfmt::skip]
+scalar!(cis_f32, ln_f32, f32, u32, 32767.0, pack_f32, join_f32, unpack_f32, less_than_or_equal_f32s, select_f32s, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, negate_mul_add_f32s, deinterleave_shfl_f32s);
+#[rustfmt::skip]
+scalar!(cis_f64, ln_f64, f64, [f64; 2], 1.0, pack_f64, join_f64, unpack_f64, less_than_or_equal_f64s, select_f64s, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, negate_mul_add_f64s, deinterleave_shfl_f64s);
 
 /// Whether [`Scalar::shuffle_4`] transposes each group of four lanes: register i, group g, lane j becomes register j, group g, lane i.
 #[inline(always)]

@@ -55,13 +55,14 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use num_complex::Complex64;
+use rayon::prelude::*;
 
 use super::{
     AdamMoments, AdamStep, Backend, BatchPlan, BlockSums, BrightField, DetectorLayout, DetectorSet, DeviceBlock, Direction, Exposure,
     Gradients, HostFrames, Likelihood, Model, ModelShape, Response, Result, Sensor, SideBandSums, SparseFrames, Totals, Update, Wanted,
-    WavePair,
 };
 pub use bright_field::CpuBrightField;
+use diffract::CpuPassage;
 use fft2::Fft2;
 pub use fused::CpuWork;
 pub use host::transformed;
@@ -160,6 +161,7 @@ impl<R: Scalar> Backend for Cpu<R> {
     type Real = R;
     type Complexes = Planes<R>;
     type Reals = Vec<R>;
+    type Passage = CpuPassage<R>;
     type Frames = CpuFrames;
     type Batch = CpuBatch<R>;
     type Detector = DetectorLayout;
@@ -203,6 +205,11 @@ impl<R: Scalar> Backend for Cpu<R> {
 
     fn read_reals(&self, array: &Self::Reals) -> Result<Vec<f64>> {
         Ok(array.iter().map(|x| x.f64()).collect())
+    }
+
+    fn add_reals(&self, array: &Self::Reals, to: &mut [f32]) -> Result<()> {
+        to.par_iter_mut().zip(array).with_min_len(1 << 14).for_each(|(sum, x)| *sum += x.f64() as f32);
+        Ok(())
     }
 
     fn frames(&self, frames: Arc<HostFrames>) -> Result<Self::Frames> {
@@ -581,8 +588,8 @@ impl<R: Scalar> Backend for Cpu<R> {
         Ok(())
     }
 
-    fn wave_pair(&self, _len: usize) -> Result<WavePair<Self>> {
-        WavePair::new(self, 0)
+    fn passage(&self, model: &Model<Self>, sensor: &Sensor<Self>, _batch: usize) -> Result<Self::Passage> {
+        Ok(CpuPassage::new(&self.fft(model.shape.window), model, sensor))
     }
 
     fn diffract(
@@ -591,10 +598,10 @@ impl<R: Scalar> Backend for Cpu<R> {
         model: &Model<Self>,
         sensor: &Sensor<Self>,
         exposure: Exposure,
-        _waves: &mut WavePair<Self>,
+        passage: &mut Self::Passage,
         out: &mut Self::Reals,
     ) -> Result<()> {
-        diffract::diffract(&self.fft(model.shape.window), batch, model, sensor, exposure, out);
+        diffract::diffract(&self.fft(model.shape.window), batch, model, sensor, exposure, passage, out);
         Ok(())
     }
 

@@ -56,38 +56,55 @@ impl<R: Scalar> Short<R> {
         }
     }
 
-    /// Transforms `from`, by way of buffers.
+    /// The first step of a transform of `from`, which is not looked at again: what [`Self::end`] goes on with, in one of the buffers.
     #[inline(always)]
-    pub(super) fn run<S: Simd>(&self, simd: S, from: &Source<'_, R, S>, [here, there]: [Columns<'_, R, S>; 2], sink: &mut impl Sink<R, S>) {
-        macro_rules! two {
-            ($a:literal, $b:literal, $twiddles:expr, $first:expr, $second:expr) => {
-                two::<$a, $b, { $a * $b }, R, S>(
+    pub(super) fn begin<'a, S: Simd>(&self, simd: S, from: &Source<'_, R, S>, [here, there]: [Columns<'a, R, S>; 2]) -> Columns<'a, R, S> {
+        macro_rules! begin {
+            ($a:literal, $b:literal, $twiddles:expr, $first:expr) => {
+                begin::<$a, $b, { $a * $b }, R, S>(
                     simd,
                     from,
                     here,
-                    sink,
                     $twiddles,
                     #[inline(always)]
                     $first,
+                )
+            };
+        }
+        match self {
+            Self::Two { n: 16, twiddles, .. } => begin!(4, 4, twiddles, |x| radix_4::<R, S>(simd, x)),
+            Self::Two { n: 20, twiddles, .. } => begin!(4, 5, twiddles, |x| radix_4::<R, S>(simd, x)),
+            Self::Two { n: 24, twiddles, .. } => begin!(8, 3, twiddles, |x| radix_8::<R, S>(simd, x)),
+            Self::Two { twiddles, .. } => begin!(8, 4, twiddles, |x| radix_8::<R, S>(simd, x)),
+            Self::Any(fft) => {
+                // Buffers are as long as the longest of several.
+                let [here, there] = [here, there].map(|buffer| Columns { re: &mut buffer.re[..fft.n], im: &mut buffer.im[..fft.n] });
+                fft.run(simd, Source { re: from.re, im: from.im, step: from.step }, here, there)
+            }
+        }
+    }
+
+    /// The second step.
+    #[inline(always)]
+    pub(super) fn end<S: Simd>(&self, simd: S, begun: &Columns<'_, R, S>, sink: &mut impl Sink<R, S>) {
+        macro_rules! end {
+            ($a:literal, $b:literal, $second:expr) => {
+                end::<$a, $b, { $a * $b }, R, S>(
+                    simd,
+                    begun,
+                    sink,
                     #[inline(always)]
                     $second,
                 )
             };
         }
         match self {
-            Self::Two { n: 16, twiddles, .. } => two!(4, 4, twiddles, |x| radix_4::<R, S>(simd, x), |x| radix_4::<R, S>(simd, x)),
-            Self::Two { n: 20, twiddles, roots } => {
-                two!(4, 5, twiddles, |x| radix_4::<R, S>(simd, x), |x| radix_odd::<5, R, S>(simd, x, roots))
-            }
-            Self::Two { n: 24, twiddles, roots } => {
-                two!(8, 3, twiddles, |x| radix_8::<R, S>(simd, x), |x| radix_odd::<3, R, S>(simd, x, roots))
-            }
-            Self::Two { twiddles, .. } => two!(8, 4, twiddles, |x| radix_8::<R, S>(simd, x), |x| radix_4::<R, S>(simd, x)),
+            Self::Two { n: 16, .. } => end!(4, 4, |x| radix_4::<R, S>(simd, x)),
+            Self::Two { n: 20, roots, .. } => end!(4, 5, |x| radix_odd::<5, R, S>(simd, x, roots)),
+            Self::Two { n: 24, roots, .. } => end!(8, 3, |x| radix_odd::<3, R, S>(simd, x, roots)),
+            Self::Two { .. } => end!(8, 4, |x| radix_4::<R, S>(simd, x)),
             Self::Any(fft) => {
-                // Buffers are as long as the longest of several.
-                let [here, there] = [here, there].map(|buffer| Columns { re: &mut buffer.re[..fft.n], im: &mut buffer.im[..fft.n] });
-                let done = fft.run(simd, Source { re: from.re, im: from.im, step: from.step }, here, there);
-                for (k, (re, im)) in done.re.iter().zip(done.im.iter()).enumerate() {
+                for (k, (re, im)) in begun.re.iter().zip(begun.im.iter()).enumerate().take(fft.n) {
                     sink.put(simd, k, (*re, *im));
                 }
             }
@@ -95,33 +112,46 @@ impl<R: Scalar> Short<R> {
     }
 }
 
-/// Transforms `N` = `A`·`B` numbers. Its loops are left as loops (`black_box`): unrolled, the numbers between the steps would be held in more registers than there are.
+/// The first step of a transform of `N` = `A`·`B` numbers. Its loops, and those of the second, are left as loops (`black_box`): unrolled, the numbers between the steps would be held in
+/// more registers than there are.
 #[inline(always)]
-fn two<const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>(
+fn begin<'a, const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>(
     simd: S,
     from: &Source<'_, R, S>,
-    between: Columns<'_, R, S>,
-    sink: &mut impl Sink<R, S>,
+    to: Columns<'a, R, S>,
     twiddles: &[[R; 2]],
     first: impl Fn([Pair<R, S>; A]) -> [Pair<R, S>; A],
-    second: impl Fn([Pair<R, S>; B]) -> [Pair<R, S>; B],
-) {
-    let (Some(re), Some(im)) = (between.re.first_chunk_mut::<N>(), between.im.first_chunk_mut::<N>()) else { return };
-    let step = from.step;
-    let numbers = ..(N - 1) * step + 1;
-    let (from_re, from_im) = (&from.re[numbers], &from.im[numbers]);
-    for q in 0..black_box(B).min(B) {
-        let twiddles = &twiddles[q * (A - 1)..(q + 1) * (A - 1)];
-        let mut x = [(from_re[q * step], from_im[q * step]); A];
-        for i in 1..A {
-            x[i] = (from_re[(i * B + q) * step], from_im[(i * B + q) * step]);
-        }
-        let y = first(x);
-        (re[q], im[q]) = y[0];
-        for k in 1..A {
-            (re[k * B + q], im[k * B + q]) = twiddle::<R, S>(simd, y[k], twiddles[k - 1]);
+) -> Columns<'a, R, S> {
+    let Columns { re: all_re, im: all_im } = to;
+    if let (Some(re), Some(im)) = (all_re.first_chunk_mut::<N>(), all_im.first_chunk_mut::<N>()) {
+        let step = from.step;
+        let numbers = ..(N - 1) * step + 1;
+        let (from_re, from_im) = (&from.re[numbers], &from.im[numbers]);
+        for q in 0..black_box(B).min(B) {
+            let twiddles = &twiddles[q * (A - 1)..(q + 1) * (A - 1)];
+            let mut x = [(from_re[q * step], from_im[q * step]); A];
+            for i in 1..A {
+                x[i] = (from_re[(i * B + q) * step], from_im[(i * B + q) * step]);
+            }
+            let y = first(x);
+            (re[q], im[q]) = y[0];
+            for k in 1..A {
+                (re[k * B + q], im[k * B + q]) = twiddle::<R, S>(simd, y[k], twiddles[k - 1]);
+            }
         }
     }
+    Columns { re: all_re, im: all_im }
+}
+
+/// The second step of a transform of `N` = `A`·`B` numbers.
+#[inline(always)]
+fn end<const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>(
+    simd: S,
+    begun: &Columns<'_, R, S>,
+    sink: &mut impl Sink<R, S>,
+    second: impl Fn([Pair<R, S>; B]) -> [Pair<R, S>; B],
+) {
+    let (Some(re), Some(im)) = (begun.re.first_chunk::<N>(), begun.im.first_chunk::<N>()) else { return };
     for k in 0..black_box(A).min(A) {
         let mut x = [(re[k * B], im[k * B]); B];
         for q in 1..B {

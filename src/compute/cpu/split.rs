@@ -6,7 +6,7 @@ use std::f64::consts::TAU;
 use pulp::Simd;
 
 use super::butterfly::{Pair, times, twiddle};
-use super::fft1::{Columns, Source};
+use super::fft1::Columns;
 use super::lanes::Scalar;
 use super::short::{Short, Sink};
 
@@ -22,7 +22,7 @@ pub(super) struct Split<R> {
     by_k: Vec<[R; 2]>,
 }
 
-/// Two buffers of short transforms, and one that a third comes from.
+/// Two buffers of short transforms, and one between two of them.
 pub(super) struct Near<'a, R: Scalar, S: Simd> {
     pub(super) here: Columns<'a, R, S>,
     pub(super) there: Columns<'a, R, S>,
@@ -70,33 +70,64 @@ impl<R: Scalar, S: Simd> Sink<R, S> for Placed<'_, R, S> {
     }
 }
 
-/// Numbers times registers, and real and imaginary parts exchanged, so that the next transform is the one back.
-struct Times<'a, R: Scalar, S: Simd> {
+/// Numbers of a row through free space, with real and imaginary parts exchanged, so that the next transform is the one back.
+struct Propagated<'a, 'p, R: Scalar, S: Simd> {
     to: Columns<'a, R, S>,
-    by: [&'a [R::Lanes<S>]; 2],
+    /// Of each number.
+    along_x: &'p [Along<R>],
+    row: &'p Row<R, S>,
 }
 
-impl<R: Scalar, S: Simd> Sink<R, S> for Times<'_, R, S> {
+/// What free space does to a number of a row along it: the propagator at (0, kx), and |kx|.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Along<R> {
+    pub(super) factor: [R; 2],
+    pub(super) away: R,
+}
+
+/// What free space does to rows that lie in the lanes of registers: the propagator at (ky, 0), and the largest |kx| that passes.
+pub(super) struct Row<R: Scalar, S: Simd> {
+    pub(super) factor: Pair<R, S>,
+    pub(super) most: R::Lanes<S>,
+}
+
+impl<R: Scalar, S: Simd> Sink<R, S> for Propagated<'_, '_, R, S> {
     #[inline(always)]
     fn put(&mut self, simd: S, k: usize, number: Pair<R, S>) {
-        (self.to.im[k], self.to.re[k]) = times::<R, S>(simd, number, (self.by[0][k], self.by[1][k]));
+        let Along { factor, away } = self.along_x[k];
+        let (re, im) = times::<R, S>(simd, number, twiddle::<R, S>(simd, self.row.factor, factor));
+        let away = R::splat(simd, away);
+        let passed = |x| R::lanes_up_to(simd, away, self.row.most, x);
+        (self.to.im[k], self.to.re[k]) = (passed(re), passed(im));
     }
 }
 
-/// Numbers i·n₂ + j of a column through a slice.
-struct Through<'a, 's, R: Scalar, S: Simd> {
+/// Numbers i·n₂ + j of a column, whose real and imaginary parts are exchanged, through a slice.
+struct Through<'a, R: Scalar, S: Simd> {
     to: Columns<'a, R, S>,
-    slice: &'a Source<'s, R, S>,
+    /// What lies under the column from number j on.
+    slice: &'a [R::Packed],
     n2: usize,
-    j: usize,
-    /// Numbers go to i·`step`.
-    step: usize,
 }
 
-impl<R: Scalar, S: Simd> Sink<R, S> for Through<'_, '_, R, S> {
+impl<R: Scalar, S: Simd> Sink<R, S> for Through<'_, R, S> {
     #[inline(always)]
     fn put(&mut self, simd: S, i: usize, (im, re): Pair<R, S>) {
-        (self.to.re[i * self.step], self.to.im[i * self.step]) = self.slice.times(simd, i * self.n2 + self.j, (re, im));
+        let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
+        let slice = R::lanes_unpacked(simd, &self.slice[i * self.n2 * lanes..][..lanes]);
+        (self.to.re[i], self.to.im[i]) = times::<R, S>(simd, (re, im), slice);
+    }
+}
+
+/// |·|² of numbers.
+struct Powers<'a, R: Scalar, S: Simd> {
+    to: &'a mut [R::Lanes<S>],
+}
+
+impl<R: Scalar, S: Simd> Sink<R, S> for Powers<'_, R, S> {
+    #[inline(always)]
+    fn put(&mut self, simd: S, k: usize, (re, im): Pair<R, S>) {
+        self.to[k] = R::lanes_mul_add(simd, re, re, R::lanes_mul(simd, im, im));
     }
 }
 
@@ -117,145 +148,132 @@ impl<R: Scalar> Split<R> {
         self.first.len().max(self.second.len())
     }
 
+    /// Parts of what is done meanwhile in [`Self::through`].
+    #[inline(always)]
+    pub(super) fn parts(&self) -> usize {
+        self.second.len()
+    }
+
     /// Which number of a spectrum lies at a place of it.
     pub(super) fn number_at(&self, place: usize) -> usize {
         place / self.second.len() + self.first.len() * (place % self.second.len())
     }
 
-    /// A short transform of the first pass: numbers i·n₂ + `j` of a column to where they lie in `wide`.
+    /// The first pass of a transform.
     #[inline(always)]
-    fn enter<S: Simd>(&self, simd: S, j: usize, from: &Source<'_, R, S>, wide: &mut Columns<R, S>, buffers: [Columns<'_, R, S>; 2]) {
+    pub(super) fn enter<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, near: &mut Near<R, S>) {
         let (n1, n2) = (self.first.len(), self.second.len());
-        let to = Columns { re: &mut wide.re[j..], im: &mut wide.im[j..] };
-        self.first.run(simd, from, buffers, &mut Turned { to, step: n2, by: &self.by_j[j * n1..(j + 1) * n1] });
+        for (j, by) in self.by_j.chunks_exact(n1).enumerate() {
+            let begun = self.first.begin(simd, &line.source(j, n2), near.parts().0);
+            self.first.end(simd, &begun, &mut Turned { to: line.from(j), step: n2, by });
+        }
     }
 
-    /// Transforms `line`, multiplies its spectrum by `by`, in the order in which it comes out, and transforms it back. By way of `wide`, of the same length.
+    /// The second pass of a transform, free space, and the first pass of the transform back, which leaves real and imaginary parts exchanged.
     #[inline(always)]
-    pub(super) fn there_and_back<S: Simd>(
+    pub(super) fn propagate<S: Simd>(
         &self,
         simd: S,
         line: &mut Columns<R, S>,
-        by: [&[R::Lanes<S>]; 2],
-        wide: &mut Columns<R, S>,
+        along_x: &[Along<R>],
+        row: &Row<R, S>,
         near: &mut Near<R, S>,
     ) {
-        let (n1, n2) = (self.first.len(), self.second.len());
-        for j in 0..n2 {
-            let from = Source { re: &line.re[j..], im: &line.im[j..], step: n2 };
-            let (buffers, _) = near.parts();
-            self.enter(simd, j, &from, wide, buffers);
-        }
-        for k in 0..n1 {
-            let places = k * n2..(k + 1) * n2;
+        let n2 = self.second.len();
+        for ((k, by), along_x) in self.by_k.chunks_exact(n2).enumerate().zip(along_x.chunks_exact(n2)) {
+            let (buffers, to) = near.parts();
+            let begun = self.second.begin(simd, &line.source(k * n2, 1), buffers);
+            self.second.end(simd, &begun, &mut Propagated { to, along_x, row });
             let (buffers, between) = near.parts();
-            let from = Source { re: &wide.re[places.clone()], im: &wide.im[places.clone()], step: 1 };
-            let by = [&by[0][places.clone()], &by[1][places.clone()]];
-            self.second.run(simd, &from, buffers, &mut Times { to: between, by });
-            let (buffers, between) = near.parts();
-            let from = Source { re: between.re, im: between.im, step: 1 };
-            let to = Columns { re: &mut wide.re[places.clone()], im: &mut wide.im[places.clone()] };
-            self.second.run(simd, &from, buffers, &mut Turned { to, step: 1, by: &self.by_k[places] });
-        }
-        for j in 0..n2 {
-            let from = Source { re: &wide.re[j..], im: &wide.im[j..], step: n2 };
-            // Exchanged as they are.
-            let to = Columns { re: &mut line.im[j..], im: &mut line.re[j..] };
-            let (buffers, _) = near.parts();
-            self.first.run(simd, &from, buffers, &mut Plain { to, step: n2 });
+            let begun = self.second.begin(simd, &between.source(0, 1), buffers);
+            self.second.end(simd, &begun, &mut Turned { to: line.from(k * n2), step: 1, by });
         }
     }
 
-    /// The second pass of the transform, from `wide` to the places that `kept` names.
+    /// The first pass of the transform back of a spectrum, which leaves real and imaginary parts exchanged.
     #[inline(always)]
-    pub(super) fn kept_of<S: Simd>(&self, simd: S, wide: &Columns<R, S>, kept: &Kept, to: &mut Columns<R, S>, near: &mut Near<R, S>) {
+    pub(super) fn back<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, near: &mut Near<R, S>) {
+        let n2 = self.second.len();
+        for (k, by) in self.by_k.chunks_exact(n2).enumerate() {
+            let begun = self.second.begin(simd, &line.exchanged().source(k * n2, 1), near.parts().0);
+            self.second.end(simd, &begun, &mut Turned { to: line.from(k * n2), step: 1, by });
+        }
+    }
+
+    /// The second pass of the transform back, of a line whose real and imaginary parts are exchanged.
+    #[inline(always)]
+    pub(super) fn leave<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, near: &mut Near<R, S>) {
+        let n2 = self.second.len();
+        for j in 0..n2 {
+            let begun = self.first.begin(simd, &line.source(j, n2), near.parts().0);
+            self.first.end(simd, &begun, &mut Plain { to: line.exchanged().from(j), step: n2 });
+        }
+    }
+
+    /// The second pass of a transform: |·|² of its spectrum.
+    #[inline(always)]
+    pub(super) fn powers<S: Simd>(&self, simd: S, line: &Columns<R, S>, to: &mut [R::Lanes<S>], near: &mut Near<R, S>) {
+        let n2 = self.second.len();
+        for (k, to) in to.chunks_exact_mut(n2).enumerate() {
+            let begun = self.second.begin(simd, &line.source(k * n2, 1), near.parts().0);
+            self.second.end(simd, &begun, &mut Powers { to });
+        }
+    }
+
+    /// The second pass of a transform, to the places that `kept` names.
+    #[inline(always)]
+    pub(super) fn kept_of<S: Simd>(&self, simd: S, line: &Columns<R, S>, kept: &Kept, to: &mut Columns<R, S>, near: &mut Near<R, S>) {
         let n2 = self.second.len();
         for (k, places) in kept.places.chunks_exact(n2).enumerate() {
-            let (buffers, _) = near.parts();
-            let from = Source { re: &wide.re[k * n2..(k + 1) * n2], im: &wide.im[k * n2..(k + 1) * n2], step: 1 };
-            self.second.run(simd, &from, buffers, &mut Placed { to: to.reborrow(), places });
+            let begun = self.second.begin(simd, &line.source(k * n2, 1), near.parts().0);
+            self.second.end(simd, &begun, &mut Placed { to: to.reborrow(), places });
         }
     }
 
-    /// The first pass of the transform back, from the places that `kept` names to `wide`; what is not kept is 0. Real and imaginary parts leave exchanged.
+    /// The first pass of the transform back, from the places that `kept` names to `line`; what is not kept is 0. Real and imaginary parts leave exchanged.
     #[inline(always)]
     pub(super) fn back_of_kept<S: Simd>(
         &self,
         simd: S,
         from: &mut Columns<R, S>,
         kept: &Kept,
-        wide: &mut Columns<R, S>,
+        line: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
         let (n2, zero) = (self.second.len(), R::splat(simd, R::zero()));
         if let (Some(re), Some(im)) = (from.re.get_mut(kept.numbers.len()), from.im.get_mut(kept.numbers.len())) {
             (*re, *im) = (zero, zero);
         }
-        for (k, places) in kept.places.chunks_exact(n2).enumerate() {
+        for ((k, places), by) in kept.places.chunks_exact(n2).enumerate().zip(self.by_k.chunks_exact(n2)) {
             let (buffers, between) = near.parts();
             for (place, (re, im)) in places.iter().zip(between.re.iter_mut().zip(between.im.iter_mut())) {
                 (*re, *im) = (from.im[*place], from.re[*place]);
             }
-            let to = Columns { re: &mut wide.re[k * n2..(k + 1) * n2], im: &mut wide.im[k * n2..(k + 1) * n2] };
-            let from = Source { re: between.re, im: between.im, step: 1 };
-            self.second.run(simd, &from, buffers, &mut Turned { to, step: 1, by: &self.by_k[k * n2..(k + 1) * n2] });
+            let begun = self.second.begin(simd, &between.source(0, 1), buffers);
+            self.second.end(simd, &begun, &mut Turned { to: line.from(k * n2), step: 1, by });
         }
     }
 
-    /// The end of the transform back, in `wide` with exchanged parts, the product with a slice, and the first pass of the next transform.
+    /// The second pass of the transform back, of a column whose real and imaginary parts are exchanged, the product with a slice, and the first pass of the next transform. Meanwhile parts
+    /// of a whole are done, as many as there are.
     #[inline(always)]
-    pub(super) fn through<S: Simd>(&self, simd: S, wide: &mut Columns<R, S>, slice: &Source<'_, R, S>, near: &mut Near<R, S>) {
-        let n2 = self.second.len();
-        for j in 0..n2 {
-            let (buffers, between) = near.parts();
-            let from = Source { re: &wide.re[j..], im: &wide.im[j..], step: n2 };
-            self.first.run(simd, &from, buffers, &mut Through { to: between, slice, n2, j, step: 1 });
-            let (buffers, between) = near.parts();
-            let from = Source { re: between.re, im: between.im, step: 1 };
-            self.enter(simd, j, &from, wide, buffers);
-        }
-    }
-
-    /// The end of the transform back and the product with a slice, from `wide` with exchanged parts to a column whose numbers lie `step` apart.
-    #[inline(always)]
-    pub(super) fn behind<S: Simd>(
+    pub(super) fn through<S: Simd>(
         &self,
         simd: S,
-        wide: &Columns<R, S>,
-        slice: &Source<'_, R, S>,
-        to: &mut Columns<R, S>,
-        step: usize,
+        line: &mut Columns<R, S>,
+        slice: &[R::Packed],
         near: &mut Near<R, S>,
+        mut meanwhile: impl FnMut(usize),
     ) {
-        let n2 = self.second.len();
-        for j in 0..n2 {
-            let (buffers, _) = near.parts();
-            let from = Source { re: &wide.re[j..], im: &wide.im[j..], step: n2 };
-            let to = Columns { re: &mut to.re[j * step..], im: &mut to.im[j * step..] };
-            self.first.run(simd, &from, buffers, &mut Through { to, slice, n2, j, step: n2 * step });
-        }
-    }
-
-    /// The product with a slice, and the first pass of the transform, from a column whose numbers lie `step` apart to `wide`.
-    #[inline(always)]
-    pub(super) fn into<S: Simd>(
-        &self,
-        simd: S,
-        column: &Columns<R, S>,
-        step: usize,
-        slice: &Source<'_, R, S>,
-        wide: &mut Columns<R, S>,
-        near: &mut Near<R, S>,
-    ) {
-        let (n1, n2) = (self.first.len(), self.second.len());
-        for j in 0..n2 {
+        let (n1, n2, lanes) = (self.first.len(), self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
+        for (j, by) in self.by_j.chunks_exact(n1).enumerate() {
+            meanwhile(j);
+            let (buffers, to) = near.parts();
+            let begun = self.first.begin(simd, &line.source(j, n2), buffers);
+            self.first.end(simd, &begun, &mut Through { to, slice: &slice[j * lanes..], n2 });
             let (buffers, between) = near.parts();
-            for i in 0..n1 {
-                let y = i * n2 + j;
-                (between.re[i], between.im[i]) = slice.times(simd, y, (column.re[y * step], column.im[y * step]));
-            }
-            let from = Source { re: between.re, im: between.im, step: 1 };
-            self.enter(simd, j, &from, wide, buffers);
+            let begun = self.first.begin(simd, &between.source(0, 1), buffers);
+            self.first.end(simd, &begun, &mut Turned { to: line.from(j), step: n2, by });
         }
     }
 }

@@ -1,54 +1,82 @@
-//! A wave on its way through the slices of a thick specimen. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and transformed
-//! again while they are in the nearest caches, so that between slices the wave is nowhere but in one transposed half-transform.
+//! A probe on its way through the slices of a specimen and onto a detector. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and
+//! transformed again while they are in the nearest caches, so that the wave is nowhere but in one transposed half-transform; of its spectrum the rows that are empty are left out.
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::fft1::{Columns, Source};
+use super::butterfly::Pair;
+use super::fft1::Columns;
 use super::fft2::{Fft2, buffers, column_buffers, registers, registers_mut};
 use super::lanes::Scalar;
-use super::planes::{Part, PartMut, Planes};
-use super::split::{Kept, Near, Split};
+use super::planes::{Part, Planes};
+use super::split::{Along, Kept, Near, Row, Split};
 use super::tiles::write_tiles;
-#[cfg(target_arch = "x86_64")]
-use super::tiles::x86;
+use super::{Cpu, CpuBatch};
+use crate::compute::{Exposure, Model, Sensor};
 
-/// Slices under the windows of a batch, so laid out that a window's columns are read one behind the other: of as many columns as a register has lanes the rows, each the real and the imaginary part.
+/// Slices so laid out that what lies under a window's columns is read one row behind the other: of as many columns as a register has lanes the rows. They are packed, so that they pass by
+/// a wave in the cache without driving it out.
 pub(super) struct Slices<R: Scalar> {
-    /// Where the first column and row lie in the object.
-    first: [usize; 2],
     rows: usize,
-    of: Vec<Aligned<R>>,
+    /// Of all slices, one behind the other.
+    numbers: Aligned<R::Packed>,
+    /// What each slice's numbers are to be multiplied by.
+    scales: Vec<R>,
 }
 
 impl<R: Scalar> Slices<R> {
-    /// Of objects with rows of `width` numbers what lies under the windows at these corners.
-    pub(super) fn new(way: &Way<R>, objects: &[Planes<R>], width: usize, corners: impl Iterator<Item = [usize; 2]> + Clone) -> Self {
-        let (lanes, window) = (way.lanes, [way.along_y.n, way.along_x.n]);
-        let [rows, columns] = [0, 1].map(|axis| {
-            let along = corners.clone().map(|corner| corner[axis]);
-            along.clone().min().unwrap_or(0)..along.max().map_or(0, |last| last + window[axis])
-        });
+    pub(super) fn new(way: &Way<R>, objects: &[Planes<R>], [rows, columns]: [usize; 2]) -> Self {
+        let lanes = way.lanes;
         // A window that does not begin with a register's first lane reaches into one more.
-        let blocks = columns.len().div_ceil(lanes) + 1;
-        let of = objects.par_iter().map(|object| {
-            let mut numbers = Aligned::zeros(2 * blocks * rows.len() * lanes);
-            for (first, block) in columns.clone().step_by(lanes).zip(numbers.chunks_exact_mut(2 * rows.len() * lanes)) {
-                let used = lanes.min(columns.end - first);
-                for (row, to) in rows.clone().zip(block.chunks_exact_mut(2 * lanes)) {
-                    let from = row * width + first..row * width + first + used;
-                    to[..used].copy_from_slice(&object.re[from.clone()]);
-                    to[lanes..lanes + used].copy_from_slice(&object.im[from]);
+        let slice = (columns.div_ceil(lanes) + 1) * rows * lanes;
+        let mut numbers = Aligned::large(objects.len() * slice);
+        let pack = |object: &Planes<R>, slice: &mut [R::Packed]| {
+            let parts = object.re.iter().chain(object.im.iter());
+            let largest = parts.fold(R::zero(), |most, x| if x.abs() > most { x.abs() } else { most });
+            let scale = if largest > R::zero() { R::largest_packed() / largest } else { R::one() };
+            for (y, (re, im)) in object.re.chunks_exact(columns).zip(object.im.chunks_exact(columns)).enumerate() {
+                for ((re, im), block) in re.chunks(lanes).zip(im.chunks(lanes)).zip(slice.chunks_exact_mut(rows * lanes)) {
+                    let to = block[y * lanes..][..lanes].iter_mut();
+                    to.zip(re.iter().zip(im)).for_each(|(to, (re, im))| *to = R::packed(*re * scale, *im * scale));
                 }
             }
-            numbers
+            R::one() / scale
+        };
+        let scales = numbers.par_chunks_exact_mut(slice).zip(objects).map(|(slice, object)| {
+            Arch::new().dispatch(
+                #[inline(always)]
+                || pack(object, slice),
+            )
         });
-        Self { first: [rows.start, columns.start], rows: rows.len(), of: of.collect() }
+        Self { rows, scales: scales.collect(), numbers }
+    }
+
+    /// Copies what of slice `s` lies under some rows of a register's columns from `column` on, of a window that begins at row `down`.
+    #[inline(always)]
+    fn under<S: Simd>(&self, s: usize, [down, column]: [usize; 2], rows: Range<usize>, to: &mut [R::Packed]) {
+        let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
+        let slice = &self.numbers[s * (self.numbers.len() / self.scales.len())..];
+        let block = |of: usize| &slice[(of * self.rows + down + rows.start) * lanes..][..rows.len() * lanes];
+        let (low, high) = (block(column / lanes), block(column / lanes + 1));
+        let to = to[rows.start * lanes..rows.end * lanes].chunks_exact_mut(lanes);
+        let rows = low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to);
+        rows.for_each(|((low, high), to)| R::joined::<S>(low, high, column % lanes, to));
     }
 }
 
-/// How waves of a window's shape come from each slice to the next.
+/// A number of a probe's spectrum.
+struct Ray<R> {
+    /// Where it lies in the transposed rows.
+    at: usize,
+    ky: usize,
+    kx: usize,
+    value: [R; 2],
+}
+
+/// How probes come from one slice to the next and onto a detector's pixels.
 pub(super) struct Way<R> {
     /// Of a register.
     lanes: usize,
@@ -56,68 +84,192 @@ pub(super) struct Way<R> {
     along_x: Split<R>,
     /// Rows of the spectrum that are not empty: where waves are limited to two thirds of Nyquist's frequency, a third of them is.
     kept: Kept,
-    /// The propagator: of as many rows as a register has lanes a register each of kx, in the order in which transforms leave them.
-    factors: Planes<R>,
+    /// Free space: along x, in the order in which transforms leave numbers, and along y of the kept rows, with the largest |kx| that passes.
+    propagated: Vec<Along<R>>,
+    rows: Planes<R>,
+    most: Aligned<R>,
+    /// Of each mode's spectrum what is not 0.
+    rays: Vec<Vec<Ray<R>>>,
+    /// Of each pixel along x, and of as many as make whole registers, the places of the numbers that it takes in, one a tap.
+    taken_x: Vec<usize>,
+    /// Of each pixel along y the kept rows.
+    taken_y: Vec<usize>,
+    /// One for each of the numbers that a pixel takes in along an axis.
+    taps: Vec<R>,
+    /// What makes a transform unitary.
+    unitary: R,
 }
 
+/// How far a product of factors along y and x may be from a propagator's number, for the rounding of f32.
+const APART: f64 = 1e-5;
+
 impl<R: Scalar> Way<R> {
-    /// Of a propagator (ky, kx), with what a transform there and back takes to be unitary. None where windows do not consist of whole registers.
-    pub(super) fn new(fft: &Fft2<R>, propagator: Part<R>) -> Option<Self> {
-        let scale = fft.unitary * fft.unitary;
+    /// None where windows do not consist of whole registers, or the propagator is no product of factors along y and x within a round band, as that of free space is.
+    pub(super) fn new(fft: &Fft2<R>, model: &Model<Cpu<R>>, sensor: &Sensor<Cpu<R>>) -> Option<Self> {
         let lanes = fft.lanes()?;
+        let [ny, nx] = fft.shape;
         let [along_y, along_x] = fft.shape.map(Split::new);
-        let nx = fft.shape[1];
-        let passes =
-            |ky: usize| propagator.re[ky * nx..(ky + 1) * nx].iter().chain(&propagator.im[ky * nx..(ky + 1) * nx]).any(|x| *x != R::zero());
-        let kept = Kept::new(&along_y, lanes, passes);
-        let mut factors = Planes::zeros(kept.numbers.len() * nx);
-        for (tile, rows) in kept.numbers.chunks_exact(lanes).enumerate() {
-            for place in 0..nx {
-                let kx = along_x.number_at(place);
-                let to = (tile * nx + place) * lanes;
-                for (lane, ky) in rows.iter().enumerate() {
-                    factors.re[to + lane] = scale * propagator.re[ky * nx + kx];
-                    factors.im[to + lane] = scale * propagator.im[ky * nx + kx];
-                }
-            }
+        let nothing = Planes::zeros(ny * nx);
+        let propagator = if model.object.len() > 1 { &model.propagator } else { &nothing }.window(ny * nx, 0);
+        let band = Band::of(propagator, [ny, nx])?;
+        let reach = sensor.taps.len() as isize - 1;
+        let taken = |axis: usize| {
+            (0..sensor.frame[axis] as isize).flat_map(move |pixel| {
+                let middle = sensor.step as isize * (pixel - sensor.frame[axis] as isize / 2);
+                (-reach..=reach).map(move |tap| (middle + tap).rem_euclid(fft.shape[axis] as isize) as usize)
+            })
+        };
+        let mut wanted: Vec<bool> = band.most.iter().map(|most| *most >= R::zero()).collect();
+        taken(0).for_each(|ky| wanted[ky] = true);
+        let is_ray = |spectrum: Part<R>, k: usize| spectrum.re[k] != R::zero() || spectrum.im[k] != R::zero();
+        for mode in 0..model.shape.modes {
+            let spectrum = model.probe_hat.window(ny * nx, mode);
+            (0..ny * nx).filter(|k| is_ray(spectrum, *k)).for_each(|k| wanted[k / nx] = true);
         }
-        Some(Self { lanes, along_y, along_x, kept, factors })
+        let kept = Kept::new(&along_y, lanes, |ky| wanted[ky]);
+        let row_of = inverse(&kept.numbers, ny);
+        let place_of = inverse(&(0..nx).map(|place| along_x.number_at(place)).collect::<Vec<_>>(), nx);
+        // The transforms' scales: two transforms for each way between slices.
+        let scale = fft.unitary * fft.unitary;
+        let propagated = (0..nx).map(|place| {
+            let kx = along_x.number_at(place);
+            Along { factor: [propagator.re[kx], propagator.im[kx]], away: R::of(kx.min(nx - kx) as f64) }
+        });
+        let mut rows = Planes::zeros(kept.numbers.len());
+        for (row, ky) in kept.numbers.iter().enumerate() {
+            // Divided by what is at (0, 0), which is in the factors along x.
+            let [re, im] = band.along_y[*ky];
+            (rows.re[row], rows.im[row]) = (scale * re, scale * im);
+        }
+        let rays = (0..model.shape.modes).map(|mode| {
+            let spectrum = model.probe_hat.window(ny * nx, mode);
+            let mut rays: Vec<Ray<R>> = (0..ny * nx)
+                .filter(|k| is_ray(spectrum, *k))
+                .filter_map(|k| {
+                    let (ky, kx) = (k / nx, k % nx);
+                    let row = row_of[ky]?;
+                    let at = (row / lanes * nx + place_of[kx]?) * lanes + row % lanes;
+                    Some(Ray { at, ky, kx, value: [fft.unitary * spectrum.re[k], fft.unitary * spectrum.im[k]] })
+                })
+                .collect();
+            rays.sort_by_key(|ray| ray.at);
+            rays
+        });
+        let width = sensor.frame[1].next_multiple_of(lanes) * (2 * reach as usize + 1);
+        let mut taken_x: Vec<usize> = taken(1).map(|kx| place_of[kx]).collect::<Option<_>>()?;
+        taken_x.resize(width, 0);
+        Some(Self {
+            lanes,
+            unitary: fft.unitary,
+            propagated: propagated.collect(),
+            most: Aligned::collect(kept.numbers.iter().map(|ky| band.most[*ky])),
+            rows,
+            rays: rays.collect(),
+            taken_x,
+            taken_y: taken(0).map(|ky| row_of[ky]).collect::<Option<_>>()?,
+            taps: (-reach..=reach).map(|tap| sensor.taps[tap.unsigned_abs()]).collect(),
+            kept,
+            along_y,
+            along_x,
+        })
+    }
+
+    /// Pixels of a detector's row, and as many as make whole registers.
+    fn width(&self) -> usize {
+        self.taken_x.len() / self.taps.len()
     }
 
     /// The work memory of one wave.
     pub(super) fn scratch(&self) -> Between<R> {
         let longest = self.along_y.longest().max(self.along_x.longest());
-        let [ny, nx] = [self.along_y.n, self.along_x.n];
-        Between { half: Planes::zeros(self.factors.re.len()), columns: column_buffers(ny.max(nx)), near: column_buffers(longest) }
+        let ([ny, nx], rows) = ([self.along_y.n, self.along_x.n], self.kept.numbers.len());
+        Between {
+            half: Aligned::large(2 * rows * nx),
+            columns: column_buffers(ny.max(nx)),
+            near: column_buffers(longest),
+            under: Aligned::zeros(2 * ny * self.lanes),
+            powers: Aligned::zeros((nx + self.width()) * self.lanes),
+            taken: Aligned::zeros(rows * self.width()),
+        }
+    }
+}
+
+/// The places of numbers below `n`.
+fn inverse(numbers: &[usize], n: usize) -> Vec<Option<usize>> {
+    let mut places = vec![None; n];
+    numbers.iter().enumerate().for_each(|(place, number)| places[*number] = Some(place));
+    places
+}
+
+/// A propagator as a product.
+struct Band<R> {
+    /// At (ky, 0), divided by what is at (0, 0).
+    along_y: Vec<[R; 2]>,
+    /// The largest |kx| of each row that passes, or −1.
+    most: Vec<R>,
+}
+
+impl<R: Scalar> Band<R> {
+    fn of(propagator: Part<R>, [ny, nx]: [usize; 2]) -> Option<Self> {
+        use num_complex::Complex64;
+        let at = |ky: usize, kx: usize| Complex64::new(propagator.re[ky * nx + kx].f64(), propagator.im[ky * nx + kx].f64());
+        let middle = at(0, 0);
+        let mut band = Self { along_y: Vec::with_capacity(ny), most: Vec::with_capacity(ny) };
+        for ky in 0..ny {
+            let factor = if middle.norm() > 0.0 { at(ky, 0) / middle } else { Complex64::ZERO };
+            let passes = |kx: usize| at(ky, kx).norm() > 0.0;
+            let most = (0..nx).filter(|kx| passes(*kx)).map(|kx| kx.min(nx - kx)).max();
+            let is_product = (0..nx).all(|kx| {
+                let expected = if most.is_some_and(|most| kx.min(nx - kx) <= most) { factor * at(0, kx) } else { Complex64::ZERO };
+                (at(ky, kx) - expected).norm() <= APART * middle.norm()
+            });
+            if !is_product {
+                return None;
+            }
+            band.along_y.push([R::of(factor.re), R::of(factor.im)]);
+            band.most.push(most.map_or(-R::one(), |most| R::of(most as f64)));
+        }
+        Some(band)
     }
 }
 
 /// The work memory of a wave between slices.
 pub(super) struct Between<R: Scalar> {
-    /// Half transformed: of as many ky as a register has lanes a register each of x.
-    half: Planes<R>,
+    /// Half transformed: of as many ky as a register has lanes a register each of x; real parts, and behind them imaginary ones.
+    half: Aligned<R>,
     /// Three sets of columns, and three of short ones.
     columns: Aligned<R>,
     near: Aligned<R>,
+    /// What of a slice lies under a set of columns, and under the next.
+    under: Aligned<R::Packed>,
+    /// A register of rows' powers each of kx, and of detector pixels.
+    powers: Aligned<R>,
+    /// (kept row, detector pixel).
+    taken: Aligned<R>,
 }
 
-/// Takes the wave in `window`, whose first pixel lies at `corner` of the object, through `slices`. Transforms are not scaled, but for what `way` is.
+/// Adds to `frame` what the detector's pixels receive of mode `mode` of position `b` behind the slices.
 pub(super) fn through_slices<R: Scalar>(
-    window: PartMut<R>,
-    slices: &Slices<R>,
-    corner: [usize; 2],
     way: &Way<R>,
+    slices: &Slices<R>,
+    batch: &CpuBatch<R>,
+    [b, mode]: [usize; 2],
+    exposure: Exposure,
     scratch: &mut Between<R>,
+    frame: &mut [R],
 ) {
-    Arch::new().dispatch(ThroughSlices { window, slices, corner, way, scratch });
+    Arch::new().dispatch(ThroughSlices { way, slices, batch, b, mode, exposure, scratch, frame });
 }
 
 struct ThroughSlices<'a, R: Scalar> {
-    window: PartMut<'a, R>,
-    slices: &'a Slices<R>,
-    corner: [usize; 2],
     way: &'a Way<R>,
+    slices: &'a Slices<R>,
+    batch: &'a CpuBatch<R>,
+    b: usize,
+    mode: usize,
+    exposure: Exposure,
     scratch: &'a mut Between<R>,
+    frame: &'a mut [R],
 }
 
 impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
@@ -125,129 +277,115 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { window, slices, corner, way: Way { along_y, along_x, kept, factors, .. }, scratch: Between { half, columns, near } } =
-            self;
+        let Self { way, slices, batch, b, mode, exposure, scratch, frame } = self;
+        let Way { along_y, along_x, kept, .. } = way;
+        let Between { half, columns, near, under, powers, taken } = scratch;
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let [ny, nx] = [along_y.n, along_x.n];
-        let (groups_x, tiles) = (nx / lanes, kept.numbers.len() / lanes);
-        let (half_re, half_im) = (registers_mut::<R, S>(&mut half.re), registers_mut::<R, S>(&mut half.im));
-        let (by_re, by_im) = (registers::<R, S>(&factors.re), registers::<R, S>(&factors.im));
-        let (wave_re, wave_im) = (registers_mut::<R, S>(window.re), registers_mut::<R, S>(window.im));
-        let [mut wide, mut turned, under] = buffers::<R, S>(columns, ny.max(nx));
+        let (groups, tiles) = (nx / lanes, kept.numbers.len() / lanes);
+
+        half.fill(R::zero());
+        let (half_re, half_im) = half.split_at_mut(kept.numbers.len() * nx);
+        let ((ramp_y, ramp_x), corner) = (batch.ramps(b), batch.corner(b));
+        for Ray { at, ky, kx, value: [re, im] } in &way.rays[mode] {
+            let (ramp_re, ramp_im) = (
+                ramp_y.re[*ky] * ramp_x.re[*kx] - ramp_y.im[*ky] * ramp_x.im[*kx],
+                ramp_y.re[*ky] * ramp_x.im[*kx] + ramp_y.im[*ky] * ramp_x.re[*kx],
+            );
+            half_re[*at] = *re * ramp_re - *im * ramp_im;
+            half_im[*at] = *re * ramp_im + *im * ramp_re;
+        }
+
+        let mut half = Columns::<R, S> { re: registers_mut::<R, S>(half_re), im: registers_mut::<R, S>(half_im) };
+        let [mut wide, mut turned, _] = buffers::<R, S>(columns, ny.max(nx));
         let [here, there, between] = buffers::<R, S>(near, along_y.longest().max(along_x.longest()));
         let mut near = Near { here, there, between };
+        let (rows_re, rows_im, most) = (registers::<R, S>(&way.rows.re), registers::<R, S>(&way.rows.im), registers::<R, S>(&way.most));
+        for tile in 0..tiles {
+            let mut line = row_of(&mut half, nx, tile);
+            along_x.back(simd, &mut line, &mut near);
+            along_x.leave(simd, &mut line, &mut near);
+        }
 
-        let [down, right] = [0, 1].map(|axis| corner[axis] - slices.first[axis]);
-        for (s, slice) in slices.of.iter().enumerate() {
-            let last = s + 1 == slices.of.len();
-            let blocks = registers::<R, S>(slice);
-            for group in 0..groups_x {
-                let [low, high] = [0, 1].map(|next| &blocks[2 * ((right / lanes + group + next) * slices.rows + down)..][..2 * ny]);
-                joined::<R, S>(low, high, right % lanes, &mut *under.re, &mut *under.im);
-                let slice = Source { re: &*under.re, im: &*under.im, step: 1 };
-                let mut column = Columns { re: &mut wave_re[group..], im: &mut wave_im[group..] };
-                match (s == 0, last) {
-                    (true, true) => {
-                        for y in 0..ny {
-                            let at = y * groups_x;
-                            (column.re[at], column.im[at]) = slice.times(simd, y, (column.re[at], column.im[at]));
-                        }
-                        continue;
-                    }
-                    (true, false) => along_y.into(simd, &column, groups_x, &slice, &mut wide, &mut near),
-                    (false, _) => {
-                        for tile in 0..tiles {
-                            let from = tile * nx + group * lanes..tile * nx + (group + 1) * lanes;
-                            write_tiles::<R, S>(simd, &half_re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
-                            write_tiles::<R, S>(simd, &half_im[from], &mut turned.im[tile * lanes..], 1, 1);
-                        }
-                        along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
-                        if last {
-                            along_y.behind(simd, &wide, &slice, &mut column, groups_x, &mut near);
-                            continue;
-                        }
-                        along_y.through(simd, &mut wide, &slice, &mut near);
-                    }
-                }
-                along_y.kept_of(simd, &wide, kept, &mut turned, &mut near);
-                write_tiles::<R, S>(simd, &turned.re[..tiles * lanes], &mut half_re[group * lanes..], 1, nx);
-                write_tiles::<R, S>(simd, &turned.im[..tiles * lanes], &mut half_im[group * lanes..], 1, nx);
-            }
-            if !last {
+        let [down, right] = corner;
+        let rows_of_part = ny / along_y.parts();
+        let (mut under, mut next) = under.split_at_mut(ny * lanes);
+        for (s, scale) in slices.scales.iter().enumerate() {
+            slices.under::<S>(s, [down, right], 0..ny, under);
+            for group in 0..groups {
                 for tile in 0..tiles {
-                    let rows = tile * nx..(tile + 1) * nx;
-                    let mut line = Columns { re: &mut half_re[rows.clone()], im: &mut half_im[rows.clone()] };
-                    along_x.there_and_back(simd, &mut line, [&by_re[rows.clone()], &by_im[rows]], &mut wide, &mut near);
+                    let from = tile * nx + group * lanes..tile * nx + (group + 1) * lanes;
+                    write_tiles::<R, S>(simd, &half.re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
+                    write_tiles::<R, S>(simd, &half.im[from], &mut turned.im[tile * lanes..], 1, 1);
                 }
+                along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
+                // What lies under the next columns comes from memory while these are transformed.
+                along_y.through(
+                    simd,
+                    &mut wide,
+                    under,
+                    &mut near,
+                    #[inline(always)]
+                    |part| {
+                        if group + 1 < groups {
+                            let rows = part * rows_of_part..(part + 1) * rows_of_part;
+                            slices.under::<S>(s, [down, right + (group + 1) * lanes], rows, next);
+                        }
+                    },
+                );
+                std::mem::swap(&mut under, &mut next);
+                along_y.kept_of(simd, &wide, kept, &mut turned, &mut near);
+                write_tiles::<R, S>(simd, &turned.re[..tiles * lanes], &mut half.re[group * lanes..], 1, nx);
+                write_tiles::<R, S>(simd, &turned.im[..tiles * lanes], &mut half.im[group * lanes..], 1, nx);
+            }
+            if s + 1 == slices.scales.len() {
+                break;
+            }
+            let scale = R::splat(simd, *scale);
+            for tile in 0..tiles {
+                let factor: Pair<R, S> = (R::lanes_mul(simd, rows_re[tile], scale), R::lanes_mul(simd, rows_im[tile], scale));
+                let row = Row { factor, most: most[tile] };
+                let mut line = row_of(&mut half, nx, tile);
+                along_x.enter(simd, &mut line, &mut near);
+                along_x.propagate(simd, &mut line, &way.propagated, &row, &mut near);
+                along_x.leave(simd, &mut line, &mut near);
+            }
+        }
+
+        let (powers, sums) = registers_mut::<R, S>(powers).split_at_mut(nx);
+        let row_step = way.width() / lanes;
+        let (each, taps) = (way.taps.len(), &way.taps);
+        for (tile, taken) in registers_mut::<R, S>(taken).chunks_exact_mut(way.width()).enumerate() {
+            let mut line = row_of(&mut half, nx, tile);
+            along_x.enter(simd, &mut line, &mut near);
+            along_x.powers(simd, &line, powers, &mut near);
+            for (sum, places) in sums.iter_mut().zip(way.taken_x.chunks_exact(each)) {
+                *sum = R::splat(simd, R::zero());
+                for (place, tap) in places.iter().zip(taps) {
+                    *sum = R::lanes_mul_add(simd, R::splat(simd, *tap), powers[*place], *sum);
+                }
+            }
+            write_tiles::<R, S>(simd, sums, taken, row_step, 1);
+        }
+
+        // Transforms there and back are scaled with the rows of free space and the probe; the last one and the last slice here.
+        let scale = slices.scales.last().map_or(R::one(), |scale| *scale);
+        let weight = R::of(exposure.weight) * scale * scale * way.unitary * way.unitary;
+        if exposure.fresh {
+            frame.fill(R::zero());
+        }
+        let width = frame.len() * each / way.taken_y.len();
+        for (out, rows) in frame.chunks_exact_mut(width).zip(way.taken_y.chunks_exact(each)) {
+            for (row, tap) in rows.iter().zip(taps) {
+                let (factor, row) = (*tap * weight, &taken[row * way.width()..][..width]);
+                out.iter_mut().zip(row).for_each(|(out, sum)| *out += factor * *sum);
             }
         }
     }
 }
 
-/// Rows of real and imaginary parts from lane `from` of one block on, and so many of the next.
+/// Row `tile` of registers.
 #[inline(always)]
-fn joined<R: Scalar, S: Simd>(low: &[R::Lanes<S>], high: &[R::Lanes<S>], from: usize, re: &mut [R::Lanes<S>], im: &mut [R::Lanes<S>]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(v4) = x86::of_16::<R, S>() {
-        return x86::join(v4, [low, high].map(bytemuck::cast_slice), from, bytemuck::cast_slice_mut(re), bytemuck::cast_slice_mut(im));
-    }
-    let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
-    let join = |both: [R::Lanes<S>; 2]| {
-        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&bytemuck::cast_slice::<_, R>(&both)[from..from + lanes]))
-    };
-    let rows = low.as_chunks::<2>().0.iter().zip(high.as_chunks::<2>().0);
-    for ((low, high), (re, im)) in rows.zip(re.iter_mut().zip(im)) {
-        (*re, *im) = (join([low[0], high[0]]), join([low[1], high[1]]));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use num_complex::Complex64;
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    use super::*;
-    use crate::compute::Direction;
-
-    #[test]
-    fn a_wave_behind_slices_is_that_of_products_and_transforms_one_by_one() {
-        let mut rng = ChaCha8Rng::seed_from_u64(rand::rng().random());
-        let mut random = |n: usize| -> Vec<Complex64> {
-            (0..n).map(|_| Complex64::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect()
-        };
-        for (shape @ [ny, nx], slices) in [([32, 16], 2), ([48, 80], 5), ([64, 64], 3), ([400, 384], 2), ([432, 352], 2), ([176, 512], 2)] {
-            let (n, object, corner) = (ny * nx, [ny + 7, nx + 5], [3, 4]);
-            let fft = Fft2::<f64>::new(shape);
-            let (wave, mut propagator) = (random(n), random(n));
-            // Rows about Nyquist's frequency are let through as little as a band does; in the last shape all are.
-            if nx != ny {
-                propagator[n / 3..n - n / 3].fill(Complex64::ZERO);
-            }
-            let objects: Vec<Vec<Complex64>> = (0..slices).map(|_| random(object[0] * object[1])).collect();
-            let Some(way) = Way::new(&fft, Planes::from_complex(&propagator).window(n, 0)) else { continue };
-            let mut expected = wave.clone();
-            for (s, slice) in objects.iter().enumerate() {
-                if s > 0 {
-                    let mut planes = Planes::from_complex(&expected);
-                    fft.transform(&mut planes, 1, Direction::Forward);
-                    let spectrum: Vec<Complex64> = planes.to_complex().iter().zip(&propagator).map(|(x, w)| x * w).collect();
-                    planes = Planes::from_complex(&spectrum);
-                    fft.transform(&mut planes, 1, Direction::Inverse);
-                    expected = planes.to_complex();
-                }
-                let under = |k: usize| slice[(corner[0] + k / nx) * object[1] + corner[1] + k % nx];
-                expected.iter_mut().enumerate().for_each(|(k, w)| *w *= under(k));
-            }
-            let slices: Vec<Planes<f64>> = objects.iter().map(|slice| Planes::from_complex(slice)).collect();
-            // As in a batch of windows here and there.
-            let slices = Slices::new(&way, &slices, object[1], [corner, [0, 0], [2, 5]].into_iter());
-            let mut window = Planes::from_complex(&wave);
-            through_slices(window.part_mut(0..n), &slices, corner, &way, &mut way.scratch());
-            let size = expected.iter().map(|z| z.norm()).fold(0.0, f64::max);
-            let error = window.to_complex().iter().zip(&expected).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max);
-            // Rounding of f64 over some hundred terms.
-            assert!(error < 1e-12 * size, "{shape:?}: {error} of {size}");
-        }
-    }
+fn row_of<'a, R: Scalar, S: Simd>(half: &'a mut Columns<R, S>, nx: usize, tile: usize) -> Columns<'a, R, S> {
+    Columns { re: &mut half.re[tile * nx..(tile + 1) * nx], im: &mut half.im[tile * nx..(tile + 1) * nx] }
 }

@@ -39,10 +39,10 @@ pub(super) fn write_quads<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to:
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     use std::any::TypeId;
-    use std::arch::x86_64::{__m512, __m512d};
+    use std::arch::x86_64::{__m512, __m512d, __m512i};
 
     use pulp::x86::V4;
-    use pulp::{Simd, cast, f32x16, i32x16};
+    use pulp::{Simd, cast, f32x16};
 
     use super::Scalar;
 
@@ -78,16 +78,24 @@ pub(super) mod x86 {
         }
     }
 
-    /// The lanes from `from` on of the registers of two blocks side by side, whose rows are a real and an imaginary part each.
+    /// Of rows of 16 numbers and what lies beside them those from number `from` on.
     #[inline(always)]
-    pub(in super::super) fn join(v4: V4, blocks: [&[f32x16]; 2], from: usize, re: &mut [f32x16], im: &mut [f32x16]) {
+    pub(in super::super) fn join(v4: V4, low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
         let places: [i32; 16] = std::array::from_fn(|lane| (lane + from) as i32);
-        let places: i32x16 = bytemuck::cast(places);
-        let join = |low: f32x16, high: f32x16| -> f32x16 { cast(v4.avx512f._mm512_permutex2var_ps(cast(low), cast(places), cast(high))) };
-        let rows = blocks[0].as_chunks::<2>().0.iter().zip(blocks[1].as_chunks::<2>().0);
-        for ((low, high), (re, im)) in rows.zip(re.iter_mut().zip(im)) {
-            (*re, *im) = (join(low[0], high[0]), join(low[1], high[1]));
+        let rows = low.as_chunks::<16>().0.iter().zip(high.as_chunks::<16>().0);
+        for ((low, high), to) in rows.zip(to.as_chunks_mut::<16>().0) {
+            *to = cast(v4.avx512f._mm512_permutex2var_epi32(cast(*low), cast(places), cast(*high)));
         }
+    }
+
+    /// The parts of complex numbers of 16 bits each, the real ones in the lower ones.
+    #[inline(always)]
+    pub(in super::super) fn unpack<S: Simd>(v4: V4, numbers: &[u32; 16]) -> (S::f32s, S::f32s) {
+        let avx = v4.avx512f;
+        let both: __m512i = cast(*numbers);
+        let re = avx._mm512_srai_epi32::<16>(avx._mm512_slli_epi32::<16>(both));
+        let [re, im] = [re, avx._mm512_srai_epi32::<16>(both)].map(|part| cast::<_, f32x16>(avx._mm512_cvtepi32_ps(part)));
+        (bytemuck::cast(re), bytemuck::cast(im))
     }
 
     /// Four registers from `k` on, transposed in groups of four lanes.

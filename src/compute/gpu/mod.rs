@@ -73,6 +73,7 @@ impl Backend for Gpu {
     type Real = f32;
     type Complexes = GpuComplexes;
     type Reals = GpuReals;
+    type Passage = WavePair<Self>;
     type Frames = GpuFrames;
     type Batch = GpuBatch;
     type Detector = GpuDetector;
@@ -331,13 +332,17 @@ impl Backend for Gpu {
         kernels::expose::expose(&self.device, waves, modes, sensor, batch, exposure, out)
     }
 
+    fn passage(&self, model: &Model<Self>, _sensor: &Sensor<Self>, batch: usize) -> Result<Self::Passage> {
+        WavePair::new(self, batch * model.shape.modes * model.shape.pixels())
+    }
+
     fn diffract(
         &self,
         batch: &GpuBatch,
         model: &Model<Self>,
         sensor: &Sensor<Self>,
         exposure: Exposure,
-        waves: &mut WavePair<Self>,
+        waves: &mut Self::Passage,
         out: &mut GpuReals,
     ) -> Result<()> {
         fused::diffract(self, batch, model, sensor, exposure, waves, out)
