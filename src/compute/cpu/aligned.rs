@@ -34,7 +34,7 @@ const PAGE: usize = 2 << 20;
 
 impl Memory {
     fn zeros(bytes: usize) -> Self {
-        Self::Lines(bytemuck::zeroed_vec(bytes.div_ceil(size_of::<Line>())))
+        Self::Lines(vec![Line([0; 64]); bytes.div_ceil(size_of::<Line>())])
     }
 
     /// Whole large pages, if the system gives them.

@@ -1,7 +1,5 @@
 //! The coarse verb of simulations fused pattern by pattern, so that a wave stays in one core's cache on its way through the slices.
 
-use std::sync::{Mutex, PoisonError};
-
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -12,28 +10,22 @@ use super::lanes::Scalar;
 use super::planes::Planes;
 use super::propagate::propagate_window;
 use super::shift_probe::shift_mode;
-use super::through_slices::{Between, Slices, Way, through_slices};
+use super::through_slices::{Slices, Way, through_slices};
 use super::{Cpu, CpuBatch};
 use crate::compute::{Direction, Exposure, Model, Sensor};
 
 /// Pieces of a batch for each thread.
-const PIECES: usize = 4;
+const PIECES: usize = 8;
 
-/// [`crate::compute::Backend::passage`].
-pub struct CpuPassage<R: Scalar> {
-    /// None where there is but the way step by step.
-    way: Option<(Way<R>, Slices<R>)>,
-    /// Work memory that nobody works in.
-    free: Mutex<Vec<Between<R>>>,
-}
+/// [`crate::compute::Backend::passage`]: none where there is but the way step by step.
+pub struct CpuPassage<R: Scalar>(Option<(Way<R>, Slices<R>)>);
 
 impl<R: Scalar> CpuPassage<R> {
     pub(super) fn new(fft: &Fft2<R>, model: &Model<Cpu<R>>, sensor: &Sensor<Cpu<R>>) -> Self {
-        let way = Way::new(fft, model, sensor).map(|way| {
+        Self(Way::new(fft, model, sensor).map(|way| {
             let slices = Slices::new(&way, &model.object, model.shape.object);
             (way, slices)
-        });
-        Self { way, free: Mutex::default() }
+        }))
     }
 }
 
@@ -49,20 +41,17 @@ pub(super) fn diffract<R: Scalar>(
 ) {
     let modes = model.shape.modes;
     let pixels = sensor.frame[0] * sensor.frame[1];
-    let frames = out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate();
+    // A piece of the batch has work memory of its own.
+    let piece = batch.plan.len().div_ceil(PIECES * rayon::current_num_threads());
+    let frames = out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate().with_min_len(piece);
     let of_mode = |m: usize| Exposure { fresh: exposure.fresh && m == 0, ..exposure };
-    if let Some((way, slices)) = &passage.way {
-        let free = || passage.free.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.for_each(|(b, frame)| {
-            let lent = free().pop();
-            let mut scratch = lent.unwrap_or_else(|| way.scratch());
-            (0..modes).for_each(|m| through_slices(way, slices, batch, [b, m], of_mode(m), &mut scratch, frame));
-            free().push(scratch);
-        });
+    if let CpuPassage(Some((way, slices))) = passage {
+        frames.for_each_init(
+            || way.scratch(),
+            |scratch, (b, frame)| (0..modes).for_each(|m| through_slices(way, slices, batch, [b, m], of_mode(m), scratch, frame)),
+        );
     } else {
-        // A piece of the batch has work memory of its own.
-        let piece = batch.plan.len().div_ceil(PIECES * rayon::current_num_threads());
-        frames.with_min_len(piece).for_each_init(
+        frames.for_each_init(
             || (fft.scratch(), Planes::zeros(2 * batch.window_len()), vec![R::zero(); sensor.frame[1]]),
             |(scratch, waves, row), (b, frame)| {
                 (0..modes).for_each(|m| step_by_step(fft, [b, m], (batch, model, sensor), of_mode(m), (scratch, waves, row), frame));

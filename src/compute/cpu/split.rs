@@ -148,12 +148,6 @@ impl<R: Scalar> Split<R> {
         self.first.len().max(self.second.len())
     }
 
-    /// Parts of what is done meanwhile in [`Self::through`].
-    #[inline(always)]
-    pub(super) fn parts(&self) -> usize {
-        self.second.len()
-    }
-
     /// Which number of a spectrum lies at a place of it.
     pub(super) fn number_at(&self, place: usize) -> usize {
         place / self.second.len() + self.first.len() * (place % self.second.len())
@@ -254,20 +248,11 @@ impl<R: Scalar> Split<R> {
         }
     }
 
-    /// The second pass of the transform back, of a column whose real and imaginary parts are exchanged, the product with a slice, and the first pass of the next transform. Meanwhile parts
-    /// of a whole are done, as many as there are.
+    /// The second pass of the transform back, of a column whose real and imaginary parts are exchanged, the product with a slice, and the first pass of the next transform.
     #[inline(always)]
-    pub(super) fn through<S: Simd>(
-        &self,
-        simd: S,
-        line: &mut Columns<R, S>,
-        slice: &[R::Packed],
-        near: &mut Near<R, S>,
-        mut meanwhile: impl FnMut(usize),
-    ) {
+    pub(super) fn through<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, slice: &[R::Packed], near: &mut Near<R, S>) {
         let (n1, n2, lanes) = (self.first.len(), self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
         for (j, by) in self.by_j.chunks_exact(n1).enumerate() {
-            meanwhile(j);
             let (buffers, to) = near.parts();
             let begun = self.first.begin(simd, &line.source(j, n2), buffers);
             self.first.end(simd, &begun, &mut Through { to, slice: &slice[j * lanes..], n2 });

@@ -1,8 +1,6 @@
 //! A probe on its way through the slices of a specimen and onto a detector. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and
 //! transformed again while they are in the nearest caches, so that the wave is nowhere but in one transposed half-transform; of its spectrum the rows that are empty are left out.
 
-use std::ops::Range;
-
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -54,15 +52,14 @@ impl<R: Scalar> Slices<R> {
         Self { rows, scales: scales.collect(), numbers }
     }
 
-    /// Copies what of slice `s` lies under some rows of a register's columns from `column` on, of a window that begins at row `down`.
+    /// Copies what of slice `s` lies under a register's columns from `column` on of a window that begins at row `down`.
     #[inline(always)]
-    fn under<S: Simd>(&self, s: usize, [down, column]: [usize; 2], rows: Range<usize>, to: &mut [R::Packed]) {
+    fn under<S: Simd>(&self, s: usize, [down, column]: [usize; 2], to: &mut [R::Packed]) {
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let slice = &self.numbers[s * (self.numbers.len() / self.scales.len())..];
-        let block = |of: usize| &slice[(of * self.rows + down + rows.start) * lanes..][..rows.len() * lanes];
+        let block = |of: usize| &slice[(of * self.rows + down) * lanes..];
         let (low, high) = (block(column / lanes), block(column / lanes + 1));
-        let to = to[rows.start * lanes..rows.end * lanes].chunks_exact_mut(lanes);
-        let rows = low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to);
+        let rows = low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to.chunks_exact_mut(lanes));
         rows.for_each(|((low, high), to)| R::joined::<S>(low, high, column % lanes, to));
     }
 }
@@ -187,7 +184,7 @@ impl<R: Scalar> Way<R> {
             half: Aligned::large(2 * rows * nx),
             columns: column_buffers(ny.max(nx)),
             near: column_buffers(longest),
-            under: Aligned::zeros(2 * ny * self.lanes),
+            under: Aligned::zeros(ny * self.lanes),
             powers: Aligned::zeros((nx + self.width()) * self.lanes),
             taken: Aligned::zeros(rows * self.width()),
         }
@@ -240,7 +237,7 @@ pub(super) struct Between<R: Scalar> {
     /// Three sets of columns, and three of short ones.
     columns: Aligned<R>,
     near: Aligned<R>,
-    /// What of a slice lies under a set of columns, and under the next.
+    /// What of a slice lies under a set of columns.
     under: Aligned<R::Packed>,
     /// A register of rows' powers each of kx, and of detector pixels.
     powers: Aligned<R>,
@@ -308,32 +305,16 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         }
 
         let [down, right] = corner;
-        let rows_of_part = ny / along_y.parts();
-        let (mut under, mut next) = under.split_at_mut(ny * lanes);
         for (s, scale) in slices.scales.iter().enumerate() {
-            slices.under::<S>(s, [down, right], 0..ny, under);
             for group in 0..groups {
                 for tile in 0..tiles {
                     let from = tile * nx + group * lanes..tile * nx + (group + 1) * lanes;
                     write_tiles::<R, S>(simd, &half.re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
                     write_tiles::<R, S>(simd, &half.im[from], &mut turned.im[tile * lanes..], 1, 1);
                 }
+                slices.under::<S>(s, [down, right + group * lanes], under);
                 along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
-                // What lies under the next columns comes from memory while these are transformed.
-                along_y.through(
-                    simd,
-                    &mut wide,
-                    under,
-                    &mut near,
-                    #[inline(always)]
-                    |part| {
-                        if group + 1 < groups {
-                            let rows = part * rows_of_part..(part + 1) * rows_of_part;
-                            slices.under::<S>(s, [down, right + (group + 1) * lanes], rows, next);
-                        }
-                    },
-                );
-                std::mem::swap(&mut under, &mut next);
+                along_y.through(simd, &mut wide, under, &mut near);
                 along_y.kept_of(simd, &wide, kept, &mut turned, &mut near);
                 write_tiles::<R, S>(simd, &turned.re[..tiles * lanes], &mut half.re[group * lanes..], 1, nx);
                 write_tiles::<R, S>(simd, &turned.im[..tiles * lanes], &mut half.im[group * lanes..], 1, nx);
