@@ -45,11 +45,14 @@ fn simulation(gpu: &Gpu, seed: u64) {
     let crystal = Structure::named("Na3Ni2SbO6").unwrap();
     let specimen = Specimen::cut(&crystal, &cut, [-8.0; 2], [8.0; 2], &mut RngState::new(seed).generator()).unwrap();
     let oracle = means(&Cpu::<f64>::new(), &specimen, &instrument, &method, seed);
-    for found in [means(gpu, &specimen, &instrument, &method, seed), means(&Cpu::<f32>::new(), &specimen, &instrument, &method, seed)] {
+    // Ten transforms of 2e-7 each, and a square: counts drawn of such means are those of the others but for one in some 10⁵ pixels. The CPU engine keeps four slices with 16 bits a part: 1e-5
+    // of a number each, twice in its square.
+    let gpu = (means(gpu, &specimen, &instrument, &method, seed), 5e-6);
+    let cpu = (means(&Cpu::<f32>::new(), &specimen, &instrument, &method, seed), 6e-5);
+    for (found, bound) in [gpu, cpu] {
         let apart: f64 = found.iter().zip(&oracle).map(|(a, b)| (a - b).powi(2)).sum();
         let relative = (apart / oracle.iter().map(|b| b * b).sum::<f64>()).sqrt();
-        // Ten transforms of 2e-7 each, and a square: counts drawn of such means are those of the others but for one in some 10⁵ pixels.
-        assert!(relative < 5e-6, "{relative:.1e}");
+        assert!(relative < bound, "{relative:.1e}");
     }
 }
 

@@ -29,7 +29,7 @@ pub trait Scalar: Real {
     /// A number whose parts are no larger than that.
     fn packed(re: Self, im: Self) -> Self::Packed;
     /// Of as many packed numbers as a register has lanes, twice, those from number `from` on.
-    fn joined<S: Simd>(low: &[Self::Packed], high: &[Self::Packed], from: usize, to: &mut [Self::Packed]);
+    fn joined<S: Simd>(simd: S, low: &[Self::Packed], high: &[Self::Packed], from: usize, to: &mut [Self::Packed]);
     /// The parts of as many packed numbers as a register has lanes.
     fn lanes_unpacked<S: Simd>(simd: S, numbers: &[Self::Packed]) -> (Self::Lanes<S>, Self::Lanes<S>);
     /// x where a is no larger than b, 0 elsewhere.
@@ -92,7 +92,7 @@ fn pack_f64(re: f64, im: f64) -> [f64; 2] {
 }
 
 #[inline(always)]
-fn join_f32<S: Simd>(low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
+fn join_f32<S: Simd>(_: S, low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(v4) = x86::of_16::<f32, S>() {
         return x86::join(v4, low, high, from, to);
@@ -101,7 +101,7 @@ fn join_f32<S: Simd>(low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
 }
 
 #[inline(always)]
-fn join_f64<S: Simd>(low: &[[f64; 2]], high: &[[f64; 2]], from: usize, to: &mut [[f64; 2]]) {
+fn join_f64<S: Simd>(_: S, low: &[[f64; 2]], high: &[[f64; 2]], from: usize, to: &mut [[f64; 2]]) {
     join(low, high, from, to);
 }
 
@@ -181,8 +181,8 @@ macro_rules! scalar {
                 $pack(re, im)
             }
             #[inline(always)]
-            fn joined<S: Simd>(low: &[$packed], high: &[$packed], from: usize, to: &mut [$packed]) {
-                $join::<S>(low, high, from, to)
+            fn joined<S: Simd>(simd: S, low: &[$packed], high: &[$packed], from: usize, to: &mut [$packed]) {
+                $join(simd, low, high, from, to)
             }
             #[inline(always)]
             fn lanes_unpacked<S: Simd>(_: S, numbers: &[$packed]) -> (S::$lanes, S::$lanes) {

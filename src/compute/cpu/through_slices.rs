@@ -54,13 +54,13 @@ impl<R: Scalar> Slices<R> {
 
     /// Copies what of slice `s` lies under a register's columns from `column` on of a window that begins at row `down`.
     #[inline(always)]
-    fn under<S: Simd>(&self, s: usize, [down, column]: [usize; 2], to: &mut [R::Packed]) {
+    fn under<S: Simd>(&self, simd: S, s: usize, [down, column]: [usize; 2], to: &mut [R::Packed]) {
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let slice = &self.numbers[s * (self.numbers.len() / self.scales.len())..];
         let block = |of: usize| &slice[(of * self.rows + down) * lanes..];
         let (low, high) = (block(column / lanes), block(column / lanes + 1));
         let rows = low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to.chunks_exact_mut(lanes));
-        rows.for_each(|((low, high), to)| R::joined::<S>(low, high, column % lanes, to));
+        rows.for_each(|((low, high), to)| R::joined(simd, low, high, column % lanes, to));
     }
 }
 
@@ -312,7 +312,7 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
                     write_tiles::<R, S>(simd, &half.re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
                     write_tiles::<R, S>(simd, &half.im[from], &mut turned.im[tile * lanes..], 1, 1);
                 }
-                slices.under::<S>(s, [down, right + group * lanes], under);
+                slices.under(simd, s, [down, right + group * lanes], under);
                 along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
                 along_y.through(simd, &mut wide, under, &mut near);
                 along_y.kept_of(simd, &wide, kept, &mut turned, &mut near);
