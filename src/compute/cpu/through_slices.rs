@@ -101,9 +101,10 @@ pub(super) struct Way<R> {
 const APART: f64 = 1e-5;
 
 impl<R: Scalar> Way<R> {
-    /// None where windows do not consist of whole registers, or the propagator is no product of factors along y and x within a round band, as that of free space is.
+    /// None where windows do not consist of whole registers, the probe varies from position to position, or the propagator is no product of factors along y and x within a round band, as that of free space is.
     pub(super) fn new(fft: &Fft2<R>, model: &Model<Cpu<R>>, sensor: &Sensor<Cpu<R>>) -> Option<Self> {
-        let lanes = fft.lanes()?;
+        // No simulation's probe varies from position to position.
+        let lanes = fft.lanes().filter(|_| model.shape.variations == 0)?;
         let [ny, nx] = fft.shape;
         let [along_y, along_x] = fft.shape.map(Split::new);
         let nothing = Planes::zeros(ny * nx);
