@@ -96,7 +96,7 @@ fn object_bytes(grid: &Grid, slices: usize) -> usize {
     8usize.saturating_mul(slices).saturating_mul(grid.shape[0] * grid.shape[1])
 }
 
-/// About the bytes that a simulation needs at once: the slices under a block of frames, once more as the engine lays them out for a batch, or the projected potential of the truth, and the frames.
+/// About the bytes that a simulation needs at once: the slices under a block of frames, once more as the engine lays them out, or the projected potential of the truth, and the frames.
 pub fn needed_bytes(specimen: &Specimen, instrument: &Instrument, method: &Method, layout: &Layout) -> usize {
     /// Of a pixel while its potential is made: on the finer grid in f64 with its transform, then on the grid itself.
     const MAKING: usize = 150;

@@ -28,7 +28,7 @@ pub trait Scalar: Real {
     fn largest_packed() -> Self;
     /// A number whose parts are no larger than that.
     fn packed(re: Self, im: Self) -> Self::Packed;
-    /// Of as many packed numbers as a register has lanes, twice, those from number `from` on.
+    /// Of rows of as many packed numbers as a register has lanes, and rows that lie beside them, those from number `from` on.
     fn joined<S: Simd>(simd: S, low: &[Self::Packed], high: &[Self::Packed], from: usize, to: &mut [Self::Packed]);
     /// The parts of as many packed numbers as a register has lanes.
     fn lanes_unpacked<S: Simd>(simd: S, numbers: &[Self::Packed]) -> (Self::Lanes<S>, Self::Lanes<S>);
@@ -97,19 +97,21 @@ fn join_f32<S: Simd>(_: S, low: &[u32], high: &[u32], from: usize, to: &mut [u32
     if let Some(v4) = x86::of_16::<f32, S>() {
         return x86::join(v4, low, high, from, to);
     }
-    join(low, high, from, to);
+    join(size_of::<S::f32s>() / size_of::<f32>(), low, high, from, to);
 }
 
 #[inline(always)]
 fn join_f64<S: Simd>(_: S, low: &[[f64; 2]], high: &[[f64; 2]], from: usize, to: &mut [[f64; 2]]) {
-    join(low, high, from, to);
+    join(size_of::<S::f64s>() / size_of::<f64>(), low, high, from, to);
 }
 
 #[inline(always)]
-fn join<T: Copy>(low: &[T], high: &[T], from: usize, to: &mut [T]) {
-    let (of_low, of_high) = to.split_at_mut(low.len() - from);
-    of_low.copy_from_slice(&low[from..]);
-    of_high.copy_from_slice(&high[..from]);
+fn join<T: Copy>(lanes: usize, low: &[T], high: &[T], from: usize, to: &mut [T]) {
+    for ((low, high), to) in low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to.chunks_exact_mut(lanes)) {
+        let (of_low, of_high) = to.split_at_mut(lanes - from);
+        of_low.copy_from_slice(&low[from..]);
+        of_high.copy_from_slice(&high[..from]);
+    }
 }
 
 #[inline(always)]

@@ -153,6 +153,11 @@ impl<R: Scalar> Split<R> {
         place / self.second.len() + self.first.len() * (place % self.second.len())
     }
 
+    /// Where a number of a spectrum lies.
+    pub(super) fn place_of(&self, number: usize) -> usize {
+        number % self.first.len() * self.second.len() + number / self.first.len()
+    }
+
     /// The first pass of a transform.
     #[inline(always)]
     pub(super) fn enter<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, near: &mut Near<R, S>) {
@@ -274,7 +279,7 @@ impl<'a, R: Scalar, S: Simd> Near<'a, R, S> {
 /// Which numbers of a spectrum are kept, in the order in which they come out of the short transforms.
 pub(super) struct Kept {
     /// Where each number that comes out is kept; behind all, if it is not.
-    places: Vec<usize>,
+    pub(super) places: Vec<usize>,
     /// The numbers of the whole transform that are kept.
     pub(super) numbers: Vec<usize>,
 }

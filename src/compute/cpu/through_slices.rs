@@ -1,6 +1,7 @@
 //! A probe on its way through the slices of a specimen and onto a detector. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and
 //! transformed again while they are in the nearest caches, so that the wave is nowhere but in one transposed half-transform; of its spectrum the rows that are empty are left out.
 
+use num_complex::{Complex, Complex64};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -57,10 +58,9 @@ impl<R: Scalar> Slices<R> {
     fn under<S: Simd>(&self, simd: S, s: usize, [down, column]: [usize; 2], to: &mut [R::Packed]) {
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let slice = &self.numbers[s * (self.numbers.len() / self.scales.len())..];
-        let block = |of: usize| &slice[(of * self.rows + down) * lanes..];
+        let block = |of: usize| &slice[(of * self.rows + down) * lanes..][..to.len()];
         let (low, high) = (block(column / lanes), block(column / lanes + 1));
-        let rows = low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to.chunks_exact_mut(lanes));
-        rows.for_each(|((low, high), to)| R::joined(simd, low, high, column % lanes, to));
+        R::joined(simd, low, high, column % lanes, to);
     }
 }
 
@@ -70,7 +70,7 @@ struct Ray<R> {
     at: usize,
     ky: usize,
     kx: usize,
-    value: [R; 2],
+    value: Complex<R>,
 }
 
 /// How probes come from one slice to the next and onto a detector's pixels.
@@ -101,7 +101,8 @@ pub(super) struct Way<R> {
 const APART: f64 = 1e-5;
 
 impl<R: Scalar> Way<R> {
-    /// None where windows do not consist of whole registers, the probe varies from position to position, or the propagator is no product of factors along y and x within a round band, as that of free space is.
+    /// None where windows do not consist of whole registers, the probe varies from position to position, or the propagator is no product of factors along y and x within a round band, as
+    /// that of free space is.
     pub(super) fn new(fft: &Fft2<R>, model: &Model<Cpu<R>>, sensor: &Sensor<Cpu<R>>) -> Option<Self> {
         // No simulation's probe varies from position to position.
         let lanes = fft.lanes().filter(|_| model.shape.variations == 0)?;
@@ -125,8 +126,7 @@ impl<R: Scalar> Way<R> {
             (0..ny * nx).filter(|k| is_ray(spectrum, *k)).for_each(|k| wanted[k / nx] = true);
         }
         let kept = Kept::new(&along_y, lanes, |ky| wanted[ky]);
-        let row_of = inverse(&kept.numbers, ny);
-        let place_of = inverse(&(0..nx).map(|place| along_x.number_at(place)).collect::<Vec<_>>(), nx);
+        let row_of = |ky: usize| kept.places[along_y.place_of(ky)];
         // The transforms' scales: two transforms for each way between slices.
         let scale = fft.unitary * fft.unitary;
         let propagated = (0..nx).map(|place| {
@@ -143,19 +143,17 @@ impl<R: Scalar> Way<R> {
             let spectrum = model.probe_hat.window(ny * nx, mode);
             let mut rays: Vec<Ray<R>> = (0..ny * nx)
                 .filter(|k| is_ray(spectrum, *k))
-                .filter_map(|k| {
+                .map(|k| {
                     let (ky, kx) = (k / nx, k % nx);
-                    let row = row_of[ky]?;
-                    let at = (row / lanes * nx + place_of[kx]?) * lanes + row % lanes;
-                    Some(Ray { at, ky, kx, value: [fft.unitary * spectrum.re[k], fft.unitary * spectrum.im[k]] })
+                    let at = (row_of(ky) / lanes * nx + along_x.place_of(kx)) * lanes + row_of(ky) % lanes;
+                    Ray { at, ky, kx, value: Complex::new(spectrum.re[k], spectrum.im[k]).scale(fft.unitary) }
                 })
                 .collect();
             rays.sort_by_key(|ray| ray.at);
             rays
         });
-        let width = sensor.frame[1].next_multiple_of(lanes) * (2 * reach as usize + 1);
-        let mut taken_x: Vec<usize> = taken(1).map(|kx| place_of[kx]).collect::<Option<_>>()?;
-        taken_x.resize(width, 0);
+        let mut taken_x: Vec<usize> = taken(1).map(|kx| along_x.place_of(kx)).collect();
+        taken_x.resize(sensor.frame[1].next_multiple_of(lanes) * (2 * reach as usize + 1), 0);
         Some(Self {
             lanes,
             unitary: fft.unitary,
@@ -164,7 +162,7 @@ impl<R: Scalar> Way<R> {
             rows,
             rays: rays.collect(),
             taken_x,
-            taken_y: taken(0).map(|ky| row_of[ky]).collect::<Option<_>>()?,
+            taken_y: taken(0).map(row_of).collect(),
             taps: (-reach..=reach).map(|tap| sensor.taps[tap.unsigned_abs()]).collect(),
             kept,
             along_y,
@@ -192,13 +190,6 @@ impl<R: Scalar> Way<R> {
     }
 }
 
-/// The places of numbers below `n`.
-fn inverse(numbers: &[usize], n: usize) -> Vec<Option<usize>> {
-    let mut places = vec![None; n];
-    numbers.iter().enumerate().for_each(|(place, number)| places[*number] = Some(place));
-    places
-}
-
 /// A propagator as a product.
 struct Band<R> {
     /// At (ky, 0), divided by what is at (0, 0).
@@ -209,7 +200,6 @@ struct Band<R> {
 
 impl<R: Scalar> Band<R> {
     fn of(propagator: Part<R>, [ny, nx]: [usize; 2]) -> Option<Self> {
-        use num_complex::Complex64;
         let at = |ky: usize, kx: usize| Complex64::new(propagator.re[ky * nx + kx].f64(), propagator.im[ky * nx + kx].f64());
         let middle = at(0, 0);
         let mut band = Self { along_y: Vec::with_capacity(ny), most: Vec::with_capacity(ny) };
@@ -285,13 +275,10 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         half.fill(R::zero());
         let (half_re, half_im) = half.split_at_mut(kept.numbers.len() * nx);
         let ((ramp_y, ramp_x), corner) = (batch.ramps(b), batch.corner(b));
-        for Ray { at, ky, kx, value: [re, im] } in &way.rays[mode] {
-            let (ramp_re, ramp_im) = (
-                ramp_y.re[*ky] * ramp_x.re[*kx] - ramp_y.im[*ky] * ramp_x.im[*kx],
-                ramp_y.re[*ky] * ramp_x.im[*kx] + ramp_y.im[*ky] * ramp_x.re[*kx],
-            );
-            half_re[*at] = *re * ramp_re - *im * ramp_im;
-            half_im[*at] = *re * ramp_im + *im * ramp_re;
+        let ramp = |part: Part<R>, k: usize| Complex::new(part.re[k], part.im[k]);
+        for Ray { at, ky, kx, value } in &way.rays[mode] {
+            let Complex { re, im } = *value * (ramp(ramp_y, *ky) * ramp(ramp_x, *kx));
+            (half_re[*at], half_im[*at]) = (re, im);
         }
 
         let mut half = Columns::<R, S> { re: registers_mut::<R, S>(half_re), im: registers_mut::<R, S>(half_im) };
