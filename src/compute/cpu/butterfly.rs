@@ -85,6 +85,48 @@ fn eighth<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>) -> Pair<R, S> {
     scale::<R, S>(simd, (R::lanes_add(simd, a.0, a.1), R::lanes_sub(simd, a.1, a.0)), R::of(std::f64::consts::FRAC_1_SQRT_2))
 }
 
+/// a + x·b.
+#[inline(always)]
+fn add_scaled<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>, x: R) -> Pair<R, S> {
+    let x = R::splat(simd, x);
+    (R::lanes_mul_add(simd, b.0, x, a.0), R::lanes_mul_add(simd, b.1, x, a.1))
+}
+
+/// a − x·b.
+#[inline(always)]
+fn sub_scaled<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>, x: R) -> Pair<R, S> {
+    let x = R::splat(simd, x);
+    (R::lanes_negate_mul_add(simd, b.0, x, a.0), R::lanes_negate_mul_add(simd, b.1, x, a.1))
+}
+
+/// a + i·x·b and a − i·x·b.
+#[inline(always)]
+fn add_and_sub_i<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>, x: R) -> [Pair<R, S>; 2] {
+    let x = R::splat(simd, x);
+    [
+        (R::lanes_negate_mul_add(simd, b.1, x, a.0), R::lanes_mul_add(simd, b.0, x, a.1)),
+        (R::lanes_mul_add(simd, b.1, x, a.0), R::lanes_negate_mul_add(simd, b.0, x, a.1)),
+    ]
+}
+
+/// With a = 2π/5: cos a + cos 2a = −1/2, cos a − cos 2a = √5/2, and sin 2a = sin a·(√5 − 1)/2.
+#[inline(always)]
+pub(super) fn radix_5<R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; 5]) -> [Pair<R, S>; 5] {
+    const ROOT_5: f64 = 2.236_067_977_499_79;
+    const SIN: f64 = 0.951_056_516_295_153_5;
+    let [near, near_apart] = radix_2::<R, S>(simd, [x[1], x[4]]);
+    let [far, far_apart] = radix_2::<R, S>(simd, [x[2], x[3]]);
+    let [all, apart] = radix_2::<R, S>(simd, [near, far]);
+    let middle = sub_scaled::<R, S>(simd, x[0], all, R::of(0.25));
+    let even = add_scaled::<R, S>(simd, middle, apart, R::of(ROOT_5 / 4.0));
+    let even_2 = sub_scaled::<R, S>(simd, middle, apart, R::of(ROOT_5 / 4.0));
+    let odd = add_scaled::<R, S>(simd, near_apart, far_apart, R::of((ROOT_5 - 1.0) / 2.0));
+    let minus_odd_2 = sub_scaled::<R, S>(simd, far_apart, near_apart, R::of((ROOT_5 - 1.0) / 2.0));
+    let [fourth, first] = add_and_sub_i::<R, S>(simd, even, odd, R::of(SIN));
+    let [second, third] = add_and_sub_i::<R, S>(simd, even_2, minus_odd_2, R::of(SIN));
+    [add::<R, S>(simd, x[0], all), first, second, third, fourth]
+}
+
 /// A transform of odd length `N`, from the sums and differences of the points k and N − k.
 #[inline(always)]
 pub(super) fn radix_odd<const N: usize, R: Scalar, S: Simd>(simd: S, x: [Pair<R, S>; N], roots: &[[R; 2]]) -> [Pair<R, S>; N] {

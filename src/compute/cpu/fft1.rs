@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::butterfly::{Pair, radix_2, radix_4, radix_8, radix_odd, twiddle};
+use super::butterfly::{Pair, radix_2, radix_4, radix_5, radix_8, radix_odd, twiddle};
 use super::lanes::Scalar;
 
 /// A planned transform e^{−2πi} of length `n`, not scaled: Stockham's, decimated in frequency, so no reordering is needed.
@@ -164,7 +164,7 @@ impl<R: Scalar> Stage<R> {
             4 => run!(|x| radix_4::<R, S>(simd, x)),
             8 => run!(|x| radix_8::<R, S>(simd, x)),
             3 => run!(|x| radix_odd::<3, R, S>(simd, x, &self.roots)),
-            5 => run!(|x| radix_odd::<5, R, S>(simd, x, &self.roots)),
+            5 => run!(|x| radix_5::<R, S>(simd, x)),
             7 => run!(|x| radix_odd::<7, R, S>(simd, x, &self.roots)),
             _ => self.run_any(simd, from, to),
         }

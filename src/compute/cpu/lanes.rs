@@ -28,8 +28,6 @@ pub trait Scalar: Real {
     fn largest_packed() -> Self;
     /// A number whose parts are no larger than that.
     fn packed(re: Self, im: Self) -> Self::Packed;
-    /// Of rows of as many packed numbers as a register has lanes, and rows that lie beside them, those from number `from` on.
-    fn joined<S: Simd>(simd: S, low: &[Self::Packed], high: &[Self::Packed], from: usize, to: &mut [Self::Packed]);
     /// The parts of as many packed numbers as a register has lanes.
     fn lanes_unpacked<S: Simd>(simd: S, numbers: &[Self::Packed]) -> (Self::Lanes<S>, Self::Lanes<S>);
     /// x where a is no larger than b, 0 elsewhere.
@@ -92,39 +90,16 @@ fn pack_f64(re: f64, im: f64) -> [f64; 2] {
 }
 
 #[inline(always)]
-fn join_f32<S: Simd>(_: S, low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
+fn unpack_f32<S: Simd>(simd: S, numbers: &[u32]) -> (S::f32s, S::f32s) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v4) = x86::of_16::<f32, S>() {
-        return x86::join(v4, low, high, from, to);
-    }
-    join(size_of::<S::f32s>() / size_of::<f32>(), low, high, from, to);
-}
-
-#[inline(always)]
-fn join_f64<S: Simd>(_: S, low: &[[f64; 2]], high: &[[f64; 2]], from: usize, to: &mut [[f64; 2]]) {
-    join(size_of::<S::f64s>() / size_of::<f64>(), low, high, from, to);
-}
-
-#[inline(always)]
-fn join<T: Copy>(lanes: usize, low: &[T], high: &[T], from: usize, to: &mut [T]) {
-    for ((low, high), to) in low.chunks_exact(lanes).zip(high.chunks_exact(lanes)).zip(to.chunks_exact_mut(lanes)) {
-        let (of_low, of_high) = to.split_at_mut(lanes - from);
-        of_low.copy_from_slice(&low[from..]);
-        of_high.copy_from_slice(&high[..from]);
-    }
-}
-
-#[inline(always)]
-fn unpack_f32<S: Simd>(numbers: &[u32]) -> (S::f32s, S::f32s) {
-    #[cfg(target_arch = "x86_64")]
-    if let (Some(v4), Some(numbers)) = (x86::of_16::<f32, S>(), numbers.first_chunk()) {
+    if let (Some(v4), Some(numbers)) = (x86::of_16::<f32, S>(simd), numbers.first_chunk()) {
         return x86::unpack::<S>(v4, numbers);
     }
     unpack::<f32, S>(numbers.iter().map(|bits| [(*bits as u16 as i16).into(), ((bits >> 16) as u16 as i16).into()]))
 }
 
 #[inline(always)]
-fn unpack_f64<S: Simd>(numbers: &[[f64; 2]]) -> (S::f64s, S::f64s) {
+fn unpack_f64<S: Simd>(_: S, numbers: &[[f64; 2]]) -> (S::f64s, S::f64s) {
     unpack::<f64, S>(numbers.iter().copied())
 }
 
@@ -141,7 +116,7 @@ fn unpack<R: Scalar, S: Simd>(numbers: impl Iterator<Item = [R; 2]>) -> (R::Lane
 }
 
 macro_rules! scalar {
-    ($cis:ident, $ln:ident, $real:ty, $packed:ty, $largest:expr, $pack:ident, $join:ident, $unpack:ident, $up_to:ident, $select:ident, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $nmul_add:ident, $shuffle:ident) => {
+    ($cis:ident, $ln:ident, $real:ty, $packed:ty, $largest:expr, $pack:ident, $unpack:ident, $up_to:ident, $select:ident, $lanes:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $mul_add:ident, $nmul_add:ident, $shuffle:ident) => {
         impl Scalar for $real {
             type Lanes<S: Simd> = S::$lanes;
             type Packed = $packed;
@@ -183,12 +158,8 @@ macro_rules! scalar {
                 $pack(re, im)
             }
             #[inline(always)]
-            fn joined<S: Simd>(simd: S, low: &[$packed], high: &[$packed], from: usize, to: &mut [$packed]) {
-                $join(simd, low, high, from, to)
-            }
-            #[inline(always)]
-            fn lanes_unpacked<S: Simd>(_: S, numbers: &[$packed]) -> (S::$lanes, S::$lanes) {
-                $unpack::<S>(numbers)
+            fn lanes_unpacked<S: Simd>(simd: S, numbers: &[$packed]) -> (S::$lanes, S::$lanes) {
+                $unpack::<S>(simd, numbers)
             }
             #[inline(always)]
             fn lanes_up_to<S: Simd>(simd: S, a: S::$lanes, b: S::$lanes, x: S::$lanes) -> S::$lanes {
@@ -206,9 +177,9 @@ macro_rules! scalar {
     };
 }
 #[rustfmt::skip]
-scalar!(cis_f32, ln_f32, f32, u32, 32767.0, pack_f32, join_f32, unpack_f32, less_than_or_equal_f32s, select_f32s, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, negate_mul_add_f32s, deinterleave_shfl_f32s);
+scalar!(cis_f32, ln_f32, f32, u32, 32767.0, pack_f32, unpack_f32, less_than_or_equal_f32s, select_f32s, f32s, splat_f32s, add_f32s, sub_f32s, mul_f32s, mul_add_f32s, negate_mul_add_f32s, deinterleave_shfl_f32s);
 #[rustfmt::skip]
-scalar!(cis_f64, ln_f64, f64, [f64; 2], 1.0, pack_f64, join_f64, unpack_f64, less_than_or_equal_f64s, select_f64s, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, negate_mul_add_f64s, deinterleave_shfl_f64s);
+scalar!(cis_f64, ln_f64, f64, [f64; 2], 1.0, pack_f64, unpack_f64, less_than_or_equal_f64s, select_f64s, f64s, splat_f64s, add_f64s, sub_f64s, mul_f64s, mul_add_f64s, negate_mul_add_f64s, deinterleave_shfl_f64s);
 
 /// Whether [`Scalar::shuffle_4`] transposes each group of four lanes: register i, group g, lane j becomes register j, group g, lane i.
 #[inline(always)]

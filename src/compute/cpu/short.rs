@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use pulp::Simd;
 
-use super::butterfly::{Pair, radix_4, radix_8, radix_odd, twiddle};
+use super::butterfly::{Pair, radix_4, radix_5, radix_8, radix_odd, twiddle};
 use super::fft1::{Columns, Fft1, Source};
 use super::lanes::Scalar;
 
@@ -59,29 +59,54 @@ impl<R: Scalar> Short<R> {
     /// The first step of a transform of `from`, which is not looked at again: what [`Self::end`] goes on with, in one of the buffers.
     #[inline(always)]
     pub(super) fn begin<'a, S: Simd>(&self, simd: S, from: &Source<'_, R, S>, [here, there]: [Columns<'a, R, S>; 2]) -> Columns<'a, R, S> {
-        macro_rules! begin {
-            ($a:literal, $b:literal, $twiddles:expr, $first:expr) => {
-                begin::<$a, $b, { $a * $b }, R, S>(
-                    simd,
-                    from,
-                    here,
-                    $twiddles,
-                    #[inline(always)]
-                    $first,
-                )
-            };
-        }
         match self {
-            Self::Two { n: 16, twiddles, .. } => begin!(4, 4, twiddles, |x| radix_4::<R, S>(simd, x)),
-            Self::Two { n: 20, twiddles, .. } => begin!(4, 5, twiddles, |x| radix_4::<R, S>(simd, x)),
-            Self::Two { n: 24, twiddles, .. } => begin!(8, 3, twiddles, |x| radix_8::<R, S>(simd, x)),
-            Self::Two { twiddles, .. } => begin!(8, 4, twiddles, |x| radix_8::<R, S>(simd, x)),
+            Self::Two { n, twiddles, .. } => {
+                // Of what is behind the last number nothing is read.
+                let numbers = ..(n - 1) * from.step + 1;
+                let (re, im) = (&from.re[numbers], &from.im[numbers]);
+                begin_two(
+                    simd,
+                    *n,
+                    #[inline(always)]
+                    |k| (re[k * from.step], im[k * from.step]),
+                    here,
+                    twiddles,
+                )
+            }
             Self::Any(fft) => {
                 // Buffers are as long as the longest of several.
                 let [here, there] = [here, there].map(|buffer| Columns { re: &mut buffer.re[..fft.n], im: &mut buffer.im[..fft.n] });
                 fft.run(simd, Source { re: from.re, im: from.im, step: from.step }, here, there)
             }
         }
+    }
+
+    /// The same of numbers that lie at places of their own, with real and imaginary parts exchanged. They may be copied to `between`.
+    #[inline(always)]
+    pub(super) fn begin_exchanged<'a, S: Simd>(
+        &self,
+        simd: S,
+        from: &Columns<'_, R, S>,
+        places: &[usize],
+        between: Columns<'_, R, S>,
+        buffers: [Columns<'a, R, S>; 2],
+    ) -> Columns<'a, R, S> {
+        if let Self::Two { n, twiddles, .. } = self {
+            let [here, _] = buffers;
+            let places = &places[..*n];
+            return begin_two(
+                simd,
+                *n,
+                #[inline(always)]
+                |k| (from.im[places[k]], from.re[places[k]]),
+                here,
+                twiddles,
+            );
+        }
+        for (place, (re, im)) in places.iter().zip(between.re.iter_mut().zip(between.im.iter_mut())) {
+            (*re, *im) = (from.im[*place], from.re[*place]);
+        }
+        self.begin(simd, &between.source(0, 1), buffers)
     }
 
     /// The second step.
@@ -100,7 +125,7 @@ impl<R: Scalar> Short<R> {
         }
         match self {
             Self::Two { n: 16, .. } => end!(4, 4, |x| radix_4::<R, S>(simd, x)),
-            Self::Two { n: 20, roots, .. } => end!(4, 5, |x| radix_odd::<5, R, S>(simd, x, roots)),
+            Self::Two { n: 20, .. } => end!(4, 5, |x| radix_5::<R, S>(simd, x)),
             Self::Two { n: 24, roots, .. } => end!(8, 3, |x| radix_odd::<3, R, S>(simd, x, roots)),
             Self::Two { .. } => end!(8, 4, |x| radix_4::<R, S>(simd, x)),
             Self::Any(fft) => {
@@ -112,31 +137,58 @@ impl<R: Scalar> Short<R> {
     }
 }
 
+/// The first step of a transform in two.
+#[inline(always)]
+fn begin_two<'a, R: Scalar, S: Simd>(
+    simd: S,
+    n: usize,
+    from: impl Fn(usize) -> Pair<R, S>,
+    to: Columns<'a, R, S>,
+    twiddles: &[[R; 2]],
+) -> Columns<'a, R, S> {
+    macro_rules! begin {
+        ($a:literal, $b:literal, $first:expr) => {
+            begin::<$a, $b, { $a * $b }, R, S>(
+                simd,
+                from,
+                to,
+                twiddles,
+                #[inline(always)]
+                $first,
+            )
+        };
+    }
+    match n {
+        16 => begin!(4, 4, |x| radix_4::<R, S>(simd, x)),
+        20 => begin!(4, 5, |x| radix_4::<R, S>(simd, x)),
+        24 => begin!(8, 3, |x| radix_8::<R, S>(simd, x)),
+        _ => begin!(8, 4, |x| radix_8::<R, S>(simd, x)),
+    }
+}
+
 /// The first step of a transform of `N` = `A`·`B` numbers. Its loops, and those of the second, are left as loops (`black_box`): unrolled, the numbers between the steps would be held in
 /// more registers than there are.
 #[inline(always)]
 fn begin<'a, const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>(
     simd: S,
-    from: &Source<'_, R, S>,
+    from: impl Fn(usize) -> Pair<R, S>,
     to: Columns<'a, R, S>,
     twiddles: &[[R; 2]],
     first: impl Fn([Pair<R, S>; A]) -> [Pair<R, S>; A],
 ) -> Columns<'a, R, S> {
     let Columns { re: all_re, im: all_im } = to;
     if let (Some(re), Some(im)) = (all_re.first_chunk_mut::<N>(), all_im.first_chunk_mut::<N>()) {
-        let step = from.step;
-        let numbers = ..(N - 1) * step + 1;
-        let (from_re, from_im) = (&from.re[numbers], &from.im[numbers]);
         for q in 0..black_box(B).min(B) {
             let twiddles = &twiddles[q * (A - 1)..(q + 1) * (A - 1)];
-            let mut x = [(from_re[q * step], from_im[q * step]); A];
+            let mut x = [from(q); A];
             for i in 1..A {
-                x[i] = (from_re[(i * B + q) * step], from_im[(i * B + q) * step]);
+                x[i] = from(i * B + q);
             }
             let y = first(x);
             (re[q], im[q]) = y[0];
             for k in 1..A {
-                (re[k * B + q], im[k * B + q]) = twiddle::<R, S>(simd, y[k], twiddles[k - 1]);
+                // The first twiddles are 1.
+                (re[k * B + q], im[k * B + q]) = if q == 0 { y[k] } else { twiddle::<R, S>(simd, y[k], twiddles[k - 1]) };
             }
         }
     }

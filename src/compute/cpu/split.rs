@@ -8,6 +8,7 @@ use pulp::Simd;
 use super::butterfly::{Pair, times, twiddle};
 use super::fft1::Columns;
 use super::lanes::Scalar;
+use super::tiles::{prefetch, write_tiles};
 use super::short::{Short, Sink};
 
 /// A planned transform e^{−2πi}, not scaled.
@@ -219,45 +220,76 @@ impl<R: Scalar> Split<R> {
         }
     }
 
-    /// The second pass of a transform, to the places that `kept` names.
+    /// The second pass of a transform, of which what `kept` names goes to a register's columns from `column` on of `half`, which has `width`.
     #[inline(always)]
-    pub(super) fn kept_of<S: Simd>(&self, simd: S, line: &Columns<R, S>, kept: &Kept, to: &mut Columns<R, S>, near: &mut Near<R, S>) {
-        let n2 = self.second.len();
-        for (k, places) in kept.places.chunks_exact(n2).enumerate() {
+    pub(super) fn kept_of<S: Simd>(
+        &self,
+        simd: S,
+        line: &Columns<R, S>,
+        kept: &Kept,
+        half: &mut Columns<R, S>,
+        [width, column]: [usize; 2],
+        ring: &mut Columns<R, S>,
+        near: &mut Near<R, S>,
+    ) {
+        let (n2, lanes) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
+        let mut tile = 0;
+        for (k, (slots, end)) in kept.slots.chunks_exact(n2).zip(&kept.ends).enumerate() {
             let begun = self.second.begin(simd, &line.source(k * n2, 1), near.parts().0);
-            self.second.end(simd, &begun, &mut Placed { to: to.reborrow(), places });
+            self.second.end(simd, &begun, &mut Placed { to: ring.reborrow(), places: slots });
+            while (tile + 1) * lanes <= *end {
+                let (from, to) = (tile * lanes % kept.ring, tile * width + column);
+                write_tiles::<R, S>(simd, &ring.re[from..from + lanes], &mut half.re[to..to + lanes], 1, 1);
+                write_tiles::<R, S>(simd, &ring.im[from..from + lanes], &mut half.im[to..to + lanes], 1, 1);
+                tile += 1;
+            }
         }
     }
 
-    /// The first pass of the transform back, from the places that `kept` names to `line`; what is not kept is 0. Real and imaginary parts leave exchanged.
+    /// The first pass of the transform back of what `kept` names, from a register's columns from `column` on of `half`, which has `width`, to `line`; what is not kept is 0. Real and
+    /// imaginary parts leave exchanged.
     #[inline(always)]
     pub(super) fn back_of_kept<S: Simd>(
         &self,
         simd: S,
-        from: &mut Columns<R, S>,
+        half: &Columns<R, S>,
+        [width, column]: [usize; 2],
         kept: &Kept,
         line: &mut Columns<R, S>,
+        ring: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
-        let (n2, zero) = (self.second.len(), R::splat(simd, R::zero()));
-        if let (Some(re), Some(im)) = (from.re.get_mut(kept.numbers.len()), from.im.get_mut(kept.numbers.len())) {
-            (*re, *im) = (zero, zero);
-        }
-        for ((k, places), by) in kept.places.chunks_exact(n2).enumerate().zip(self.by_k.chunks_exact(n2)) {
-            let (buffers, between) = near.parts();
-            for (place, (re, im)) in places.iter().zip(between.re.iter_mut().zip(between.im.iter_mut())) {
-                (*re, *im) = (from.im[*place], from.re[*place]);
+        let (n2, lanes, zero) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>(), R::splat(simd, R::zero()));
+        (ring.re[kept.ring], ring.im[kept.ring]) = (zero, zero);
+        let mut tile = 0;
+        let rows = kept.slots.chunks_exact(n2).zip(&kept.ends).zip(self.by_k.chunks_exact(n2));
+        for (k, ((slots, end), by)) in rows.enumerate() {
+            while tile * lanes < *end {
+                let (from, to) = (tile * width + column, tile * lanes % kept.ring);
+                write_tiles::<R, S>(simd, &half.re[from..from + lanes], &mut ring.re[to..to + lanes], 1, 1);
+                write_tiles::<R, S>(simd, &half.im[from..from + lanes], &mut ring.im[to..to + lanes], 1, 1);
+                tile += 1;
             }
-            let begun = self.second.begin(simd, &between.source(0, 1), buffers);
+            let (buffers, between) = near.parts();
+            let begun = self.second.begin_exchanged(simd, ring, slots, between, buffers);
             self.second.end(simd, &begun, &mut Turned { to: line.from(k * n2), step: 1, by });
         }
     }
 
     /// The second pass of the transform back, of a column whose real and imaginary parts are exchanged, the product with a slice, and the first pass of the next transform.
+    /// Meanwhile `soon` is fetched, as long as `slice`.
     #[inline(always)]
-    pub(super) fn through<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, slice: &[R::Packed], near: &mut Near<R, S>) {
+    pub(super) fn through<S: Simd>(
+        &self,
+        simd: S,
+        line: &mut Columns<R, S>,
+        slice: &[R::Packed],
+        soon: &[R::Packed],
+        near: &mut Near<R, S>,
+    ) {
         let (n1, n2, lanes) = (self.first.len(), self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
-        for (j, by) in self.by_j.chunks_exact(n1).enumerate() {
+        for ((j, by), soon) in self.by_j.chunks_exact(n1).enumerate().zip(soon.chunks_exact(n1 * lanes)) {
+            prefetch::<R, S>(simd, soon);
             let (buffers, to) = near.parts();
             let begun = self.first.begin(simd, &line.source(j, n2), buffers);
             self.first.end(simd, &begun, &mut Through { to, slice: &slice[j * lanes..], n2 });
@@ -282,6 +314,12 @@ pub(super) struct Kept {
     pub(super) places: Vec<usize>,
     /// The numbers of the whole transform that are kept.
     pub(super) numbers: Vec<usize>,
+    /// As many of them as are at hand at once, whole registers.
+    pub(super) ring: usize,
+    /// Where each number that comes out lies among those, or behind them.
+    slots: Vec<usize>,
+    /// How many are kept of the short transforms up to each.
+    ends: Vec<usize>,
 }
 
 impl Kept {
@@ -292,7 +330,16 @@ impl Kept {
         kept.iter_mut().filter(|k| !**k).take(count.next_multiple_of(lanes) - count).for_each(|k| *k = true);
         let numbers: Vec<usize> = (0..split.n).filter(|place| kept[*place]).map(|place| split.number_at(place)).collect();
         let mut next = 0..numbers.len();
-        let places = kept.iter().map(|kept| if *kept { next.next() } else { None }.unwrap_or(numbers.len())).collect();
-        Self { places, numbers }
+        let places: Vec<usize> = kept.iter().map(|kept| if *kept { next.next() } else { None }.unwrap_or(numbers.len())).collect();
+        let n2 = split.second.len();
+        // Those of a short transform may begin within one tile and end within another.
+        let ring = (n2 + 2 * lanes).next_multiple_of(lanes);
+        let slots = places.iter().map(|place| if *place < numbers.len() { place % ring } else { ring }).collect();
+        let counts = kept.chunks_exact(n2).map(|kept| kept.iter().filter(|kept| **kept).count());
+        let ends = counts.scan(0, |end, count| {
+            *end += count;
+            Some(*end)
+        });
+        Self { ends: ends.collect(), slots, ring, places, numbers }
     }
 }

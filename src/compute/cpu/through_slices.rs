@@ -1,6 +1,8 @@
 //! A probe on its way through the slices of a specimen and onto a detector. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and
 //! transformed again while they are in the nearest caches, so that the wave is nowhere but in one transposed half-transform; of its spectrum the rows that are empty are left out.
 
+use std::f64::consts::TAU;
+
 use num_complex::{Complex, Complex64};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -19,7 +21,9 @@ use crate::compute::{Exposure, Model, Sensor};
 /// Slices so laid out that what lies under a window's columns is read one row behind the other: of as many columns as a register has lanes the rows. They are packed, so that they pass by
 /// a wave in the cache without driving it out.
 pub(super) struct Slices<R: Scalar> {
+    /// Of an object.
     rows: usize,
+    lanes: usize,
     /// Of all slices, one behind the other.
     numbers: Aligned<R::Packed>,
     /// What each slice's numbers are to be multiplied by.
@@ -29,8 +33,7 @@ pub(super) struct Slices<R: Scalar> {
 impl<R: Scalar> Slices<R> {
     pub(super) fn new(way: &Way<R>, objects: &[Planes<R>], [rows, columns]: [usize; 2]) -> Self {
         let lanes = way.lanes;
-        // A window that does not begin with a register's first lane reaches into one more.
-        let slice = (columns.div_ceil(lanes) + 1) * rows * lanes;
+        let slice = columns.div_ceil(lanes) * rows * lanes;
         let mut numbers = Aligned::large(objects.len() * slice);
         let pack = |object: &Planes<R>, slice: &mut [R::Packed]| {
             let parts = object.re.iter().chain(object.im.iter());
@@ -50,17 +53,66 @@ impl<R: Scalar> Slices<R> {
                 || pack(object, slice),
             )
         });
-        Self { rows, scales: scales.collect(), numbers }
+        Self { rows, lanes, scales: scales.collect(), numbers }
     }
 
-    /// Copies what of slice `s` lies under a register's columns from `column` on of a window that begins at row `down`.
+    /// What of slice `s` lies in as many columns as a register has lanes, from column `from` on, a multiple of that, in `count` numbers from row `down` on.
     #[inline(always)]
-    fn under<S: Simd>(&self, simd: S, s: usize, [down, column]: [usize; 2], to: &mut [R::Packed]) {
-        let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
+    fn block(&self, s: usize, [down, from]: [usize; 2], count: usize) -> &[R::Packed] {
         let slice = &self.numbers[s * (self.numbers.len() / self.scales.len())..];
-        let block = |of: usize| &slice[(of * self.rows + down) * lanes..][..to.len()];
-        let (low, high) = (block(column / lanes), block(column / lanes + 1));
-        R::joined(simd, low, high, column % lanes, to);
+        &slice[from * self.rows + down * self.lanes..][..count]
+    }
+}
+
+/// A window over slices, with its columns turned round until they lie in registers as those of the slices do: a column of the object lies at its number modulo the window's width.
+struct Turned {
+    down: usize,
+    /// Of the window.
+    rows: usize,
+    columns: usize,
+    /// The first column of the object that is a multiple of the window's width and no further right than the window.
+    from: usize,
+    /// How far right of it the window begins.
+    by: usize,
+}
+
+impl Turned {
+    fn new([down, right]: [usize; 2], [rows, columns]: [usize; 2]) -> Self {
+        let by = right % columns;
+        Self { down, rows, columns, from: right - by, by }
+    }
+
+    /// Copies what of slice `s` lies under a register's columns from `column` on.
+    #[inline(always)]
+    fn under<R: Scalar>(&self, slices: &Slices<R>, s: usize, column: usize, to: &mut [R::Packed]) {
+        let lanes = slices.lanes;
+        if !(column + 1..column + lanes).contains(&self.by) {
+            return to.copy_from_slice(self.soon(slices, s, column));
+        }
+        // The window both begins and ends among them.
+        let [begin, end] = [0, self.columns].map(|more| slices.block(s, [self.down, self.from + more + column], to.len()));
+        match lanes {
+            16 => seam::<16, _>(begin, end, self.by - column, to),
+            8 => seam::<8, _>(begin, end, self.by - column, to),
+            4 => seam::<4, _>(begin, end, self.by - column, to),
+            _ => seam::<2, _>(begin, end, self.by - column, to),
+        }
+    }
+
+    /// The same but for a seam, of which it is what lies there at the window's beginning.
+    #[inline(always)]
+    fn soon<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize) -> &'a [R::Packed] {
+        let from = if column + slices.lanes <= self.by { self.from + self.columns } else { self.from };
+        slices.block(s, [self.down, from + column], self.rows * slices.lanes)
+    }
+}
+
+/// Of rows of `N` numbers the first `ends` from `end`, the others from `begin`.
+#[inline(always)]
+fn seam<const N: usize, T: Copy>(begin: &[T], end: &[T], ends: usize, to: &mut [T]) {
+    let rows = begin.as_chunks::<N>().0.iter().zip(end.as_chunks::<N>().0);
+    for (to, (begin, end)) in to.as_chunks_mut::<N>().0.iter_mut().zip(rows) {
+        *to = std::array::from_fn(|lane| if lane < ends { end[lane] } else { begin[lane] });
     }
 }
 
@@ -93,6 +145,8 @@ pub(super) struct Way<R> {
     taken_y: Vec<usize>,
     /// One for each of the numbers that a pixel takes in along an axis.
     taps: Vec<R>,
+    /// e^{−2πi·j/n} along x.
+    roots: Vec<Complex<R>>,
     /// What makes a transform unitary.
     unitary: R,
 }
@@ -154,8 +208,10 @@ impl<R: Scalar> Way<R> {
         });
         let mut taken_x: Vec<usize> = taken(1).map(|kx| along_x.place_of(kx)).collect();
         taken_x.resize(sensor.frame[1].next_multiple_of(lanes) * (2 * reach as usize + 1), 0);
+        let root = |j: usize| Complex64::cis(-TAU * j as f64 / nx as f64);
         Some(Self {
             lanes,
+            roots: (0..nx).map(root).map(|root| Complex::new(R::of(root.re), R::of(root.im))).collect(),
             unitary: fft.unitary,
             propagated: propagated.collect(),
             most: Aligned::collect(kept.numbers.iter().map(|ky| band.most[*ky])),
@@ -181,7 +237,7 @@ impl<R: Scalar> Way<R> {
         let ([ny, nx], rows) = ([self.along_y.n, self.along_x.n], self.kept.numbers.len());
         Between {
             half: Aligned::large(2 * rows * nx),
-            columns: column_buffers(ny.max(nx)),
+            columns: column_buffers(ny.max(self.kept.ring + 1)),
             near: column_buffers(longest),
             under: Aligned::zeros(ny * self.lanes),
             powers: Aligned::zeros((nx + self.width()) * self.lanes),
@@ -274,15 +330,17 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
 
         half.fill(R::zero());
         let (half_re, half_im) = half.split_at_mut(kept.numbers.len() * nx);
-        let ((ramp_y, ramp_x), corner) = (batch.ramps(b), batch.corner(b));
+        let window = Turned::new(batch.corner(b), [ny, nx]);
+        let (ramp_y, ramp_x) = batch.ramps(b);
         let ramp = |part: Part<R>, k: usize| Complex::new(part.re[k], part.im[k]);
+        let ramp_x: Vec<Complex<R>> = (0..nx).map(|kx| ramp(ramp_x, kx) * way.roots[kx * window.by % nx]).collect();
         for Ray { at, ky, kx, value } in &way.rays[mode] {
-            let Complex { re, im } = *value * (ramp(ramp_y, *ky) * ramp(ramp_x, *kx));
+            let Complex { re, im } = *value * (ramp(ramp_y, *ky) * ramp_x[*kx]);
             (half_re[*at], half_im[*at]) = (re, im);
         }
 
         let mut half = Columns::<R, S> { re: registers_mut::<R, S>(half_re), im: registers_mut::<R, S>(half_im) };
-        let [mut wide, mut turned, _] = buffers::<R, S>(columns, ny.max(nx));
+        let [mut wide, mut ring, _] = buffers::<R, S>(columns, ny.max(kept.ring + 1));
         let [here, there, between] = buffers::<R, S>(near, along_y.longest().max(along_x.longest()));
         let mut near = Near { here, there, between };
         let (rows_re, rows_im, most) = (registers::<R, S>(&way.rows.re), registers::<R, S>(&way.rows.im), registers::<R, S>(&way.most));
@@ -292,20 +350,15 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
             along_x.leave(simd, &mut line, &mut near);
         }
 
-        let [down, right] = corner;
         for (s, scale) in slices.scales.iter().enumerate() {
             for group in 0..groups {
-                for tile in 0..tiles {
-                    let from = tile * nx + group * lanes..tile * nx + (group + 1) * lanes;
-                    write_tiles::<R, S>(simd, &half.re[from.clone()], &mut turned.re[tile * lanes..], 1, 1);
-                    write_tiles::<R, S>(simd, &half.im[from], &mut turned.im[tile * lanes..], 1, 1);
-                }
-                slices.under(simd, s, [down, right + group * lanes], under);
-                along_y.back_of_kept(simd, &mut turned, kept, &mut wide, &mut near);
-                along_y.through(simd, &mut wide, under, &mut near);
-                along_y.kept_of(simd, &wide, kept, &mut turned, &mut near);
-                write_tiles::<R, S>(simd, &turned.re[..tiles * lanes], &mut half.re[group * lanes..], 1, nx);
-                write_tiles::<R, S>(simd, &turned.im[..tiles * lanes], &mut half.im[group * lanes..], 1, nx);
+                let column = group * lanes;
+                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, &mut ring, &mut near);
+                window.under(slices, s, column, under);
+                // The next columns of this slice or, behind the last ones, the first ones of the next.
+                let [next, next_column] = if group + 1 < groups { [s, column + lanes] } else { [(s + 1).min(slices.scales.len() - 1), 0] };
+                along_y.through(simd, &mut wide, under, window.soon(slices, next, next_column), &mut near);
+                along_y.kept_of(simd, &wide, kept, &mut half, [nx, column], &mut ring, &mut near);
             }
             if s + 1 == slices.scales.len() {
                 break;

@@ -9,7 +9,7 @@ use super::lanes::Scalar;
 #[inline(always)]
 pub(super) fn write_tiles<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to: &mut [R::Lanes<S>], row_step: usize, tile_step: usize) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v4) = x86::of_16::<R, S>() {
+    if let Some(v4) = x86::of_16::<R, S>(simd) {
         return x86::write_tiles(v4, bytemuck::cast_slice(from), bytemuck::cast_slice_mut(to), row_step, tile_step);
     }
     let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
@@ -35,22 +35,31 @@ pub(super) fn write_quads<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to:
     }
 }
 
+/// Has the caches beyond the nearest fetch what will be read soon, where the processor takes such advice.
+#[inline(always)]
+pub(super) fn prefetch<R: Scalar, S: Simd>(simd: S, soon: &[R::Packed]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v4) = x86::of_16::<R, S>(simd) {
+        x86::prefetch(v4, bytemuck::cast_slice(soon));
+    }
+}
+
 /// Registers of 16 numbers, whole: their quarters stored one by one take twice as long.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
-    use std::any::TypeId;
-    use std::arch::x86_64::{__m512, __m512d, __m512i};
+    use std::any::{Any, TypeId};
+    use std::arch::x86_64::{_MM_HINT_T1, __m512, __m512d, __m512i};
 
     use pulp::x86::V4;
     use pulp::{Simd, cast, f32x16};
 
     use super::Scalar;
 
-    /// The processor's instructions, where these are its registers.
+    /// The processor's instructions, where these are its registers. To ask the processor for them would be a call, about which every register in use is put by.
     #[inline(always)]
-    pub(in super::super) fn of_16<R: Scalar, S: Simd>() -> Option<V4> {
-        let here = TypeId::of::<S>() == TypeId::of::<V4>() && TypeId::of::<R::Lanes<S>>() == TypeId::of::<f32x16>();
-        if here { V4::try_new() } else { None }
+    pub(in super::super) fn of_16<R: Scalar, S: Simd>(simd: S) -> Option<V4> {
+        let v4 = <dyn Any>::downcast_ref::<V4>(&simd).copied();
+        v4.filter(|_| TypeId::of::<R::Lanes<S>>() == TypeId::of::<f32x16>())
     }
 
     #[inline(always)]
@@ -78,14 +87,10 @@ pub(super) mod x86 {
         }
     }
 
-    /// Of rows of 16 numbers and what lies beside them those from number `from` on.
+    /// One number of each cache line is enough.
     #[inline(always)]
-    pub(in super::super) fn join(v4: V4, low: &[u32], high: &[u32], from: usize, to: &mut [u32]) {
-        let places: [i32; 16] = std::array::from_fn(|lane| (lane + from) as i32);
-        let rows = low.as_chunks::<16>().0.iter().zip(high.as_chunks::<16>().0);
-        for ((low, high), to) in rows.zip(to.as_chunks_mut::<16>().0) {
-            *to = cast(v4.avx512f._mm512_permutex2var_epi32(cast(*low), cast(places), cast(*high)));
-        }
+    pub(super) fn prefetch(v4: V4, soon: &[u32]) {
+        soon.iter().step_by(16).for_each(|number| v4.sse._mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()));
     }
 
     /// The parts of complex numbers of 16 bits each, the real ones in the lower ones.
