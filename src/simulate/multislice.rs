@@ -1,7 +1,7 @@
 //! Multislice simulation of scanning diffraction: probes through slices onto a detector, counted.
 
 use std::f64::consts::PI;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::time::Instant;
 
 use num_complex::Complex64;
@@ -76,18 +76,18 @@ impl Division {
     }
 }
 
-/// What [`Exposed`] lends.
-enum Frames {
-    Counts(Vec<u16>),
-    Numbers(Vec<f32>),
+/// What [`Exposed`] lends. Memory comes back when frames are written: new memory is slow to be had.
+#[derive(Default)]
+struct Frames {
+    means: Vec<f32>,
+    /// Of the means, where they are counted.
+    counts: Vec<u16>,
+    are_counts: bool,
 }
 
 impl Frames {
     fn exposed(&self) -> Exposed<'_> {
-        match self {
-            Self::Counts(counts) => Exposed::Counts(counts),
-            Self::Numbers(numbers) => Exposed::Numbers(numbers),
-        }
+        if self.are_counts { Exposed::Counts(&self.counts) } else { Exposed::Numbers(&self.means) }
     }
 }
 
@@ -148,18 +148,25 @@ impl<B: Backend> Work<'_, B> {
         mut take: impl FnMut(Exposed<'_>) -> std::result::Result<(), E> + Send,
     ) -> std::result::Result<(), E> {
         std::thread::scope(|scope| {
-            let (sender, receiver) = sync_channel::<Frames>(0);
-            let taker = scope.spawn(move || receiver.iter().try_for_each(|frames| take(frames.exposed())));
+            let ((sender, receiver), (back, spare)) = (sync_channel::<Frames>(0), channel());
+            let taker = scope.spawn(move || {
+                receiver.iter().try_for_each(|frames| {
+                    take(frames.exposed())?;
+                    // After the last block nobody wants it.
+                    let _ = back.send(frames);
+                    Ok::<_, E>(())
+                })
+            });
             // Where nobody takes frames any more, the taker says why.
-            let made = self.blocks(division, |frames| sender.send(frames).is_ok());
+            let made = self.blocks(division, &spare, |frames| sender.send(frames).is_ok());
             drop(sender);
             taker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             Ok(made?)
         })
     }
 
-    /// Blocks of frames, until `give` says that there is no need for more.
-    fn blocks(&self, division: &Division, mut give: impl FnMut(Frames) -> bool) -> Result<()> {
+    /// Blocks of frames, in `spare` memory if there is any, until `give` says that there is no need for more.
+    fn blocks(&self, division: &Division, spare: &Receiver<Frames>, mut give: impl FnMut(Frames) -> bool) -> Result<()> {
         let Self { run, backend, specimen, instrument, method, layout } = *self;
         let window = [layout.window; 2];
         if !backend.supports_window(window) {
@@ -176,7 +183,10 @@ impl<B: Backend> Work<'_, B> {
             let grid = if whole { layout.grid() } else { layout.grid_of(positions) };
             let in_pixels: Vec<[f64; 2]> = positions.iter().map(|p| [0, 1].map(|a| (p[a] - grid.origin_A[a]) / grid.pixel_A)).collect();
             let places: Vec<u32> = (0..positions.len() as u32).collect();
-            let mut means = vec![0f32; positions.len() * frame_pixels];
+            let mut frames = spare.try_recv().unwrap_or_default();
+            let Frames { means, counts, are_counts } = &mut frames;
+            means.clear();
+            means.resize(positions.len() * frame_pixels, 0.0);
             for configuration in 0..configurations {
                 let mut model = match kept.take() {
                     Some(model) => model,
@@ -194,14 +204,14 @@ impl<B: Backend> Work<'_, B> {
                 kept = whole.then_some(model);
             }
             let ids: Vec<u32> = (first..first + positions.len()).map(|id| id as u32).collect();
-            let frames = match (instrument.dose_e_per_A2, instrument.readout_counts > 0.0) {
-                (Some(_), false) => Frames::Counts(counted(&means, frame_pixels, &ids, instrument, run.rng.seed)?),
-                (Some(_), true) => {
-                    read_out(&mut means, frame_pixels, &ids, instrument, run.rng.seed)?;
-                    Frames::Numbers(means)
+            if instrument.dose_e_per_A2.is_some() {
+                if instrument.readout_counts > 0.0 {
+                    read_out(means, frame_pixels, &ids, instrument, run.rng.seed)?;
+                } else {
+                    *are_counts = true;
+                    counted(means, frame_pixels, &ids, instrument, run.rng.seed, counts)?;
                 }
-                (None, _) => Frames::Numbers(means),
-            };
+            }
             if !give(frames) {
                 return Ok(());
             }

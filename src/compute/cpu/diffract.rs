@@ -1,5 +1,7 @@
 //! The coarse verb of simulations fused pattern by pattern, so that a wave stays in one core's cache on its way through the slices.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -10,22 +12,35 @@ use super::lanes::Scalar;
 use super::planes::Planes;
 use super::propagate::propagate_window;
 use super::shift_probe::shift_mode;
-use super::through_slices::{Slices, Way, through_slices};
+use super::through_slices::{Between, Slices, Way, through_slices};
 use super::{Cpu, CpuBatch};
 use crate::compute::{Direction, Exposure, Model, Sensor};
 
-/// Pieces of a batch for each thread.
+/// Pieces of a batch for each thread, where a piece has work memory of its own.
 const PIECES: usize = 8;
 
 /// [`crate::compute::Backend::passage`]: none where there is but the way step by step.
-pub struct CpuPassage<R: Scalar>(Option<(Way<R>, Slices<R>)>);
+pub struct CpuPassage<R: Scalar>(Option<Fused<R>>);
+
+struct Fused<R: Scalar> {
+    way: Way<R>,
+    slices: Slices<R>,
+    /// Work memory that no thread holds: new memory is slow to be had.
+    spare: Mutex<Vec<Between<R>>>,
+}
 
 impl<R: Scalar> CpuPassage<R> {
     pub(super) fn new(fft: &Fft2<R>, model: &Model<Cpu<R>>, sensor: &Sensor<Cpu<R>>) -> Self {
         Self(Way::new(fft, model, sensor).map(|way| {
             let slices = Slices::new(&way, &model.object, model.shape.object);
-            (way, slices)
+            Fused { way, slices, spare: Mutex::default() }
         }))
+    }
+}
+
+impl<R: Scalar> Fused<R> {
+    fn spare(&self) -> MutexGuard<'_, Vec<Between<R>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,17 +56,19 @@ pub(super) fn diffract<R: Scalar>(
 ) {
     let modes = model.shape.modes;
     let pixels = sensor.frame[0] * sensor.frame[1];
-    // A piece of the batch has work memory of its own.
-    let piece = batch.plan.len().div_ceil(PIECES * rayon::current_num_threads());
-    let frames = out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate().with_min_len(piece);
+    let frames = out.par_chunks_exact_mut(pixels).take(batch.plan.len()).enumerate();
     let of_mode = |m: usize| Exposure { fresh: exposure.fresh && m == 0, ..exposure };
-    if let CpuPassage(Some((way, slices))) = passage {
-        frames.for_each_init(
-            || way.scratch(),
-            |scratch, (b, frame)| (0..modes).for_each(|m| through_slices(way, slices, batch, [b, m], of_mode(m), scratch, frame)),
-        );
+    if let CpuPassage(Some(fused)) = passage {
+        let Fused { way, slices, .. } = fused;
+        frames.for_each(|(b, frame)| {
+            let kept = fused.spare().pop();
+            let mut between = kept.unwrap_or_else(|| way.scratch());
+            (0..modes).for_each(|m| through_slices(way, slices, batch, [b, m], of_mode(m), &mut between, frame));
+            fused.spare().push(between);
+        });
     } else {
-        frames.for_each_init(
+        let piece = batch.plan.len().div_ceil(PIECES * rayon::current_num_threads());
+        frames.with_min_len(piece).for_each_init(
             || (fft.scratch(), Planes::zeros(2 * batch.window_len()), vec![R::zero(); sensor.frame[1]]),
             |(scratch, waves, row), (b, frame)| {
                 (0..modes).for_each(|m| step_by_step(fft, [b, m], (batch, model, sensor), of_mode(m), (scratch, waves, row), frame));

@@ -8,7 +8,7 @@ use pulp::Simd;
 use super::butterfly::{Pair, times, twiddle};
 use super::fft1::Columns;
 use super::lanes::Scalar;
-use super::tiles::{prefetch, write_tiles};
+use super::tiles::{prefetch, prefetch_near, write_tiles};
 use super::short::{Short, Sink};
 
 /// A planned transform e^{−2πi}, not scaled.
@@ -256,14 +256,17 @@ impl<R: Scalar> Split<R> {
         [width, column]: [usize; 2],
         kept: &Kept,
         line: &mut Columns<R, S>,
+        soon: &[R::Packed],
         ring: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
+        let soon = soon.chunks_exact(soon.len() / self.first.len());
         let (n2, lanes, zero) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>(), R::splat(simd, R::zero()));
         (ring.re[kept.ring], ring.im[kept.ring]) = (zero, zero);
         let mut tile = 0;
-        let rows = kept.slots.chunks_exact(n2).zip(&kept.ends).zip(self.by_k.chunks_exact(n2));
-        for (k, ((slots, end), by)) in rows.enumerate() {
+        let rows = kept.slots.chunks_exact(n2).zip(&kept.ends).zip(self.by_k.chunks_exact(n2)).zip(soon);
+        for (k, (((slots, end), by), soon)) in rows.enumerate() {
+            prefetch_near::<R, S>(simd, soon);
             while tile * lanes < *end {
                 let (from, to) = (tile * width + column, tile * lanes % kept.ring);
                 write_tiles::<R, S>(simd, &half.re[from..from + lanes], &mut ring.re[to..to + lanes], 1, 1);

@@ -82,12 +82,12 @@ impl Turned {
         Self { down, rows, columns, from: right - by, by }
     }
 
-    /// Copies what of slice `s` lies under a register's columns from `column` on.
+    /// What of slice `s` lies under a register's columns from `column` on. It may be put together in `to`.
     #[inline(always)]
-    fn under<R: Scalar>(&self, slices: &Slices<R>, s: usize, column: usize, to: &mut [R::Packed]) {
+    fn under<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize, to: &'a mut [R::Packed]) -> &'a [R::Packed] {
         let lanes = slices.lanes;
         if !(column + 1..column + lanes).contains(&self.by) {
-            return to.copy_from_slice(self.soon(slices, s, column));
+            return self.soon(slices, s, column);
         }
         // The window both begins and ends among them.
         let [begin, end] = [0, self.columns].map(|more| slices.block(s, [self.down, self.from + more + column], to.len()));
@@ -97,6 +97,7 @@ impl Turned {
             4 => seam::<4, _>(begin, end, self.by - column, to),
             _ => seam::<2, _>(begin, end, self.by - column, to),
         }
+        to
     }
 
     /// The same but for a seam, of which it is what lies there at the window's beginning.
@@ -353,8 +354,8 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         for (s, scale) in slices.scales.iter().enumerate() {
             for group in 0..groups {
                 let column = group * lanes;
-                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, &mut ring, &mut near);
-                window.under(slices, s, column, under);
+                let under = window.under(slices, s, column, under);
+                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, under, &mut ring, &mut near);
                 // The next columns of this slice or, behind the last ones, the first ones of the next.
                 let [next, next_column] = if group + 1 < groups { [s, column + lanes] } else { [(s + 1).min(slices.scales.len() - 1), 0] };
                 along_y.through(simd, &mut wide, under, window.soon(slices, next, next_column), &mut near);
