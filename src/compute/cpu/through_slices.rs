@@ -65,7 +65,7 @@ impl<R: Scalar> Slices<R> {
 }
 
 /// A window over slices, with its columns turned round until they lie in registers as those of the slices do: a column of the object lies at its number modulo the window's width.
-struct Turned {
+struct TurnedWindow {
     down: usize,
     /// Of the window.
     rows: usize,
@@ -76,35 +76,31 @@ struct Turned {
     by: usize,
 }
 
-impl Turned {
+impl TurnedWindow {
     fn new([down, right]: [usize; 2], [rows, columns]: [usize; 2]) -> Self {
         let by = right % columns;
         Self { down, rows, columns, from: right - by, by }
     }
 
-    /// What of slice `s` lies under a register's columns from `column` on. It may be put together in `to`.
+    /// What of slice `s` lies under a register's columns from `column` on. Where the window both begins and ends among them, it is put together in `to`.
     #[inline(always)]
     fn under<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize, to: &'a mut [R::Packed]) -> &'a [R::Packed] {
-        let lanes = slices.lanes;
-        if !(column + 1..column + lanes).contains(&self.by) {
-            return self.soon(slices, s, column);
+        let (lanes, ends) = (slices.lanes, self.by.saturating_sub(column));
+        let [begin, end] = [0, self.columns].map(|more| self.from + more + column);
+        let block = |from: usize| slices.block(s, [self.down, from], self.rows * lanes);
+        if ends == 0 {
+            return block(begin);
         }
-        // The window both begins and ends among them.
-        let [begin, end] = [0, self.columns].map(|more| slices.block(s, [self.down, self.from + more + column], to.len()));
+        if ends >= lanes {
+            return block(end);
+        }
         match lanes {
-            16 => seam::<16, _>(begin, end, self.by - column, to),
-            8 => seam::<8, _>(begin, end, self.by - column, to),
-            4 => seam::<4, _>(begin, end, self.by - column, to),
-            _ => seam::<2, _>(begin, end, self.by - column, to),
+            16 => seam::<16, _>(block(begin), block(end), ends, to),
+            8 => seam::<8, _>(block(begin), block(end), ends, to),
+            4 => seam::<4, _>(block(begin), block(end), ends, to),
+            _ => seam::<2, _>(block(begin), block(end), ends, to),
         }
         to
-    }
-
-    /// The same but for a seam, of which it is what lies there at the window's beginning.
-    #[inline(always)]
-    fn soon<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize) -> &'a [R::Packed] {
-        let from = if column + slices.lanes <= self.by { self.from + self.columns } else { self.from };
-        slices.block(s, [self.down, from + column], self.rows * slices.lanes)
     }
 }
 
@@ -240,7 +236,7 @@ impl<R: Scalar> Way<R> {
             half: Aligned::large(2 * rows * nx),
             columns: column_buffers(ny.max(self.kept.ring + 1)),
             near: column_buffers(longest),
-            under: Aligned::zeros(ny * self.lanes),
+            seam: Aligned::zeros(ny * self.lanes),
             powers: Aligned::zeros((nx + self.width()) * self.lanes),
             taken: Aligned::zeros(rows * self.width()),
         }
@@ -285,8 +281,8 @@ pub(super) struct Between<R: Scalar> {
     /// Three sets of columns, and three of short ones.
     columns: Aligned<R>,
     near: Aligned<R>,
-    /// What of a slice lies under a set of columns.
-    under: Aligned<R::Packed>,
+    /// What of a slice lies under the columns among which the window begins.
+    seam: Aligned<R::Packed>,
     /// A register of rows' powers each of kx, and of detector pixels.
     powers: Aligned<R>,
     /// (kept row, detector pixel).
@@ -324,14 +320,14 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { way, slices, batch, b, mode, exposure, scratch, frame } = self;
         let Way { along_y, along_x, kept, .. } = way;
-        let Between { half, columns, near, under, powers, taken } = scratch;
+        let Between { half, columns, near, seam, powers, taken } = scratch;
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let [ny, nx] = [along_y.n, along_x.n];
         let (groups, tiles) = (nx / lanes, kept.numbers.len() / lanes);
 
         half.fill(R::zero());
         let (half_re, half_im) = half.split_at_mut(kept.numbers.len() * nx);
-        let window = Turned::new(batch.corner(b), [ny, nx]);
+        let window = TurnedWindow::new(batch.corner(b), [ny, nx]);
         let (ramp_y, ramp_x) = batch.ramps(b);
         let ramp = |part: Part<R>, k: usize| Complex::new(part.re[k], part.im[k]);
         let ramp_x: Vec<Complex<R>> = (0..nx).map(|kx| ramp(ramp_x, kx) * way.roots[kx * window.by % nx]).collect();
@@ -354,11 +350,8 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         for (s, scale) in slices.scales.iter().enumerate() {
             for group in 0..groups {
                 let column = group * lanes;
-                let under = window.under(slices, s, column, under);
-                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, under, &mut ring, &mut near);
-                // The next columns of this slice or, behind the last ones, the first ones of the next.
-                let [next, next_column] = if group + 1 < groups { [s, column + lanes] } else { [(s + 1).min(slices.scales.len() - 1), 0] };
-                along_y.through(simd, &mut wide, under, window.soon(slices, next, next_column), &mut near);
+                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, &mut ring, &mut near);
+                along_y.through(simd, &mut wide, window.under(slices, s, column, seam), &mut near);
                 along_y.kept_of(simd, &wide, kept, &mut half, [nx, column], &mut ring, &mut near);
             }
             if s + 1 == slices.scales.len() {

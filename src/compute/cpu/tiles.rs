@@ -35,29 +35,11 @@ pub(super) fn write_quads<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to:
     }
 }
 
-/// Has the caches beyond the nearest fetch what will be read soon, where the processor takes such advice.
-#[inline(always)]
-pub(super) fn prefetch<R: Scalar, S: Simd>(simd: S, soon: &[R::Packed]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(v4) = x86::of_16::<R, S>(simd) {
-        x86::prefetch(v4, bytemuck::cast_slice(soon));
-    }
-}
-
-/// Has the caches beyond the nearest fetch what will be read soon, where the processor takes such advice.
-#[inline(always)]
-pub(super) fn prefetch_near<R: Scalar, S: Simd>(simd: S, soon: &[R::Packed]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(v4) = x86::of_16::<R, S>(simd) {
-        x86::prefetch_near(v4, bytemuck::cast_slice(soon));
-    }
-}
-
 /// Registers of 16 numbers, whole: their quarters stored one by one take twice as long.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     use std::any::{Any, TypeId};
-    use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, __m512, __m512d, __m512i};
+    use std::arch::x86_64::{__m512, __m512d, __m512i};
 
     use pulp::x86::V4;
     use pulp::{Simd, cast, f32x16};
@@ -94,18 +76,6 @@ pub(super) mod x86 {
                 to[(12 + i) * row_step] = cast(avx._mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd_2));
             }
         }
-    }
-
-    /// One number of each cache line is enough.
-    #[inline(always)]
-    pub(super) fn prefetch(v4: V4, soon: &[u32]) {
-        soon.iter().step_by(16).for_each(|number| v4.sse._mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(number).cast()));
-    }
-
-    /// One number of each cache line is enough.
-    #[inline(always)]
-    pub(super) fn prefetch_near(v4: V4, soon: &[u32]) {
-        soon.iter().step_by(16).for_each(|number| v4.sse._mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(number).cast()));
     }
 
     /// The parts of complex numbers of 16 bits each, the real ones in the lower ones.
