@@ -9,7 +9,7 @@ use super::butterfly::{Pair, times, twiddle};
 use super::fft1::Columns;
 use super::lanes::Scalar;
 use super::short::{Short, Sink};
-use super::tiles::write_tiles;
+use super::tiles::{fetch, write_tiles};
 
 /// A planned transform e^{−2πi}, not scaled.
 pub(super) struct Split<R> {
@@ -247,7 +247,7 @@ impl<R: Scalar> Split<R> {
     }
 
     /// The first pass of the transform back of what `kept` names, from a register's columns from `column` on of `half`, which has `width`, to `line`; what is not kept is 0. Real and
-    /// imaginary parts leave exchanged.
+    /// imaginary parts leave exchanged. Meanwhile `soon` is fetched to the nearest cache.
     #[inline(always)]
     pub(super) fn back_of_kept<S: Simd>(
         &self,
@@ -256,14 +256,17 @@ impl<R: Scalar> Split<R> {
         [width, column]: [usize; 2],
         kept: &Kept,
         line: &mut Columns<R, S>,
+        soon: &[R::Packed],
         ring: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
+        let soon = soon.chunks_exact(soon.len() / self.first.len());
         let (n2, lanes, zero) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>(), R::splat(simd, R::zero()));
         (ring.re[kept.ring], ring.im[kept.ring]) = (zero, zero);
         let mut tile = 0;
-        let rows = kept.slots.chunks_exact(n2).zip(&kept.ends).zip(self.by_k.chunks_exact(n2));
-        for (k, ((slots, end), by)) in rows.enumerate() {
+        let rows = kept.slots.chunks_exact(n2).zip(&kept.ends).zip(self.by_k.chunks_exact(n2)).zip(soon);
+        for (k, (((slots, end), by), soon)) in rows.enumerate() {
+            fetch::<true, R, S>(simd, soon);
             while tile * lanes < *end {
                 let (from, to) = (tile * width + column, tile * lanes % kept.ring);
                 write_tiles::<R, S>(simd, &half.re[from..from + lanes], &mut ring.re[to..to + lanes], 1, 1);
@@ -277,10 +280,19 @@ impl<R: Scalar> Split<R> {
     }
 
     /// The second pass of the transform back, of a column whose real and imaginary parts are exchanged, the product with a slice, and the first pass of the next transform.
+    /// Meanwhile `soon`, as long as `slice`, is fetched to a cache not far away.
     #[inline(always)]
-    pub(super) fn through<S: Simd>(&self, simd: S, line: &mut Columns<R, S>, slice: &[R::Packed], near: &mut Near<R, S>) {
+    pub(super) fn through<S: Simd>(
+        &self,
+        simd: S,
+        line: &mut Columns<R, S>,
+        slice: &[R::Packed],
+        soon: &[R::Packed],
+        near: &mut Near<R, S>,
+    ) {
         let (n1, n2, lanes) = (self.first.len(), self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
-        for (j, by) in self.by_j.chunks_exact(n1).enumerate() {
+        for ((j, by), soon) in self.by_j.chunks_exact(n1).enumerate().zip(soon.chunks_exact(n1 * lanes)) {
+            fetch::<false, R, S>(simd, soon);
             let (buffers, to) = near.parts();
             let begun = self.first.begin(simd, &line.source(j, n2), buffers);
             self.first.end(simd, &begun, &mut Through { to, slice: &slice[j * lanes..], n2 });

@@ -86,21 +86,24 @@ impl TurnedWindow {
     #[inline(always)]
     fn under<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize, to: &'a mut [R::Packed]) -> &'a [R::Packed] {
         let (lanes, ends) = (slices.lanes, self.by.saturating_sub(column));
-        let [begin, end] = [0, self.columns].map(|more| self.from + more + column);
-        let block = |from: usize| slices.block(s, [self.down, from], self.rows * lanes);
-        if ends == 0 {
-            return block(begin);
+        if ends == 0 || ends >= lanes {
+            return self.most_under(slices, s, column);
         }
-        if ends >= lanes {
-            return block(end);
-        }
+        let [begin, end] = [0, self.columns].map(|more| slices.block(s, [self.down, self.from + more + column], to.len()));
         match lanes {
-            16 => seam::<16, _>(block(begin), block(end), ends, to),
-            8 => seam::<8, _>(block(begin), block(end), ends, to),
-            4 => seam::<4, _>(block(begin), block(end), ends, to),
-            _ => seam::<2, _>(block(begin), block(end), ends, to),
+            16 => seam::<16, _>(begin, end, ends, to),
+            8 => seam::<8, _>(begin, end, ends, to),
+            4 => seam::<4, _>(begin, end, ends, to),
+            _ => seam::<2, _>(begin, end, ends, to),
         }
         to
+    }
+
+    /// The same but where it would be put together, of which it is what lies there at the window's beginning.
+    #[inline(always)]
+    fn most_under<'a, R: Scalar>(&self, slices: &'a Slices<R>, s: usize, column: usize) -> &'a [R::Packed] {
+        let from = if column + slices.lanes <= self.by { self.from + self.columns } else { self.from };
+        slices.block(s, [self.down, from + column], self.rows * slices.lanes)
     }
 }
 
@@ -350,8 +353,11 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         for (s, scale) in slices.scales.iter().enumerate() {
             for group in 0..groups {
                 let column = group * lanes;
-                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, &mut ring, &mut near);
-                along_y.through(simd, &mut wide, window.under(slices, s, column, seam), &mut near);
+                let under = window.under(slices, s, column, seam);
+                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, under, &mut ring, &mut near);
+                // The next columns of this slice or, behind the last ones, the first ones of the next.
+                let [next, next_column] = if group + 1 < groups { [s, column + lanes] } else { [(s + 1).min(slices.scales.len() - 1), 0] };
+                along_y.through(simd, &mut wide, under, window.most_under(slices, next, next_column), &mut near);
                 along_y.kept_of(simd, &wide, kept, &mut half, [nx, column], &mut ring, &mut near);
             }
             if s + 1 == slices.scales.len() {

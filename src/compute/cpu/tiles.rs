@@ -35,11 +35,20 @@ pub(super) fn write_quads<R: Scalar, S: Simd>(simd: S, from: &[R::Lanes<S>], to:
     }
 }
 
+/// Has what will be read soon fetched, to the nearest cache or to the one behind it, where the processor takes such advice.
+#[inline(always)]
+pub(super) fn fetch<const NEAREST: bool, R: Scalar, S: Simd>(simd: S, soon: &[R::Packed]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v4) = x86::of_16::<R, S>(simd) {
+        x86::fetch::<NEAREST>(v4, bytemuck::cast_slice(soon));
+    }
+}
+
 /// Registers of 16 numbers, whole: their quarters stored one by one take twice as long.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     use std::any::{Any, TypeId};
-    use std::arch::x86_64::{__m512, __m512d, __m512i};
+    use std::arch::x86_64::{__m512, __m512d, __m512i, _MM_HINT_T0, _MM_HINT_T1};
 
     use pulp::x86::V4;
     use pulp::{Simd, cast, f32x16};
@@ -75,6 +84,15 @@ pub(super) mod x86 {
                 to[(8 + i) * row_step] = cast(avx._mm512_shuffle_f32x4::<0b11_01_11_01>(even, even_2));
                 to[(12 + i) * row_step] = cast(avx._mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd_2));
             }
+        }
+    }
+
+    /// One number of each cache line is enough.
+    #[inline(always)]
+    pub(super) fn fetch<const NEAREST: bool>(v4: V4, soon: &[u32]) {
+        for number in soon.iter().step_by(16) {
+            let line = std::ptr::from_ref(number).cast();
+            if NEAREST { v4.sse._mm_prefetch::<_MM_HINT_T0>(line) } else { v4.sse._mm_prefetch::<_MM_HINT_T1>(line) }
         }
     }
 
