@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Diffraction patterns of `ronchi simulate` and of abTEM through the same atoms, slices and grid.
 
-    simulate_abtem.py [--structure SrTiO3 ...]        RONCHI names the program; needs abTEM 1.0.9, h5py and NumPy
+    simulate_abtem.py [--structure SrTiO3 ...] [--sampling 0.08]        RONCHI names the program; needs abTEM 1.0.9, h5py and NumPy
 
 Of each structure and each fit of the scattering factors ronchi simulates a few patterns without noise, and abTEM the same ones: from the atoms of the truth file that lie in the calculated window about
 each probe, in a box of that window, in double precision. Prints the relative RMS difference of each pattern on the detector, whose pixels take in what is between their edges. abTEM spreads atoms over four
@@ -41,7 +41,7 @@ oversampling = 2
 potential = "{fit}"
 vibration = "none"
 slice_thickness_A = 2
-sampling_A = 0.08
+sampling_A = {sampling}
 """
 
 
@@ -83,6 +83,7 @@ def exact_slices(atoms, n, pixel, slices, thickness, fit):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structure", nargs="*", default=list(STRUCTURES))
+    parser.add_argument("--sampling", type=float, default=0.08, help="the largest pixel in Å")
     args = parser.parse_args()
     global np, LobatoParametrization, KirklandParametrization
     import abtem
@@ -96,7 +97,7 @@ def main():
     abtem.config.set({"device": "cpu", "precision": "float64", "local_diagnostics.progress_bar": False})
     for name in args.structure:
         for fit in ("lobato", "kirkland"):
-            keys = dict(STRUCTURES[name], name=name, fit=fit)
+            keys = dict(STRUCTURES[name], name=name, fit=fit, sampling=args.sampling)
             with tempfile.TemporaryDirectory() as folder:
                 with open(f"{folder}/spec.toml", "w") as f:
                     f.write(SPEC.format(**keys))

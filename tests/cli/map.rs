@@ -153,6 +153,11 @@ fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_dark_columns_and_columns_th
         ["--set", "map.structure=Na3Ni2SbO6", "--set", "map.zone_axis=[0,1,0]", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"];
     let turned = place.run(&[&["map", "scan.emd"][..], &turned].concat());
     assert!(turned.code == 2 && turned.stderr.contains("Na3Ni2SbO6 along [1, 0, 0] fits better"), "{}", turned.stderr);
+    assert!(
+        turned.stderr.contains("The scan's step of 0.30 Å folds") && turned.stderr.contains("want 0.20 Å or less"),
+        "{}",
+        turned.stderr
+    );
     // A rotation that is off by 180° turns the sign of phases.
     place.done(&["image", "scan.h5", "-o", "dark.emd", "-d", "ssb", "--set", "scan.rotation_deg=180"]);
     let dark = place.run(&[&["map", "dark.emd"][..], &crystal].concat());

@@ -95,15 +95,17 @@ impl Teacher<'_> {
             && explained * total / signal > BETTER
         {
             return Err(self.scene.refuse(format!(
-                "the crystal explains {:.0} % of what is not noise; {other} fits better ({:.0} %)",
+                "the crystal explains {:.0} % of what is not noise; {other} fits better ({:.0} %){}",
                 100.0 * share,
-                100.0 * (explained * total / signal).min(1.0)
+                100.0 * (explained * total / signal).min(1.0),
+                self.of_coarse_steps()
             )));
         }
         if share < 0.25 * EXPLAINED_OF_SIGNAL {
             return Err(self.scene.refuse(format!(
-                "the crystal explains {:.0} % of what is not noise. Check map.structure, map.zone_axis and optics.defocus_A",
-                100.0 * share
+                "the crystal explains {:.0} % of what is not noise. Check map.structure, map.zone_axis and optics.defocus_A{}",
+                100.0 * share,
+                self.of_coarse_steps()
             )));
         }
         Ok(())
@@ -132,11 +134,25 @@ impl Teacher<'_> {
         }
         let direct = ". Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography";
         Err(self.scene.refuse(format!(
-            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{}",
+            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{}{}",
             100.0 * amplitudes.explained.max(0.0),
             100.0 * FITTED,
-            if self.scene.is_iterative() { "" } else { direct }
+            if self.scene.is_iterative() { "" } else { direct },
+            self.of_coarse_steps()
         )))
+    }
+
+    /// What is to be said of a scan whose steps are longer than half the finest spacing that a direct image carries, so that fine ones come back as coarse ones.
+    fn of_coarse_steps(&self) -> String {
+        let (needed, [y, x]) = (self.scene.limit_A() / 2.0, self.scene.instrument.scan.step_A);
+        let step = y.max(x);
+        // A step may be told with two digits.
+        if self.scene.is_iterative() || step < 1.05 * needed {
+            return String::new();
+        }
+        format!(
+            ". The scan's step of {step:.2} Å folds fine spacings back to coarse ones: direct images at this convergence angle want {needed:.2} Å or less, ptychography does not"
+        )
     }
 }
 
