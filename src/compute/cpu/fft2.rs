@@ -292,7 +292,12 @@ pub(super) fn registers_mut<R: Scalar, S: Simd>(numbers: &mut [R]) -> &mut [R::L
 
 /// Memory for [`buffers`] of up to so many registers.
 pub(super) fn column_buffers<R: Scalar>(longest: usize) -> Aligned<R> {
-    Aligned::zeros(2 * BUFFERS * (longest * MAX_LANES + APART))
+    Aligned::zeros(column_numbers(longest))
+}
+
+/// As many numbers.
+pub(super) fn column_numbers(longest: usize) -> usize {
+    2 * BUFFERS * (longest * MAX_LANES + APART)
 }
 
 /// The sets of `n` complex registers each.

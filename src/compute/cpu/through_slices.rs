@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::aligned::Aligned;
 use super::butterfly::Pair;
 use super::fft1::Columns;
-use super::fft2::{Fft2, buffers, column_buffers, registers, registers_mut};
+use super::fft2::{Fft2, buffers, column_numbers, registers, registers_mut};
 use super::lanes::Scalar;
 use super::planes::{Part, Planes};
 use super::split::{Along, Kept, Near, Row, Split};
@@ -235,14 +235,15 @@ impl<R: Scalar> Way<R> {
     pub(super) fn scratch(&self) -> Between<R> {
         let longest = self.along_y.longest().max(self.along_x.longest());
         let ([ny, nx], rows) = ([self.along_y.n, self.along_x.n], self.kept.numbers.len());
-        Between {
-            half: Aligned::large(2 * rows * nx),
-            columns: column_buffers(ny.max(self.kept.ring + 1)),
-            near: column_buffers(longest),
-            seam: Aligned::zeros(ny * self.lanes),
-            powers: Aligned::zeros((nx + self.width()) * self.lanes),
-            taken: Aligned::zeros(rows * self.width()),
-        }
+        let lengths = [
+            2 * rows * nx,
+            column_numbers(ny.max(self.kept.ring + 1)),
+            column_numbers(longest),
+            ny * self.lanes * (size_of::<R::Packed>() / size_of::<R>()),
+            (nx + self.width()) * self.lanes,
+            rows * self.width(),
+        ];
+        Between { all: Aligned::large(lengths.iter().map(|length| length.next_multiple_of(LINES)).sum()), lengths }
     }
 }
 
@@ -277,19 +278,41 @@ impl<R: Scalar> Band<R> {
     }
 }
 
-/// The work memory of a wave between slices.
+/// The work memory of a wave between slices, all of it in one large page if it fits: a processor that has to look up where its pages lie waits for each.
 pub(super) struct Between<R: Scalar> {
+    all: Aligned<R>,
+    /// Of the parts, in their order.
+    lengths: [usize; 6],
+}
+
+/// What it is for.
+struct Parts<'a, R: Scalar> {
     /// Half transformed: of as many ky as a register has lanes a register each of x; real parts, and behind them imaginary ones.
-    half: Aligned<R>,
+    half: &'a mut [R],
     /// Three sets of columns, and three of short ones.
-    columns: Aligned<R>,
-    near: Aligned<R>,
+    columns: &'a mut [R],
+    near: &'a mut [R],
     /// What of a slice lies under the columns among which the window begins.
-    seam: Aligned<R::Packed>,
+    seam: &'a mut [R::Packed],
     /// A register of rows' powers each of kx, and of detector pixels.
-    powers: Aligned<R>,
+    powers: &'a mut [R],
     /// (kept row, detector pixel).
-    taken: Aligned<R>,
+    taken: &'a mut [R],
+}
+
+/// Numbers of a few cache lines.
+const LINES: usize = 64;
+
+impl<R: Scalar> Between<R> {
+    fn parts(&mut self) -> Parts<'_, R> {
+        let mut rest: &mut [R] = &mut self.all;
+        let [half, columns, near, seam, powers, taken] = self.lengths.map(|length| {
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(length.next_multiple_of(LINES));
+            rest = others;
+            &mut part[..length]
+        });
+        Parts { half, columns, near, seam: bytemuck::cast_slice_mut(seam), powers, taken }
+    }
 }
 
 /// Adds to `frame` what the detector's pixels receive of mode `mode` of position `b` behind the slices.
@@ -323,7 +346,7 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { way, slices, batch, b, mode, exposure, scratch, frame } = self;
         let Way { along_y, along_x, kept, .. } = way;
-        let Between { half, columns, near, seam, powers, taken } = scratch;
+        let Parts { half, columns, near, seam, powers, taken } = scratch.parts();
         let lanes = size_of::<R::Lanes<S>>() / size_of::<R>();
         let [ny, nx] = [along_y.n, along_x.n];
         let (groups, tiles) = (nx / lanes, kept.numbers.len() / lanes);
