@@ -181,8 +181,8 @@ fn begin<'a, const A: usize, const B: usize, const N: usize, R: Scalar, S: Simd>
         for q in 0..black_box(B).min(B) {
             let twiddles = &twiddles[q * (A - 1)..(q + 1) * (A - 1)];
             let mut x = [from(q); A];
-            for i in 1..A {
-                x[i] = from(i * B + q);
+            for (i, x) in x.iter_mut().enumerate().skip(1) {
+                *x = from(i * B + q);
             }
             let y = first(x);
             (re[q], im[q]) = y[0];

@@ -23,11 +23,19 @@ pub(super) struct Split<R> {
     by_k: Vec<[R; 2]>,
 }
 
-/// Two buffers of short transforms, and one between two of them.
+/// Two buffers of short transforms, one between two of them, and what of a set of columns is at hand on its way from tiles and to them ([`Kept::ring`]).
 pub(super) struct Near<'a, R: Scalar, S: Simd> {
     pub(super) here: Columns<'a, R, S>,
     pub(super) there: Columns<'a, R, S>,
     pub(super) between: Columns<'a, R, S>,
+    pub(super) ring: Columns<'a, R, S>,
+}
+
+/// A register's columns from `column` on of `half`, which has `width`: transposed in tiles, kept rows in their lanes.
+pub(super) struct InTiles<'a, R: Scalar, S: Simd> {
+    pub(super) half: Columns<'a, R, S>,
+    pub(super) width: usize,
+    pub(super) column: usize,
 }
 
 /// Numbers times twiddles, one every `step` of a place.
@@ -220,25 +228,18 @@ impl<R: Scalar> Split<R> {
         }
     }
 
-    /// The second pass of a transform, of which what `kept` names goes to a register's columns from `column` on of `half`, which has `width`.
+    /// The second pass of a transform, of which what `kept` names goes to `to`.
     #[inline(always)]
-    pub(super) fn kept_of<S: Simd>(
-        &self,
-        simd: S,
-        line: &Columns<R, S>,
-        kept: &Kept,
-        half: &mut Columns<R, S>,
-        [width, column]: [usize; 2],
-        ring: &mut Columns<R, S>,
-        near: &mut Near<R, S>,
-    ) {
+    pub(super) fn kept_of<S: Simd>(&self, simd: S, line: &Columns<R, S>, kept: &Kept, to: &mut InTiles<R, S>, near: &mut Near<R, S>) {
+        let InTiles { half, width, column } = to;
         let (n2, lanes) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>());
         let mut tile = 0;
         for (k, (slots, end)) in kept.slots.chunks_exact(n2).zip(&kept.ends).enumerate() {
-            let begun = self.second.begin(simd, &line.source(k * n2, 1), near.parts().0);
+            let Near { here, there, ring, .. } = near;
+            let begun = self.second.begin(simd, &line.source(k * n2, 1), [here.reborrow(), there.reborrow()]);
             self.second.end(simd, &begun, &mut Placed { to: ring.reborrow(), places: slots });
             while (tile + 1) * lanes <= *end {
-                let (from, to) = (tile * lanes % kept.ring, tile * width + column);
+                let (from, to) = (tile * lanes % kept.ring, tile * *width + *column);
                 write_tiles::<R, S>(simd, &ring.re[from..from + lanes], &mut half.re[to..to + lanes], 1, 1);
                 write_tiles::<R, S>(simd, &ring.im[from..from + lanes], &mut half.im[to..to + lanes], 1, 1);
                 tile += 1;
@@ -246,20 +247,20 @@ impl<R: Scalar> Split<R> {
         }
     }
 
-    /// The first pass of the transform back of what `kept` names, from a register's columns from `column` on of `half`, which has `width`, to `line`; what is not kept is 0. Real and
+    /// The first pass of the transform back of what `kept` names, from `from` to `line`; what is not kept is 0. Real and
     /// imaginary parts leave exchanged. Meanwhile `soon` is fetched to the nearest cache.
     #[inline(always)]
     pub(super) fn back_of_kept<S: Simd>(
         &self,
         simd: S,
-        half: &Columns<R, S>,
-        [width, column]: [usize; 2],
+        from: &InTiles<R, S>,
         kept: &Kept,
         line: &mut Columns<R, S>,
         soon: &[R::Packed],
-        ring: &mut Columns<R, S>,
         near: &mut Near<R, S>,
     ) {
+        let InTiles { half, width, column } = from;
+        let Near { here, there, between, ring } = near;
         let soon = soon.chunks_exact(soon.len() / self.first.len());
         let (n2, lanes, zero) = (self.second.len(), size_of::<R::Lanes<S>>() / size_of::<R>(), R::splat(simd, R::zero()));
         (ring.re[kept.ring], ring.im[kept.ring]) = (zero, zero);
@@ -273,8 +274,7 @@ impl<R: Scalar> Split<R> {
                 write_tiles::<R, S>(simd, &half.im[from..from + lanes], &mut ring.im[to..to + lanes], 1, 1);
                 tile += 1;
             }
-            let (buffers, between) = near.parts();
-            let begun = self.second.begin_exchanged(simd, ring, slots, between, buffers);
+            let begun = self.second.begin_exchanged(simd, ring, slots, between.reborrow(), [here.reborrow(), there.reborrow()]);
             self.second.end(simd, &begun, &mut Turned { to: line.from(k * n2), step: 1, by });
         }
     }

@@ -13,7 +13,7 @@ use super::fft1::Columns;
 use super::fft2::{Fft2, buffers, column_numbers, registers, registers_mut};
 use super::lanes::Scalar;
 use super::planes::{Part, Planes};
-use super::split::{Along, Kept, Near, Row, Split};
+use super::split::{Along, InTiles, Kept, Near, Row, Split};
 use super::tiles::write_tiles;
 use super::{Cpu, CpuBatch};
 use crate::compute::{Exposure, Model, Sensor};
@@ -363,9 +363,9 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
         }
 
         let mut half = Columns::<R, S> { re: registers_mut::<R, S>(half_re), im: registers_mut::<R, S>(half_im) };
-        let [mut wide, mut ring, _] = buffers::<R, S>(columns, ny.max(kept.ring + 1));
+        let [mut wide, ring, _] = buffers::<R, S>(columns, ny.max(kept.ring + 1));
         let [here, there, between] = buffers::<R, S>(near, along_y.longest().max(along_x.longest()));
-        let mut near = Near { here, there, between };
+        let mut near = Near { here, there, between, ring };
         let (rows_re, rows_im, most) = (registers::<R, S>(&way.rows.re), registers::<R, S>(&way.rows.im), registers::<R, S>(&way.most));
         for tile in 0..tiles {
             let mut line = row_of(&mut half, nx, tile);
@@ -377,11 +377,12 @@ impl<R: Scalar> WithSimd for ThroughSlices<'_, R> {
             for group in 0..groups {
                 let column = group * lanes;
                 let under = window.under(slices, s, column, seam);
-                along_y.back_of_kept(simd, &half, [nx, column], kept, &mut wide, under, &mut ring, &mut near);
+                let mut tiles = InTiles { half: half.reborrow(), width: nx, column };
+                along_y.back_of_kept(simd, &tiles, kept, &mut wide, under, &mut near);
                 // The next columns of this slice or, behind the last ones, the first ones of the next.
                 let [next, next_column] = if group + 1 < groups { [s, column + lanes] } else { [(s + 1).min(slices.scales.len() - 1), 0] };
                 along_y.through(simd, &mut wide, under, window.most_under(slices, next, next_column), &mut near);
-                along_y.kept_of(simd, &wide, kept, &mut half, [nx, column], &mut ring, &mut near);
+                along_y.kept_of(simd, &wide, kept, &mut tiles, &mut near);
             }
             if s + 1 == slices.scales.len() {
                 break;
