@@ -22,19 +22,7 @@ const MOST: f64 = u16::MAX as f64;
 
 /// Draws the counts of frames of so many pixels with these mean electrons, in place of what `counts` held. Each frame has a random stream of its own.
 pub(super) fn counted(means: &[f32], pixels: usize, ids: &[u32], instrument: &Instrument, seed: u64, counts: &mut Vec<u16>) -> Result<()> {
-    let gain = instrument.counts_per_electron;
-    counts.resize(means.len(), 0);
-    counts.par_chunks_mut(pixels).zip(means.par_chunks(pixels)).zip(ids).try_for_each(|((counts, means), &id)| {
-        let mut rng = stream(seed, id);
-        for (count, &mean) in counts.iter_mut().zip(means) {
-            let value = (draw(f64::from(mean), &mut rng) * gain).round();
-            if value > MOST {
-                return Err(Error::Overflow { frame: id, count: value });
-            }
-            *count = value as u16;
-        }
-        Ok(())
-    })
+    drawn(means, pixels, ids, [1.0, instrument.counts_per_electron], seed, counts)
 }
 
 /// Poisson counts of frames of so many pixels whose means are `scale` times these numbers; each frame has a random stream of its own.
@@ -42,19 +30,26 @@ pub(super) fn counted(means: &[f32], pixels: usize, ids: &[u32], instrument: &In
 /// # Errors
 /// If a count does not fit into 16 bits.
 pub fn counts(means: &[f32], pixels: usize, scale: f64, seed: u64) -> Result<Vec<u16>> {
-    let mut counts = vec![0u16; means.len()];
-    counts.par_chunks_mut(pixels).zip(means.par_chunks(pixels)).enumerate().try_for_each(|(id, (counts, means))| {
-        let mut rng = stream(seed, id as u32);
+    let ids: Vec<u32> = (0..means.len().div_ceil(pixels) as u32).collect();
+    let mut counts = Vec::new();
+    drawn(means, pixels, &ids, [scale, 1.0], seed, &mut counts)?;
+    Ok(counts)
+}
+
+/// Counts of `scale` times the means, each electron of which is `gain` of them.
+fn drawn(means: &[f32], pixels: usize, ids: &[u32], [scale, gain]: [f64; 2], seed: u64, counts: &mut Vec<u16>) -> Result<()> {
+    counts.resize(means.len(), 0);
+    counts.par_chunks_mut(pixels).zip(means.par_chunks(pixels)).zip(ids).try_for_each(|((counts, means), &id)| {
+        let mut rng = stream(seed, id);
         for (count, &mean) in counts.iter_mut().zip(means) {
-            let value = draw(f64::from(mean) * scale, &mut rng);
+            let value = (draw(f64::from(mean) * scale, &mut rng) * gain).round();
             if value > MOST {
-                return Err(Error::Overflow { frame: id as u32, count: value });
+                return Err(Error::Overflow { frame: id, count: value });
             }
             *count = value as u16;
         }
         Ok(())
-    })?;
-    Ok(counts)
+    })
 }
 
 /// Draws counts with the noise of reading, which leaves whole numbers that may lie below 0.

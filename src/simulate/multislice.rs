@@ -80,14 +80,13 @@ impl Division {
 #[derive(Default)]
 struct Frames {
     means: Vec<f32>,
-    /// Of the means, where they are counted.
+    /// Of the means; none where they are not counted.
     counts: Vec<u16>,
-    are_counts: bool,
 }
 
 impl Frames {
     fn exposed(&self) -> Exposed<'_> {
-        if self.are_counts { Exposed::Counts(&self.counts) } else { Exposed::Numbers(&self.means) }
+        if self.counts.is_empty() { Exposed::Numbers(&self.means) } else { Exposed::Counts(&self.counts) }
     }
 }
 
@@ -184,7 +183,7 @@ impl<B: Backend> Work<'_, B> {
             let in_pixels: Vec<[f64; 2]> = positions.iter().map(|p| [0, 1].map(|a| (p[a] - grid.origin_A[a]) / grid.pixel_A)).collect();
             let places: Vec<u32> = (0..positions.len() as u32).collect();
             let mut frames = spare.try_recv().unwrap_or_default();
-            let Frames { means, counts, are_counts } = &mut frames;
+            let Frames { means, counts } = &mut frames;
             means.clear();
             means.resize(positions.len() * frame_pixels, 0.0);
             for configuration in 0..configurations {
@@ -208,7 +207,6 @@ impl<B: Backend> Work<'_, B> {
                 if instrument.readout_counts > 0.0 {
                     read_out(means, frame_pixels, &ids, instrument, run.rng.seed)?;
                 } else {
-                    *are_counts = true;
                     counted(means, frame_pixels, &ids, instrument, run.rng.seed, counts)?;
                 }
             }

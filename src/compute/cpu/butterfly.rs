@@ -1,11 +1,19 @@
 //! Small discrete Fourier transforms of complex lanes, e^{−2πi}.
 
+use std::f64::consts::TAU;
+
 use pulp::Simd;
 
 use super::lanes::Scalar;
 
 /// A complex number in every lane.
 pub(super) type Pair<R, S> = (<R as Scalar>::Lanes<S>, <R as Scalar>::Lanes<S>);
+
+/// e^{−2πi·j/n}.
+pub(super) fn root<R: Scalar>(j: usize, n: usize) -> [R; 2] {
+    let angle = -TAU * (j % n) as f64 / n as f64;
+    [R::of(angle.cos()), R::of(angle.sin())]
+}
 
 #[inline(always)]
 fn add<R: Scalar, S: Simd>(simd: S, a: Pair<R, S>, b: Pair<R, S>) -> Pair<R, S> {

@@ -1,10 +1,8 @@
 //! One-dimensional transforms, many columns at a time: the lanes of a register hold neighbouring columns.
 
-use std::f64::consts::TAU;
-
 use pulp::{NullaryFnOnce, Simd};
 
-use super::butterfly::{Pair, radix_2, radix_4, radix_5, radix_8, radix_odd, twiddle};
+use super::butterfly::{Pair, radix_2, radix_4, radix_5, radix_8, radix_odd, root, twiddle};
 use super::lanes::Scalar;
 
 /// A planned transform e^{−2πi} of length `n`, not scaled: Stockham's, decimated in frequency, so no reordering is needed.
@@ -69,10 +67,6 @@ impl<R: Scalar> Fft1<R> {
         while rest > 1 {
             let radix = next_radix(rest);
             let count = rest / radix;
-            let root = |k: usize, of: usize| {
-                let angle = -TAU * (k % of) as f64 / of as f64;
-                [R::of(angle.cos()), R::of(angle.sin())]
-            };
             let twiddles = (0..count).flat_map(|p| (1..radix).map(move |k| (p, k))).map(|(p, k)| root(p * k, rest)).collect();
             stages.push(Stage { radix, count, stride, twiddles, roots: (0..radix).map(|j| root(j, radix)).collect() });
             stride *= radix;

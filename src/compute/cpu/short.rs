@@ -1,11 +1,10 @@
 //! Transforms of few numbers, of columns in the lanes of registers, that stay in the nearest cache on their way from where they are read to where they are taken.
 
-use std::f64::consts::TAU;
 use std::hint::black_box;
 
 use pulp::Simd;
 
-use super::butterfly::{Pair, radix_4, radix_5, radix_8, radix_odd, twiddle};
+use super::butterfly::{Pair, radix_4, radix_5, radix_8, radix_odd, root, twiddle};
 use super::fft1::{Columns, Fft1, Source};
 use super::lanes::Scalar;
 
@@ -32,10 +31,6 @@ const TWO: [(usize, usize); 4] = [(16, 4), (20, 4), (24, 8), (32, 8)];
 impl<R: Scalar> Short<R> {
     pub(super) fn new(n: usize) -> Self {
         let Some((_, a)) = TWO.iter().find(|(of, _)| *of == n) else { return Self::Any(Fft1::new(n)) };
-        let root = |j: usize, n: usize| {
-            let angle = -TAU * (j % n) as f64 / n as f64;
-            [R::of(angle.cos()), R::of(angle.sin())]
-        };
         let b = n / a;
         let twiddles = (0..b).flat_map(|q| (1..*a).map(move |k| q * k)).map(|j| root(j, n)).collect();
         Self::Two { n, twiddles, roots: (0..b).map(|j| root(j, b)).collect() }

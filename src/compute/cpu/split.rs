@@ -1,11 +1,9 @@
 //! Transforms of n = n₁·n₂ numbers in two passes of short ones, each of which stays in the nearest cache. A spectrum is left, and taken, in the order in which it comes out: number
 //! k₁ + n₁·k₂ lies at k₁·n₂ + k₂. What lies between a transform and the one back is done to the short ones on their way.
 
-use std::f64::consts::TAU;
-
 use pulp::Simd;
 
-use super::butterfly::{Pair, times, twiddle};
+use super::butterfly::{Pair, root, times, twiddle};
 use super::fft1::Columns;
 use super::lanes::Scalar;
 use super::short::{Short, Sink};
@@ -143,12 +141,8 @@ impl<R: Scalar, S: Simd> Sink<R, S> for Powers<'_, R, S> {
 impl<R: Scalar> Split<R> {
     pub(super) fn new(n: usize) -> Self {
         let [n1, n2] = Short::<R>::factors(n);
-        let root = |j: usize, k: usize| {
-            let angle = -TAU * (j * k % n) as f64 / n as f64;
-            [R::of(angle.cos()), R::of(angle.sin())]
-        };
-        let by_j = (0..n).map(|at| root(at / n1, at % n1)).collect();
-        let by_k = (0..n).map(|at| root(at / n2, at % n2)).collect();
+        let by_j = (0..n).map(|at| root(at / n1 * (at % n1), n)).collect();
+        let by_k = (0..n).map(|at| root(at / n2 * (at % n2), n)).collect();
         Self { n, first: Short::new(n1), second: Short::new(n2), by_j, by_k }
     }
 

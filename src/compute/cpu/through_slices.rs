@@ -1,14 +1,12 @@
 //! A probe on its way through the slices of a specimen and onto a detector. Its columns are transformed back from what passed between two slices, multiplied by the second slice, and
 //! transformed again while they are in the nearest caches, so that the wave is nowhere but in one transposed half-transform; of its spectrum the rows that are empty are left out.
 
-use std::f64::consts::TAU;
-
 use num_complex::{Complex, Complex64};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::butterfly::Pair;
+use super::butterfly::{Pair, root};
 use super::fft1::Columns;
 use super::fft2::{Fft2, buffers, column_numbers, registers, registers_mut};
 use super::lanes::Scalar;
@@ -208,10 +206,9 @@ impl<R: Scalar> Way<R> {
         });
         let mut taken_x: Vec<usize> = taken(1).map(|kx| along_x.place_of(kx)).collect();
         taken_x.resize(sensor.frame[1].next_multiple_of(lanes) * (2 * reach as usize + 1), 0);
-        let root = |j: usize| Complex64::cis(-TAU * j as f64 / nx as f64);
         Some(Self {
             lanes,
-            roots: (0..nx).map(root).map(|root| Complex::new(R::of(root.re), R::of(root.im))).collect(),
+            roots: (0..nx).map(|j| root(j, nx)).map(|[re, im]| Complex::new(re, im)).collect(),
             unitary: fft.unitary,
             propagated: propagated.collect(),
             most: Aligned::collect(kept.numbers.iter().map(|ky| band.most[*ky])),
