@@ -1,12 +1,13 @@
 //! Where a known crystal lies in an image: its rotation, strain and origin, found without a first guess.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::TAU;
 
 use num_complex::Complex64;
 use rayon::prelude::*;
 
 use super::projection::{Projection, length, reciprocal};
 use super::simplex;
+use super::template::{REACH_A, Template, around};
 use crate::analysis::Result;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
@@ -49,7 +50,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     pub lattice: Lattice,
-    /// The part of the image's variance that Gaussian columns of the crystal explain, one height for each kind: 1 at most.
+    /// The part of the image's variance that columns of the crystal explain as they were thought to look, one height for each kind: 1 at most.
     pub explained: f64,
 }
 
@@ -110,7 +111,7 @@ impl Lattice {
     }
 }
 
-/// The width of the Gaussian that stands for a column.
+/// The width of the Gaussian that stands for a column of which nothing is known.
 const COLUMN_A: f64 = 0.4;
 /// Reflections beyond this take no part.
 const FINEST_A: f64 = 0.9;
@@ -129,17 +130,22 @@ struct Reflection {
     factor: Complex64,
 }
 
-/// Looks for a crystal in an image whose columns are bright, whatever its rotation; lengths may be up to 6 % off. `weights` tells how strongly each kind shows.
+/// Gaussian columns as high as this, for each kind: what columns look like before anything is known.
+pub fn plain(heights: &[f64]) -> Vec<Template> {
+    heights.iter().map(|height| Template::of(|r| height * (-r * r / (2.0 * COLUMN_A * COLUMN_A)).exp())).collect()
+}
+
+/// Looks for a crystal in an image, whatever its rotation; lengths may be up to 6 % off. `looks` are the images of full columns of each kind. A lattice that was found before is looked at too.
 ///
 /// Reflections of the crystal are laid over the image's power spectrum at every rotation, mirrored and not; the best are fitted in strain and origin to the phases too, Re Σ F*·Î largest, and the one
 /// that explains most of the image is taken. `None` where the field has no reflection of the crystal.
 ///
 /// # Errors
 /// If there is no room for the transforms.
-pub fn find_lattice(field: &Field<'_>, projection: &Projection, weights: &[f64]) -> Result<Option<Found>> {
+pub fn find_lattice(field: &Field<'_>, projection: &Projection, looks: &[Template], before: Option<&Lattice>) -> Result<Option<Found>> {
     let part = middle(field, SEARCHED_A);
     let part = part.field();
-    let reflections = reflections(projection, weights, part.pixel_A);
+    let reflections = reflections(projection, looks, part.pixel_A);
     if reflections.is_empty() {
         return Ok(None);
     }
@@ -147,19 +153,20 @@ pub fn find_lattice(field: &Field<'_>, projection: &Projection, weights: &[f64])
     let mut best: Option<Found> = None;
     for matrix in candidates(&part, &waves, &reflections)? {
         let Some(lattice) = refined(&waves, projection, &reflections, matrix) else { continue };
-        let explained = explained(&part, projection, &lattice, weights);
+        let explained = explained(&part, projection, &lattice, looks);
         if best.as_ref().is_none_or(|b| explained > b.explained) {
             best = Some(Found { lattice, explained });
         }
     }
-    let Some(mut best) = best else { return Ok(None) };
     // From the middle's frame into the field's, and once more over all of it.
     let first = [0, 1].map(|a| first_pixel(field, a, SEARCHED_A) as f64 * field.pixel_A[a]);
-    best.lattice.origin_A = [0, 1].map(|a| best.lattice.origin_A[a] + first[a]);
+    let moved = best.map(|found| Lattice { origin_A: [0, 1].map(|a| found.lattice.origin_A[a] + first[a]), ..found.lattice });
     let whole = Waves::new(field);
-    best.lattice = polished(&whole, &reflections, best.lattice);
-    best.explained = explained(field, projection, &best.lattice, weights);
-    Ok(Some(best))
+    let polished = moved.iter().chain(before).map(|&start| {
+        let lattice = polished(&whole, &reflections, start);
+        Found { lattice, explained: explained(field, projection, &lattice, looks) }
+    });
+    Ok(polished.max_by(|p, q| p.explained.total_cmp(&q.explained)))
 }
 
 struct Middle {
@@ -187,7 +194,7 @@ fn middle(field: &Field<'_>, side_A: f64) -> Middle {
 }
 
 /// The crystal's reflections that an image of these pixels can have.
-fn reflections(projection: &Projection, weights: &[f64], pixel_A: [f64; 2]) -> Vec<Reflection> {
+fn reflections(projection: &Projection, looks: &[Template], pixel_A: [f64; 2]) -> Vec<Reflection> {
     let most = (1.0 / FINEST_A).min(0.45 / pixel_A[0].max(pixel_A[1]));
     let basis = projection.reciprocal();
     let reach = [0, 1].map(|n| (most * length(projection.basis_A[n])).ceil() as i32);
@@ -198,9 +205,10 @@ fn reflections(projection: &Projection, weights: &[f64], pixel_A: [f64; 2]) -> V
             if (h, k) == (0, 0) || length(g) > most {
                 continue;
             }
+            let heights: Vec<f64> = looks.iter().map(|look| look.transform(length(g))).collect();
             let of =
-                |c: &super::projection::ProjectedColumn| weights[c.kind] * Complex64::cis(-TAU * (g[0] * c.at_A[0] + g[1] * c.at_A[1]));
-            let factor = projection.columns.iter().map(of).sum::<Complex64>() * (-2.0 * (PI * COLUMN_A * length(g)).powi(2)).exp();
+                |c: &super::projection::ProjectedColumn| heights[c.kind] * Complex64::cis(-TAU * (g[0] * c.at_A[0] + g[1] * c.at_A[1]));
+            let factor = projection.columns.iter().map(of).sum::<Complex64>();
             all.push(Reflection { g, factor });
         }
     }
@@ -354,28 +362,14 @@ fn polished(waves: &Waves, reflections: &[Reflection], start: Lattice) -> Lattic
     lattice(&simplex::least(cost, &first, 0.03, 250))
 }
 
-/// The part of the variance that Gaussians at the crystal's columns explain, with one height from 0 on for each kind.
-fn explained(field: &Field<'_>, projection: &Projection, lattice: &Lattice, weights: &[f64]) -> f64 {
-    let images = (0..weights.len())
-        .map(|kind| {
-            let mut image = vec![0.0; field.values.len()];
-            for place in lattice.places(projection, field.end_A(), 1.5).iter().filter(|p| p.kind == kind) {
-                let reach = 3.2 * COLUMN_A;
-                let range = |a: usize| {
-                    let low = ((place.at_A[a] - reach) / field.pixel_A[a]).ceil().max(0.0) as usize;
-                    let high = ((place.at_A[a] + reach) / field.pixel_A[a]).floor().min(field.shape[a] as f64 - 1.0);
-                    low..(high + 1.0).max(0.0) as usize
-                };
-                for i in range(0) {
-                    for j in range(1) {
-                        let (y, x) = (i as f64 * field.pixel_A[0] - place.at_A[0], j as f64 * field.pixel_A[1] - place.at_A[1]);
-                        image[i * field.shape[1] + j] += (-(y * y + x * x) / (2.0 * COLUMN_A * COLUMN_A)).exp();
-                    }
-                }
-            }
-            image
-        })
-        .collect::<Vec<_>>();
+/// The part of the variance that the crystal's columns explain, with one factor from 0 on for each kind.
+fn explained(field: &Field<'_>, projection: &Projection, lattice: &Lattice, looks: &[Template]) -> f64 {
+    let mut images = vec![vec![0.0; field.values.len()]; looks.len()];
+    for place in lattice.places(projection, field.end_A(), REACH_A) {
+        for (at, away) in around(field, place.at_A) {
+            images[place.kind][at] += looks[place.kind].at(length(away)).0;
+        }
+    }
     let centred = |v: &[f64]| {
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         v.iter().map(|x| x - mean).collect::<Vec<f64>>()
@@ -448,7 +442,7 @@ mod tests {
                     *value += weights[place.kind] * (-(y * y + x * x) / (2.0 * 0.45 * 0.45)).exp();
                 }
             }
-            let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &weights).unwrap().unwrap();
+            let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &plain(&weights), None).unwrap().unwrap();
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
             // Every column of the truth has one of its kind where the found lattice says.
             let all = found.lattice.places(&projection, end_A, 3.0);

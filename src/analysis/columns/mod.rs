@@ -14,7 +14,7 @@ mod template;
 
 pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site, grown};
 pub use integrate::{Integral, discs, voronoi};
-pub use lattice::{Field, Found, Lattice, Place, find_lattice};
+pub use lattice::{Field, Found, Lattice, Place, find_lattice, plain};
 pub use noise::Noise;
 pub use occupancy::{Calibration, Occupancy, Power, Row, occupancies, power, rows};
 pub use peaks::{Peak, peaks};

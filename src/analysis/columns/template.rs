@@ -1,5 +1,7 @@
 //! What one atom of a column looks like in an image: a function of the distance alone, as a cubic spline.
 
+use std::f64::consts::{PI, TAU};
+
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
@@ -43,6 +45,12 @@ fn splines(distance: f64) -> impl Iterator<Item = (usize, f64, f64)> {
     })
 }
 
+/// The mean of e^{ix cos θ} around a circle, the Bessel function J₀(x): the mean of so many points, exact to rounding as long as |x| is well below twice their number.
+fn ring(x: f64) -> f64 {
+    let points = 16 + (x.abs() / 2.0) as usize;
+    (0..points).map(|k| (x * (PI * (k as f64 + 0.5) / points as f64).cos()).cos()).sum::<f64>() / points as f64
+}
+
 impl Template {
     /// A template of a function of the distance in Å, taken at the knots (for tests and models; smooth functions only).
     pub fn of(function: impl Fn(f64) -> f64) -> Self {
@@ -67,9 +75,20 @@ impl Template {
 
     /// Its integral over the plane in (unit)·Å².
     pub fn integral(&self) -> f64 {
-        let n = 800;
+        self.transform(0.0)
+    }
+
+    /// Its Fourier transform at a spatial frequency in 1/Å, ∫ T(r)·e^{−2πi g·r} d²r in (unit)·Å²: real, and the same in every direction.
+    pub fn transform(&self, g: f64) -> f64 {
+        // Eight to a knot.
+        let n = 104;
         let step = REACH_A / n as f64;
-        (0..n).map(|i| (i as f64 + 0.5) * step).map(|r| std::f64::consts::TAU * r * self.at(r).0 * step).sum()
+        (0..n).map(|i| (i as f64 + 0.5) * step).map(|r| TAU * r * self.at(r).0 * ring(TAU * g * r) * step).sum()
+    }
+
+    /// So many times the template.
+    pub fn times(&self, factor: f64) -> Self {
+        Self { coefficients: self.coefficients.iter().map(|c| c * factor).collect() }
     }
 }
 

@@ -186,14 +186,14 @@ impl Teacher<'_> {
         };
         let tasks = Tasks { images: !self.scene.is_iterative(), ptychography: self.scene.is_iterative(), map: false };
         let silent = |_: Event| {};
-        Prepared::new(self.job_for(&data, &result), tasks, true)?.run(&silent, self.cancel)?;
+        Prepared::new(self.job_for(&data, &result, scan.grid.shape), tasks, true)?.run(&silent, self.cancel)?;
         let array = Results::open(&result)?.array(&self.scene.path)?;
         let (shape, pixel_A) = ([array.shape[0], array.shape[1]], [array.axes[0].step, array.axes[1].step]);
         Ok(Image { values: array.data.reals().unwrap_or_default(), shape, pixel_A })
     }
 
-    /// The job that made the image, for other data.
-    fn job_for(&self, data: &Path, result: &Path) -> Job {
+    /// The job that made the image, for other data of so many positions.
+    fn job_for(&self, data: &Path, result: &Path, positions: [usize; 2]) -> Job {
         let typed = |value: std::path::PathBuf| Some(Entry { value, place: Place::Typed });
         let mut job = Job { sweep: None, ..self.job.clone() };
         job.data = crate::job::schema::Data { path: typed(data.to_owned()), ..Default::default() };
@@ -204,6 +204,9 @@ impl Teacher<'_> {
         job.images.field = None;
         job.images.defocus_sweep_A = None;
         let ptychography = &mut job.ptychography;
+        // How far iterations come depends on how many patterns of a batch overlap, so that a smaller field has smaller batches.
+        let (batch, all) = (&mut ptychography.batch.value, self.scene.instrument.scan.shape);
+        *batch = ((*batch * positions[0] * positions[1]) as f64 / (all[0] * all[1]) as f64).round().max(1.0) as usize;
         ptychography.halves.value = HalvesKind::None;
         ptychography.probe = None;
         ptychography.vacuum = None;

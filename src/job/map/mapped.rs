@@ -5,7 +5,7 @@ use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
     Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Occupancy, Power, ProjectedColumn, Projection, REACH_A, Row,
-    Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, power, rows, settle, voronoi,
+    Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, plain, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
@@ -95,9 +95,10 @@ impl Teacher<'_> {
         run.emit(Event::StageStarted { stage: Stage::Map, total: 5, unit: "steps" });
         self.check_field()?;
         let weights = weights(projection);
-        let found = find_lattice(&scene.field(), projection, &weights)?.filter(|f| f.explained > EXPLAINED);
+        let bright = plain(&weights);
+        let found = find_lattice(&scene.field(), projection, &bright, None)?.filter(|f| f.explained > EXPLAINED);
         let Some(found) = found else {
-            self.check_sign(EXPLAINED, 1.0)?;
+            self.check_sign(EXPLAINED, 1.0, &bright)?;
             let hint = better(EXPLAINED).map_or_else(
                 || "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(),
                 |(_, other)| format!("{other} fits better"),
@@ -115,8 +116,11 @@ impl Teacher<'_> {
         };
         progress();
         let taught = self.teach(thickness_A, map.draws.value, map.seed.value)?;
+        // Far out of focus heavy columns may be dark, and light ones bright: where the crystal lies, its own image tells.
+        let looks = self.looks(&taught);
+        let found = find_lattice(&scene.field(), projection, &looks, Some(&found.lattice))?.unwrap_or(found);
         progress();
-        self.check_signal(&found, &taught, better)?;
+        self.check_signal(&found, &taught, &looks, better)?;
         let sites = self.sites(&found, thickness_A);
         let fit = Fit { field: scene.field(), templates: &taught.templates, noise: &taught.noise, margin_A: map.margin_A.value };
         let mut settled = settle(&fit, &sites)?;
@@ -176,6 +180,12 @@ impl Teacher<'_> {
             brightness_of_alike,
             normal,
         })
+    }
+
+    /// What full columns of each kind look like.
+    fn looks(&self, taught: &Taught) -> Vec<Template> {
+        let atoms = |kind: usize| taught.thickness_A * self.crystal.projection.atoms_per_A(kind);
+        taught.templates.iter().enumerate().map(|(kind, template)| template.times(atoms(kind))).collect()
     }
 
     /// Every column of the crystal where the lattice has it.

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use super::run::same_file;
 use super::{Error, Job, beside, crystal, facts};
-use crate::analysis::columns::{CellSite, Projection, find_lattice};
+use crate::analysis::columns::{CellSite, Projection, find_lattice, plain};
 use crate::output::{self, Array, Attr, Claim, Header, ResultFile, Results, RunFacts, Table};
 use crate::run::{CancelToken, Event, RngState, Run};
 use crate::simulate::{Cut, Element, NAMES, Structure};
@@ -228,7 +228,7 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<(
                 continue;
             }
             let Ok(projection) = projection(&structure, &cut) else { continue };
-            let Ok(Some(found)) = find_lattice(&scene.field(), &projection, &weights(&projection)) else { continue };
+            let Ok(Some(found)) = find_lattice(&scene.field(), &projection, &plain(&weights(&projection)), None) else { continue };
             if best.as_ref().is_none_or(|(most, _)| found.explained > *most) {
                 best = Some((found.explained, format!("{name} along {zone_axis:?}")));
             }

@@ -1,11 +1,11 @@
 //! What is refused, with the reason: images that no map, or no trustworthy one, can be made of.
 
 use super::lessons::{Taught, Teacher};
-use super::mapped::{deviation, weights};
-use crate::analysis::columns::{Amplitudes, Field, Found, Site, find_lattice};
+use super::mapped::deviation;
+use crate::analysis::columns::{Amplitudes, Field, Found, Site, Template, find_lattice};
 use crate::job::Error;
 
-/// Part of the variance beyond the noise that Gaussian columns have to explain, or else other crystals are tried; and the part that another one has to explain to be named.
+/// Part of the variance beyond the noise that columns on a lattice have to explain, or else other crystals are tried; and the part that another one has to explain to be named.
 const EXPLAINED_OF_SIGNAL: f64 = 0.4;
 const BETTER: f64 = 0.55;
 /// Part of the variance beyond the noise that columns as simulated have to explain once each is fitted, where what is left is so many times the noise's.
@@ -81,7 +81,13 @@ impl Teacher<'_> {
     }
 
     /// Refuses a crystal that explains too little of what is not noise.
-    pub(super) fn check_signal(&self, found: &Found, taught: &Taught, better: &dyn Fn(f64) -> Option<(f64, String)>) -> Result<(), Error> {
+    pub(super) fn check_signal(
+        &self,
+        found: &Found,
+        taught: &Taught,
+        looks: &[Template],
+        better: &dyn Fn(f64) -> Option<(f64, String)>,
+    ) -> Result<(), Error> {
         let total = deviation(&self.scene.values).powi(2);
         let noise = taught.noise.deviation().powi(2);
         // The variance's own standard error, with some hundred independent pixels.
@@ -90,7 +96,7 @@ impl Teacher<'_> {
         if share >= EXPLAINED_OF_SIGNAL {
             return Ok(());
         }
-        self.check_sign(found.explained, total / signal)?;
+        self.check_sign(found.explained, total / signal, looks)?;
         if let Some((explained, other)) = better(found.explained)
             && explained * total / signal > BETTER
         {
@@ -111,13 +117,12 @@ impl Teacher<'_> {
         Ok(())
     }
 
-    /// Refuses an image of which the crystal explains much more than so much, `per` times as a part of what is looked at, where bright and dark change places.
-    pub(super) fn check_sign(&self, explained: f64, per: f64) -> Result<(), Error> {
+    /// Refuses an image of which the crystal, whose columns look like this, explains much more than so much, `per` times as a part of what is looked at, where bright and dark change places.
+    pub(super) fn check_sign(&self, explained: f64, per: f64, looks: &[Template]) -> Result<(), Error> {
         let scene = self.scene;
         let values: Vec<f64> = scene.values.iter().map(|value| -value).collect();
         let turned = Field { values: &values, ..scene.field() };
-        let projection = &self.crystal.projection;
-        match find_lattice(&turned, projection, &weights(projection))? {
+        match find_lattice(&turned, &self.crystal.projection, looks, None)? {
             Some(dark) if much_more(dark.explained, explained) && dark.explained * per > EXPLAINED_OF_SIGNAL => Err(scene.refuse(format!(
                 "its columns are darker than what lies between them: upside down the crystal explains {:.0} % of it, and {:.0} % as it is. So it is where scan.rotation_deg is off by 180°, or the specimen far out of focus: check both, and the sign of optics.defocus_A, or map the phase of ptychography",
                 100.0 * (dark.explained * per).min(1.0),
