@@ -76,6 +76,8 @@ const THINNED: f64 = 0.5;
 const OTHERS: f64 = 0.03;
 /// Pixels nearer to the edge teach nothing.
 pub(super) const MARGIN_A: f64 = 1.5;
+/// Crystals whose images teach: of images that are linear in the frames, and of those out of iterations, which take longer.
+const LESSONS: [usize; 2] = [4, 2];
 /// Å of a slice, and the largest pixel.
 const SLICE_A: f64 = 2.0;
 const SAMPLING_A: f64 = 0.1;
@@ -221,13 +223,18 @@ impl Teacher<'_> {
         job
     }
 
-    /// Templates and noise from two simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
+    /// How many crystals are simulated.
+    pub(super) fn lessons(&self) -> usize {
+        LESSONS[usize::from(self.scene.is_iterative())]
+    }
+
+    /// Templates and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
     pub(super) fn teach(&self, thickness_A: f64, draws: usize, seed: u64) -> Result<Taught, Error> {
-        let scans = [self.scan(thickness_A, seed)?, self.scan(thickness_A, seed + 1)?];
         let mut lessons = Vec::new();
         let mut noise = None;
-        for (n, scan) in scans.into_iter().enumerate() {
-            let iterative = self.scene.is_iterative();
+        let iterative = self.scene.is_iterative();
+        for n in 0..self.lessons() {
+            let scan = self.scan(thickness_A, seed + n as u64)?;
             let mut drawn = Vec::new();
             if n == 0 || iterative {
                 for draw in 0..draws {

@@ -256,7 +256,7 @@ impl Teacher<'_> {
         let mut scan = None;
         for draw in 0..draws {
             if draw % COUNTS == 0 {
-                scan = Some(self.scan(thickness_A, seed + 2 + (draw / COUNTS) as u64)?);
+                scan = Some(self.scan(thickness_A, seed + (self.lessons() + draw / COUNTS) as u64)?);
             }
             let Some(scan) = &scan else { break };
             let image: Image = self.image(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;

@@ -137,6 +137,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         ("lattice".to_owned(), Attr::Numbers(lattice.matrix.as_flattened().iter().copied().chain(lattice.origin_A).collect())),
         number("calibration_slope", calibration.slope),
         number("calibration_intercept_atoms", calibration.intercept),
+        number("calibration_bend_per_atom", calibration.bend),
         number("calibration_scatter_atoms", calibration.scatter),
         number("calibration_scale", calibration.scale),
         number("noise_rad", mapped.taught.noise.deviation()),
