@@ -4,16 +4,13 @@
 //! â = (AᵀBA)⁻¹AᵀBφ (generalised least squares), and whatever B is, its covariance is (AᵀBA)⁻¹AᵀB·C·BA(AᵀBA)⁻¹ with the noise's covariance C. Large fields are fitted in overlapping tiles.
 
 use nalgebra::{DMatrix, DVector};
-use num_complex::Complex64;
 use rayon::prelude::*;
 
 use super::lattice::Field;
-use super::noise::{Noise, SIDES};
+use super::noise::Noise;
 use super::template::{REACH_A, Template, around};
+use super::window::{Window, inverse};
 use crate::analysis::Result;
-use crate::compute::Direction;
-use crate::compute::cpu::transformed;
-use crate::optics::smooth;
 
 /// A column that is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +51,8 @@ pub struct Shifts {
 pub struct Fit<'a> {
     pub field: Field<'a>,
     pub templates: &'a [Template],
+    /// What of the image its columns' atoms are not.
+    pub backdrop: Option<&'a [f64]>,
     pub noise: &'a Noise,
     /// Pixels nearer to the edge have no weight; a column has to lie [`INSIDE_A`] further inside to count.
     pub margin_A: f64,
@@ -62,12 +61,8 @@ pub struct Fit<'a> {
 /// The side of the part of a field that a tile answers for, and what it sees around that.
 const TILE_A: f64 = 22.0;
 const BORDER_A: f64 = 5.0;
-/// Weights rise from 0 to 1 over this length.
-const FADE_A: f64 = 1.0;
 /// How far inside the weighted part a column has to lie.
 pub const INSIDE_A: f64 = 1.0;
-/// Frequencies whose noise is below this part of the median count as if they had that.
-const FLOOR: f64 = 0.05;
 /// A shift's standard deviation before anything is known.
 const SHIFT_A: f64 = 0.3;
 const CORRELATED_A: f64 = 6.0;
@@ -80,10 +75,7 @@ pub fn grown(misfit: f64) -> f64 {
 
 /// Part of the field, with columns and weights.
 struct Tile {
-    first: [usize; 2],
-    shape: [usize; 2],
-    padded: [usize; 2],
-    weights: Vec<f64>,
+    window: Window,
     /// The sites that reach into it; those that it answers for are marked.
     sites: Vec<(usize, bool)>,
 }
@@ -198,20 +190,8 @@ impl Fit<'_> {
                     [first, last]
                 });
                 let first = bounds.map(|b| b[0]);
-                let shape = bounds.map(|b| b[1] - b[0] + 1);
-                let padded = [0, 1].map(|a| smooth((shape[a] + (8.0 / pixel[a]) as usize).max(16), &SIDES));
-                // Towards the field's edge the margin has no weight; cuts through the field fade too.
-                let ramp = |a: usize| {
-                    (0..shape[a]).map(move |k| {
-                        let at = (first[a] + k) as f64 * pixel[a];
-                        let (low, high) = (first[a] as f64 * pixel[a], (first[a] + shape[a] - 1) as f64 * pixel[a]);
-                        let inner = (at - low.max(self.margin_A)).min(high.min(end[a] - self.margin_A) - at);
-                        let part = ((inner + 0.5 * pixel[a]) / FADE_A).clamp(0.0, 1.0);
-                        0.5 - 0.5 * (std::f64::consts::PI * part).cos()
-                    })
-                };
-                let [wy, wx] = [0, 1].map(|a| ramp(a).collect::<Vec<f64>>());
-                let weights = wy.iter().flat_map(|y| wx.iter().map(move |x| x * y)).collect();
+                let window = Window::new(&self.field, self.margin_A, first, bounds.map(|b| b[1]));
+                let shape = window.shape;
                 let within = |at: [f64; 2]| {
                     (0..2).all(|a| {
                         let (low, high) = (first[a] as f64 * pixel[a], (first[a] + shape[a] - 1) as f64 * pixel[a]);
@@ -221,7 +201,7 @@ impl Fit<'_> {
                 let last = [i + 1 == count[0], j + 1 == count[1]];
                 let own = |at: [f64; 2]| (0..2).all(|a| at[a] >= cores[a][0] && (at[a] < cores[a][1] || last[a]));
                 let sites = sites.iter().enumerate().filter(|(_, s)| within(s.at_A)).map(|(n, s)| (n, own(s.at_A))).collect();
-                tiles.push(Tile { first, shape, padded, weights, sites });
+                tiles.push(Tile { window, sites });
             }
         }
         tiles
@@ -231,8 +211,8 @@ impl Fit<'_> {
     fn pixels<'t>(&'t self, tile: &'t Tile, site: &Site) -> impl Iterator<Item = (usize, [f64; 2])> + 't {
         let width = self.field.shape[1];
         around(&self.field, site.at_A).filter_map(move |(at, away)| {
-            let (i, j) = ((at / width).checked_sub(tile.first[0])?, (at % width).checked_sub(tile.first[1])?);
-            (i < tile.shape[0] && j < tile.shape[1]).then_some((i * tile.shape[1] + j, away))
+            let (i, j) = ((at / width).checked_sub(tile.window.first[0])?, (at % width).checked_sub(tile.window.first[1])?);
+            (i < tile.window.shape[0] && j < tile.window.shape[1]).then_some((i * tile.window.shape[1] + j, away))
         })
     }
 
@@ -257,55 +237,39 @@ impl Fit<'_> {
 
     fn subtract(&self, tile: &Tile, rest: &[f64], residual: &mut [f64]) {
         for (at, value) in rest.iter().enumerate() {
-            let place = [tile.first[0] + at / tile.shape[1], tile.first[1] + at % tile.shape[1]];
+            let place = [tile.window.first[0] + at / tile.window.shape[1], tile.window.first[1] + at % tile.window.shape[1]];
             residual[place[0] * self.field.shape[1] + place[1]] = *value;
         }
     }
 
     /// Generalised least squares of the tile's pixels with these columns, each with mean and deviation of what is known before, and a plane.
     fn solve(&self, tile: &Tile, columns: &[Sparse], prior: &[(f64, f64)]) -> Result<Option<Solved>> {
-        let pixels = tile.shape[0] * tile.shape[1];
-        let spectrum = self.noise.spectrum(tile.padded)?;
-        let floored = floored(&spectrum);
-        let mut design: Vec<Sparse> = columns
-            .iter()
-            .map(|column| column.iter().map(|&(at, v)| (at, v * tile.weights[at])).filter(|(_, v)| *v != 0.0).collect())
-            .collect();
-        for plane in 0..3 {
-            let value = |at: usize| match plane {
-                0 => 1.0,
-                1 => (at / tile.shape[1]) as f64 / tile.shape[0] as f64 - 0.5,
-                _ => (at % tile.shape[1]) as f64 / tile.shape[1] as f64 - 0.5,
-            };
-            design.push((0..pixels).map(|at| (at, value(at) * tile.weights[at])).collect());
-        }
+        let window = &tile.window;
+        let (pixels, weights) = (window.pixels(), &window.weights);
+        let spectrum = self.noise.spectrum(window.padded)?;
+        let mut design: Vec<Sparse> =
+            columns.iter().map(|column| column.iter().map(|&(at, v)| (at, v * weights[at])).filter(|(_, v)| *v != 0.0).collect()).collect();
+        let plane = |at: usize| [1.0, window.along(0, at), window.along(1, at)];
+        design.extend((0..3).map(|k| (0..pixels).map(|at| (at, plane(at)[k] * weights[at])).collect::<Sparse>()));
         let count = design.len();
         let dense = |sparse: &Sparse| {
             let mut image = vec![0.0; pixels];
             sparse.iter().for_each(|&(at, v)| image[at] = v);
             image
         };
-        // v = F⁻¹(1/P)F·D·a of every column, two real images in a complex one.
-        let filtered = |images: &[Vec<f64>], gain: &[f64]| -> Result<Vec<Vec<f64>>> {
-            let pairs: Vec<Vec<Vec<f64>>> = images.par_chunks(2).map(|pair| tile.filter(pair, gain)).collect::<Result<_>>()?;
-            Ok(pairs.into_iter().flatten().collect())
-        };
-        let inverse: Vec<f64> = floored.iter().map(|p| 1.0 / p).collect();
+        // v = F⁻¹(1/P)F·D·a of every column.
         let images: Vec<Vec<f64>> = design.iter().map(dense).collect();
-        let whitened = filtered(&images, &inverse)?;
-        let target: Vec<f64> = (0..pixels)
-            .map(|at| {
-                let place = [tile.first[0] + at / tile.shape[1], tile.first[1] + at % tile.shape[1]];
-                self.field.values[place[0] * self.field.shape[1] + place[1]]
-            })
-            .collect();
+        let whitened = window.filtered(&images, &inverse(&spectrum))?;
+        let width = self.field.shape[1];
+        let mut target = window.cut(self.field.values, width);
+        if let Some(backdrop) = self.backdrop {
+            target.iter_mut().zip(window.cut(backdrop, width)).for_each(|(t, b)| *t -= b);
+        }
         let rows: Vec<Vec<f64>> =
             design.par_iter().map(|a| whitened.iter().map(|v| a.iter().map(|&(at, x)| x * v[at]).sum::<f64>()).collect()).collect();
         let mut normal = DMatrix::from_fn(count, count, |p, q| 0.5 * (rows[p][q] + rows[q][p]));
-        let mut right = DVector::from_iterator(
-            count,
-            whitened.iter().map(|v| v.iter().zip(&target).zip(&tile.weights).map(|((v, f), w)| v * f * w).sum()),
-        );
+        let mut right =
+            DVector::from_iterator(count, whitened.iter().map(|v| v.iter().zip(&target).zip(weights).map(|((v, f), w)| v * f * w).sum()));
         let diagonal: Vec<f64> = (0..count).map(|k| normal[(k, k)]).collect();
         let largest = (0..count).map(|k| normal[(k, k)]).fold(0.0, f64::max);
         if largest <= 0.0 {
@@ -322,8 +286,8 @@ impl Fit<'_> {
         let Some(factor) = normal.cholesky() else { return Ok(None) };
         let values = factor.solve(&right);
         // What the estimate does with the noise: D·v of each column against the noise's covariance.
-        let weighted: Vec<Vec<f64>> = whitened.par_iter().map(|v| v.iter().zip(&tile.weights).map(|(v, w)| v * w).collect()).collect();
-        let covered = filtered(&weighted, &spectrum)?;
+        let weighted: Vec<Vec<f64>> = whitened.par_iter().map(|v| v.iter().zip(weights).map(|(v, w)| v * w).collect()).collect();
+        let covered = window.filtered(&weighted, &spectrum)?;
         let left = DMatrix::from_iterator(pixels, count, weighted.iter().flatten().copied()).transpose();
         let middle = times(&left, &covered);
         let alone = diagonal.iter().enumerate().map(|(k, d)| middle[(k, k)].max(0.0).sqrt() / d).collect();
@@ -336,9 +300,7 @@ impl Fit<'_> {
             column.iter().for_each(|&(at, v)| rest[at] -= v * value);
         }
         for (at, rest) in rest.iter_mut().enumerate() {
-            let y = (at / tile.shape[1]) as f64 / tile.shape[0] as f64 - 0.5;
-            let x = (at % tile.shape[1]) as f64 / tile.shape[1] as f64 - 0.5;
-            *rest -= values[count - 3] + values[count - 2] * y + values[count - 1] * x;
+            *rest -= plane(at).iter().enumerate().map(|(k, p)| values[count - 3 + k] * p).sum::<f64>();
         }
         Ok(Some(Solved { values: values.as_slice().to_vec(), covariance, alone, spread, rest }))
     }
@@ -362,42 +324,6 @@ struct Solved {
     /// Standard deviations, those from before the fit included.
     spread: Vec<f64>,
     rest: Vec<f64>,
-}
-
-impl Tile {
-    /// One or two real images on the padded tile, their spectra times a real gain.
-    fn filter(&self, pair: &[Vec<f64>], gain: &[f64]) -> Result<Vec<Vec<f64>>> {
-        let mut wide = vec![Complex64::ZERO; self.padded[0] * self.padded[1]];
-        let place = |at: usize| at / self.shape[1] * self.padded[1] + at % self.shape[1];
-        for (at, &value) in pair[0].iter().enumerate() {
-            wide[place(at)].re = value;
-        }
-        for (at, &value) in pair.get(1).into_iter().flatten().enumerate() {
-            wide[place(at)].im = value;
-        }
-        let mut spectrum = transformed(&wide, self.padded, Direction::Forward)?;
-        spectrum.iter_mut().zip(gain).for_each(|(s, g)| *s *= g);
-        let back = transformed(&spectrum, self.padded, Direction::Inverse)?;
-        let pixels = self.shape[0] * self.shape[1];
-        let mut images = vec![(0..pixels).map(|at| back[place(at)].re).collect::<Vec<f64>>()];
-        if pair.len() > 1 {
-            images.push((0..pixels).map(|at| back[place(at)].im).collect());
-        }
-        Ok(images)
-    }
-}
-
-/// A spectrum that is nowhere far below its median over the frequencies that have noise.
-fn floored(spectrum: &[f64]) -> Vec<f64> {
-    let largest = spectrum.iter().copied().fold(0.0, f64::max);
-    let mut present: Vec<f64> = spectrum.iter().copied().filter(|p| *p > 1e-3 * largest).collect();
-    if present.is_empty() {
-        return vec![1.0; spectrum.len()];
-    }
-    let half = present.len() / 2;
-    let (_, median, _) = present.select_nth_unstable_by(half, f64::total_cmp);
-    let floor = FLOOR * *median;
-    spectrum.iter().map(|p| p.max(floor)).collect()
 }
 
 #[cfg(test)]
@@ -439,7 +365,7 @@ mod tests {
         let templates = [template];
         let amplitudes = |values: &[f64]| {
             let field = Field { values, shape: [side; 2], pixel_A: [0.2; 2] };
-            Fit { field, templates: &templates, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap()
+            Fit { field, templates: &templates, backdrop: None, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap()
         };
         let plain = amplitudes(&values);
         assert!(plain.explained > 0.95, "{}", plain.explained);
@@ -471,6 +397,7 @@ mod tests {
             let fit = Fit {
                 field: Field { values: &values, shape: [side; 2], pixel_A: [0.2; 2] },
                 templates: &[template],
+                backdrop: None,
                 noise: &noise,
                 margin_A: 0.0,
             };
@@ -497,7 +424,7 @@ mod tests {
         let values = vec![0.0; 90 * 90];
         let noise = Noise::white(0.1, [0.2; 2]);
         let field = Field { values: &values, shape: [90; 2], pixel_A: [0.2; 2] };
-        let fit = Fit { field, templates: &[template], noise: &noise, margin_A: 0.0 };
+        let fit = Fit { field, templates: &[template], backdrop: None, noise: &noise, margin_A: 0.0 };
         let found = fit.amplitudes(&[Site { kind: 0, at_A: [9.0, 9.0], expected: 1.0 }]).unwrap();
         // σ/√Σ T² with Σ T² = 0.04·πσ_T²/pixel area.
         let expected = 0.1 / (0.04 * std::f64::consts::PI * 0.45 * 0.45 / 0.04f64).sqrt();
@@ -514,6 +441,7 @@ mod tests {
         let fit = Fit {
             field: Field { values: &values, shape: [70; 2], pixel_A: [0.2; 2] },
             templates: &[template],
+            backdrop: None,
             noise: &noise,
             margin_A: 0.0,
         };

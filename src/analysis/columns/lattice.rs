@@ -60,6 +60,13 @@ impl Lattice {
         [0, 1].map(|k| self.origin_A[k] + self.matrix[k][0] * at[0] + self.matrix[k][1] * at[1])
     }
 
+    /// What place of the crystal lies here.
+    pub fn in_crystal(&self, at_A: [f64; 2]) -> [f64; 2] {
+        let ([[a, b], [c, d]], v) = (self.matrix, [0, 1].map(|k| at_A[k] - self.origin_A[k]));
+        let det = a * d - b * c;
+        [(d * v[0] - b * v[1]) / det, (a * v[1] - c * v[0]) / det]
+    }
+
     /// A direction of the crystal in the image.
     pub fn direction(&self, v: [f64; 2]) -> [f64; 2] {
         [0, 1].map(|k| self.matrix[k][0] * v[0] + self.matrix[k][1] * v[1])
@@ -454,6 +461,43 @@ mod tests {
                 assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
             }
             assert!(found.explained > 0.3, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_crystal_whose_heavy_columns_are_dark_is_placed_by_what_its_columns_look_like() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let projection = crystal();
+        // Far out of focus: dark middles with bright rings where columns are heavy, light columns bright.
+        let heavy = |depth: f64| Template::of(move |r| depth * (0.6 * (-(r - 0.8f64).powi(2) / 0.08).exp() - (-r * r / 0.15).exp()));
+        let looks = [heavy(3.0), heavy(2.0), plain(&[2.0]).remove(0), plain(&[1.5]).remove(0)];
+        for mirrored in [false, true] {
+            let matrix = rotation(rng.random_range(-180.0..180.0), rng.random_range(0.97..1.03), mirrored);
+            let truth = Lattice { matrix, origin_A: [rng.random_range(5.0..9.0), rng.random_range(5.0..9.0)] };
+            let (shape, pixel_A) = ([90, 90], [0.25; 2]);
+            let mut values: Vec<f64> = Normal::new(0.0, 1.0).unwrap().sample_iter(&mut rng).take(8100).collect();
+            let end_A = [89.0 * 0.25; 2];
+            let empty = vec![0.0; 8100];
+            for place in truth.places(&projection, end_A, REACH_A) {
+                for (at, away) in around(&Field { values: &empty, shape, pixel_A }, place.at_A) {
+                    values[at] += looks[place.kind].at(length(away)).0;
+                }
+            }
+            // A first guess with everything half a row off.
+            let off = Lattice { origin_A: truth.place([0.5 * projection.basis_A[0][0], 0.5 * projection.basis_A[0][1]]), ..truth };
+            let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &looks, Some(&off)).unwrap().unwrap();
+            assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
+            let all = found.lattice.places(&projection, end_A, 3.0);
+            for place in truth.places(&projection, end_A, 0.0) {
+                let away =
+                    all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
+                let away = away.fold(f64::INFINITY, f64::min);
+                // As above.
+                assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
+            }
+            assert!(found.explained > 0.15, "{found:?}");
+            let back = truth.in_crystal(truth.place([1.3, -2.1]));
+            assert!((back[0] - 1.3).abs() < 1e-9 && (back[1] + 2.1).abs() < 1e-9);
         }
     }
 }

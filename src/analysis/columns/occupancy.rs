@@ -23,7 +23,7 @@ pub struct Calibration {
 /// A curve bends only where that takes so much off the squares that are left, in units of what is left for a freedom (F at 2 % with some tens of columns).
 const BENT: f64 = 6.0;
 /// Nowhere is it flatter than this part of its slope from end to end.
-const FLATTEST: f64 = 0.3;
+const FLATTEST: f64 = 0.6;
 
 impl Calibration {
     /// From pairs of true and fitted atoms; `None` where they tell no rising line.

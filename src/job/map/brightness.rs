@@ -1,8 +1,8 @@
 //! How bright the columns of other elements are beside those of a simulated crystal: what tells the thickness, and how far all atoms may be off.
 
-use super::lessons::{MARGIN_A, Taught, Teacher};
-use super::mapped::{deviation, lesson_sites};
-use crate::analysis::columns::{Amplitudes, Fit, Found, Lesson, Noise, Projection, Site, learn};
+use super::lessons::{Taught, Teacher};
+use super::mapped::deviation;
+use crate::analysis::columns::{Amplitudes, Evidence, Fit, Found, Noise, Plan, Projection, Site, learn};
 use crate::job::Error;
 use crate::run::Run;
 use crate::simulate::Element;
@@ -70,13 +70,12 @@ impl Teacher<'_> {
         let mut thickness = FIRST_A;
         for _ in 0..6 {
             let scan = self.scan(thickness, self.job.map.seed.value)?;
-            let image = self.image(&scan, self.scene.is_iterative().then_some(1))?;
-            let lesson = Lesson { field: image.field(), columns: &scan.columns, margin_A: MARGIN_A };
-            let taught = learn(&[lesson], self.crystal.projection.kinds.len());
-            let Some((templates, _)) = taught else { break };
-            let deviation = deviation(&self.scene.values);
-            let noise = Noise::white(deviation, self.scene.pixel_A);
-            let fit = Fit { field: self.scene.field(), templates: &templates, noise: &noise, margin_A: self.job.map.margin_A.value };
+            let example = self.example(&scan, self.scene.is_iterative().then_some(1))?;
+            let plan = Plan::of_templates(self.crystal.projection.kinds.len());
+            let noise = Noise::white(deviation(&self.scene.values), self.scene.pixel_A);
+            let Some(learnt) = learn(&[&Evidence::of(&example.lesson(), &plan)], &plan) else { break };
+            let (field, margin_A) = (self.scene.field(), self.job.map.margin_A.value);
+            let fit = Fit { field, templates: &learnt.templates, backdrop: None, noise: &noise, margin_A };
             let sites = self.sites(found, thickness);
             let amplitudes = fit.amplitudes(&sites)?;
             let Brightness { ratio, se } = Brightness::of(&sites, &amplitudes, metals);
@@ -113,15 +112,14 @@ impl Teacher<'_> {
         kinds: [&[usize]; 2],
     ) -> Result<[Brightness; 2], Error> {
         let mut simulated = [0.0; 2];
-        for (image, columns) in &taught.lessons {
-            let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
-            let mut sites = lesson_sites(columns, &self.crystal.projection, taught.thickness_A);
-            let amplitudes = fit.amplitudes(&sites)?;
-            sites.iter_mut().zip(columns).for_each(|(site, column)| site.expected = column.atoms);
+        for example in &taught.examples {
+            let mut sites = example.sites(&self.crystal.projection, taught.thickness_A);
+            let amplitudes = example.fitted(&sites, &taught.learnt, &taught.noise)?;
+            sites.iter_mut().zip(&example.columns).for_each(|(site, column)| site.expected = column.atoms);
             simulated.iter_mut().zip(kinds).for_each(|(sum, kinds)| *sum += Brightness::of(&sites, &amplitudes, kinds).ratio);
         }
         Ok([0, 1].map(|n| {
-            let (found, by) = (Brightness::of(sites, amplitudes, kinds[n]), simulated[n] / taught.lessons.len() as f64);
+            let (found, by) = (Brightness::of(sites, amplitudes, kinds[n]), simulated[n] / taught.examples.len() as f64);
             Brightness { ratio: found.ratio / by, se: found.se / by }
         }))
     }

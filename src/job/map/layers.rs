@@ -126,7 +126,7 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
 fn clean_ratio(crystal: &Crystal, mapped: &Mapped) -> f64 {
     let projection = &crystal.projection;
     let symbol = crystal.element.symbol();
-    let brightness = |kind: usize| mapped.taught.templates[kind].integral() * projection.atoms_per_A(kind);
+    let brightness = |kind: usize| mapped.taught.look(kind, mapped.thickness_A * projection.atoms_per_A(kind)).integral();
     let mean = |of: &dyn Fn(usize) -> bool| {
         let kinds: Vec<usize> = projection.columns.iter().map(|c| c.kind).filter(|&kind| of(kind)).collect();
         kinds.iter().map(|&kind| brightness(kind)).sum::<f64>() / kinds.len().max(1) as f64
@@ -154,13 +154,13 @@ fn found(crystal: &Crystal, mapped: &Mapped) -> Vec<Spot> {
         .map(|name| Element::of(name.split('/').next().unwrap_or(name)).map_or("", |e| e.symbol()))
         .collect();
     let measured = |s: usize| {
-        let (site, integral) = (&mapped.settled.sites[s], mapped.taught.templates[mapped.settled.sites[s].kind].integral());
+        let site = &mapped.settled.sites[s];
         Spot {
             element: names[site.kind],
             at_A: mapped.settled.places_A[s],
             se_A: mapped.settled.se_A[s],
-            amplitude: mapped.amplitudes.atoms[s] * integral,
-            amplitude_se: mapped.amplitudes.se[s] * integral,
+            amplitude: mapped.taught.look(site.kind, mapped.amplitudes.atoms[s]).integral(),
+            amplitude_se: mapped.amplitudes.se[s] * mapped.taught.learnt.templates[site.kind].integral(),
         }
     };
     (0..mapped.settled.sites.len())

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::scene::Scene;
-use crate::analysis::columns::{Field, Known, Lesson, Noise, Projection, Template, learn};
+use crate::analysis::columns::{
+    Amplitudes, Evidence, Field, Fit, Known, Lattice, Learnt, Lesson, Noise, Plan, Projection, Site, Standing, Template, learn,
+};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::job::device::Device;
@@ -42,17 +44,59 @@ pub(super) struct Scan {
     /// Mean frames of one electron.
     means: Vec<f32>,
     pub(super) columns: Vec<Known>,
+    lattice: Lattice,
+}
+
+/// A simulated image whose columns are known.
+pub(super) struct Example {
+    pub(super) image: Image,
+    pub(super) columns: Vec<Known>,
+    lattice: Lattice,
 }
 
 /// What is learnt from simulated images.
 pub(super) struct Taught {
     pub(super) thickness_A: f64,
-    pub(super) templates: Vec<Template>,
-    /// The part of the simulated images' variance that templates leave.
-    pub(super) left: f64,
+    pub(super) learnt: Learnt,
     pub(super) noise: Noise,
-    /// Simulated images with their columns, without noise or nearly so.
-    pub(super) lessons: Vec<(Image, Vec<Known>)>,
+    /// Simulated images without noise or nearly so, and what each tells.
+    pub(super) examples: Vec<Example>,
+    evidence: Vec<Evidence>,
+    plan: Plan,
+}
+
+impl Example {
+    /// The sites of its columns in a crystal of this thickness.
+    pub(super) fn sites(&self, projection: &Projection, thickness_A: f64) -> Vec<Site> {
+        let site = |c: &Known| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) };
+        self.columns.iter().map(site).collect()
+    }
+
+    /// Its columns, fitted at their places by what was learnt.
+    pub(super) fn fitted(&self, sites: &[Site], learnt: &Learnt, noise: &Noise) -> Result<Amplitudes, Error> {
+        let field = self.image.field();
+        let standing: Vec<Standing> = sites.iter().map(|&site| Standing { site, moved_A: [0.0; 2], is_there: None }).collect();
+        let backdrop = learnt.backdrop.image(&field, &self.lattice, &standing);
+        let fit = Fit { field, templates: &learnt.templates, backdrop: Some(&backdrop), noise, margin_A: MARGIN_A };
+        Ok(fit.amplitudes(sites)?)
+    }
+
+    pub(super) fn lesson(&self) -> Lesson<'_> {
+        Lesson { field: self.image.field(), columns: &self.columns, lattice: self.lattice, margin_A: MARGIN_A }
+    }
+}
+
+impl Taught {
+    /// What the examples but for one teach.
+    pub(super) fn without(&self, left_out: usize) -> Option<Learnt> {
+        let others: Vec<&Evidence> = self.evidence.iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, e)| e).collect();
+        learn(&others, &self.plan)
+    }
+
+    /// What a column of so many atoms looks like.
+    pub(super) fn look(&self, kind: usize, atoms: f64) -> Template {
+        self.learnt.backdrop.look(kind, &self.learnt.templates[kind], atoms)
+    }
 }
 
 /// An image along a scan.
@@ -71,9 +115,10 @@ impl Image {
 /// The side of a simulated field, and how many positions it has along an axis.
 const SIDE_A: f64 = 16.0;
 const POSITIONS: [usize; 2] = [24, 96];
-/// Of the element in question so many columns lose atoms; of the others each atom is missing with this probability, so that every column's image is told from its neighbours'.
-const THINNED: f64 = 0.5;
-const OTHERS: f64 = 0.03;
+/// Of the element in question so many columns lose atoms; of the others each atom is missing with this probability, so that every column's image is told from its neighbours'. In every second
+/// crystal it is less, for a column also looks a little other where its neighbours lack atoms, and most crystals lack few.
+const THINNED: [f64; 2] = [0.5, 0.2];
+const OTHERS: [f64; 2] = [0.03, 0.0];
 /// Pixels nearer to the edge teach nothing.
 pub(super) const MARGIN_A: f64 = 1.5;
 /// Crystals whose images teach: of images that are linear in the frames, and of those out of iterations, which take longer.
@@ -112,21 +157,29 @@ impl Teacher<'_> {
         let layout = instrument.layout(thickness_A, &method, &mut generator)?;
         let high = [0, 1].map(|axis| layout.origin_A[axis] + layout.shape[axis] as f64 * layout.pixel_A);
         let element = self.crystal.element;
-        let mut defects = vec![Defect::Thinned { element, columns: THINNED }];
+        let lacking = (seed % 2) as usize;
+        let mut defects = vec![Defect::Thinned { element, columns: THINNED[lacking] }];
         let others = self.crystal.structure.atoms().into_iter().map(|(other, _)| other).filter(|other| *other != element);
-        defects.extend(others.map(|element| Defect::Vacancies { element, share: OTHERS }));
+        defects.extend(others.map(|element| Defect::Vacancies { element, share: OTHERS[lacking] }));
         // Columns lie elsewhere on the pixels each time.
         let offset_A = [0.37, 0.61].map(|part: f64| (part * (seed + 1) as f64).fract() * 4.0);
         let cut = Cut { thickness_A, offset_A, defects, ..self.crystal.cut.clone() };
-        let specimen = Specimen::cut(&self.crystal.structure, &cut, layout.origin_A, high, &mut generator)?;
+        // Nobody knows where in the cell a surface cuts, and what an atom adds depends on how deep it lies: each crystal is cut elsewhere.
+        let mut structure = self.crystal.structure.clone();
+        let along = (0.29 * (seed + 1) as f64).fract();
+        for site in &mut structure.sites {
+            (0..3).for_each(|k| site.at[k] = (site.at[k] + along * f64::from(cut.zone_axis[k])).rem_euclid(1.0));
+        }
+        let specimen = Specimen::cut(&structure, &cut, layout.origin_A, high, &mut generator)?;
         let columns = self.known(&specimen, &grid);
+        let lattice = Lattice { matrix: grid.object_to_scan(), origin_A: apply(grid.object_to_scan(), offset_A) };
         let silent = |_: Event| {};
         let run = Run { events: &silent, cancel: self.cancel, rng };
         let means = match Device::open(self.device)? {
             Device::Cpu => means(&run, &Cpu::<f32>::new(), &specimen, &instrument, &method, &layout),
             Device::Gpu(gpu) => means(&run, gpu.as_ref(), &specimen, &instrument, &method, &layout),
         }?;
-        Ok(Scan { grid, means, columns })
+        Ok(Scan { grid, means, columns, lattice })
     }
 
     /// The specimen's columns in the scan's frame.
@@ -160,6 +213,11 @@ impl Teacher<'_> {
                 atoms: group.iter().map(|s| f64::from(s.atoms)).sum(),
             })
             .collect()
+    }
+
+    /// A scan's image, with its columns.
+    pub(super) fn example(&self, scan: &Scan, draw: Option<u64>) -> Result<Example, Error> {
+        Ok(Example { image: self.image(scan, draw)?, columns: scan.columns.clone(), lattice: scan.lattice })
     }
 
     /// The image of frames: of their means, or of counts drawn at the dose.
@@ -228,9 +286,9 @@ impl Teacher<'_> {
         LESSONS[usize::from(self.scene.is_iterative())]
     }
 
-    /// Templates and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
+    /// Templates, backdrop and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
     pub(super) fn teach(&self, thickness_A: f64, draws: usize, seed: u64) -> Result<Taught, Error> {
-        let mut lessons = Vec::new();
+        let mut examples = Vec::new();
         let mut noise = None;
         let iterative = self.scene.is_iterative();
         for n in 0..self.lessons() {
@@ -246,13 +304,24 @@ impl Teacher<'_> {
                 noise = Noise::of(&fields, if iterative { MARGIN_A } else { 0.0 })?;
             }
             let image = if iterative { mean(drawn) } else { self.image(&scan, None)? };
-            lessons.push((image, scan.columns));
+            examples.push(Example { image, columns: scan.columns, lattice: scan.lattice });
         }
         let Some(noise) = noise else { return Err(self.unlearnt(thickness_A)) };
-        let views: Vec<Lesson<'_>> =
-            lessons.iter().map(|(image, columns)| Lesson { field: image.field(), columns, margin_A: MARGIN_A }).collect();
-        let (templates, left) = learn(&views, self.crystal.projection.kinds.len()).ok_or_else(|| self.unlearnt(thickness_A))?;
-        Ok(Taught { thickness_A, templates, left, noise, lessons })
+        let plan = self.plan(examples.iter().map(|example| example.image.values.len()).sum());
+        let evidence: Vec<Evidence> = examples.iter().map(|example| Evidence::of(&example.lesson(), &plan)).collect();
+        let learnt = learn(&evidence.iter().collect::<Vec<_>>(), &plan).ok_or_else(|| self.unlearnt(thickness_A))?;
+        Ok(Taught { thickness_A, learnt, noise, examples, evidence, plan })
+    }
+
+    /// What images of so many pixels in all are to teach. Crystals are simulated in one orientation: where the lens has directions, what runs in directions of the crystal is another in each.
+    fn plan(&self, pixels: usize) -> Plan {
+        let projection = &self.crystal.projection;
+        let terms = &self.scene.instrument.optics.aberrations.terms;
+        if terms.iter().any(|term| term.m > 0 && term.magnitude_A != 0.0) {
+            return Plan::of_templates(projection.kinds.len());
+        }
+        let counted = (0..projection.kinds.len()).filter(|&kind| self.crystal.holds(kind)).collect();
+        Plan::with_backdrop(projection, counted, pixels)
     }
 
     fn unlearnt(&self, thickness_A: f64) -> Error {

@@ -1,11 +1,12 @@
 //! From an image to its columns, their atoms and what they prove.
 
 use super::brightness::{Brightness, alike, scale};
-use super::lessons::{Crystal, Image, MARGIN_A, Taught, Teacher};
+use super::calibrated::Bootstrap;
+use super::lessons::{Crystal, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
-    Amplitudes, Calibration, Field, Fit, Found, Integral, Known, Lesson, Occupancy, Power, ProjectedColumn, Projection, REACH_A, Row,
-    Settled, Site, Template, discs, find_lattice, grown, learn, occupancies, plain, power, rows, settle, voronoi,
+    Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, ProjectedColumn, Projection, REACH_A, Row, Settled, Site,
+    Standing, Template, discs, find_lattice, grown, occupancies, plain, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
@@ -40,28 +41,12 @@ pub(super) struct Mapped {
     pub(super) normal: [f64; 2],
 }
 
-/// How simulated truths lie beside the estimates.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Bootstrap {
-    pub(super) columns: usize,
-    /// The shares of truths within the intervals of 68.3 % and 95 %.
-    pub(super) within: [f64; 2],
-    /// The root mean square error over the mean standard error.
-    pub(super) ratio: f64,
-    /// The root mean square error in atoms.
-    pub(super) rms_atoms: f64,
-    /// Of the columns that were called, those that miss nothing.
-    pub(super) false_share: f64,
-    pub(super) called: usize,
-}
-
-/// True and fitted atoms, and the standard errors by counting.
-type Pairs = (Vec<(f64, f64)>, Vec<f64>);
-
 /// A disc's radius.
 const DISC_A: f64 = 0.55;
 /// Part of the image's variance that a crystal has to explain to be looked at more closely.
 const EXPLAINED: f64 = 0.02;
+/// A crystal is there where metals hold more than this part of their atoms.
+const THERE: f64 = 0.5;
 /// Rows nearer than this along the normal are one.
 const ROW_A: f64 = 0.8;
 
@@ -122,9 +107,7 @@ impl Teacher<'_> {
         progress();
         self.check_signal(&found, &taught, &looks, better)?;
         let sites = self.sites(&found, thickness_A);
-        let fit = Fit { field: scene.field(), templates: &taught.templates, noise: &taught.noise, margin_A: map.margin_A.value };
-        let mut settled = settle(&fit, &sites)?;
-        let amplitudes = fit.amplitudes(&settled.sites)?;
+        let (mut settled, amplitudes) = self.fitted(&found, &taught, &sites, &metals)?;
         let by = grown(amplitudes.misfit);
         settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
@@ -182,10 +165,33 @@ impl Teacher<'_> {
         })
     }
 
+    /// All columns where they are, and their atoms: once with the backdrop of a crystal that is there everywhere, and once more with it where the crystal turned out to be.
+    fn fitted(&self, found: &Found, taught: &Taught, sites: &[Site], metals: &[usize]) -> Result<(Settled, Amplitudes), Error> {
+        let (field, margin_A, learnt) = (self.scene.field(), self.job.map.margin_A.value, &taught.learnt);
+        let with = |columns: &[Standing]| {
+            let backdrop = learnt.backdrop.image(&field, &found.lattice, columns);
+            let fit = Fit { field, templates: &learnt.templates, backdrop: Some(&backdrop), noise: &taught.noise, margin_A };
+            let settled = settle(&fit, sites)?;
+            let amplitudes = fit.amplitudes(&settled.sites)?;
+            Ok::<_, Error>((settled, amplitudes))
+        };
+        let everywhere: Vec<Standing> = sites.iter().map(|&site| Standing { site, moved_A: [0.0; 2], is_there: None }).collect();
+        let (settled, amplitudes) = with(&everywhere)?;
+        if learnt.backdrop.is_empty() {
+            return Ok((settled, amplitudes));
+        }
+        let seen = |(k, site): (usize, &Site)| Standing {
+            site: *site,
+            moved_A: [0, 1].map(|a| site.at_A[a] - sites[k].at_A[a]),
+            is_there: (metals.contains(&site.kind) && amplitudes.atoms[k].is_finite()).then(|| amplitudes.atoms[k] > THERE * site.expected),
+        };
+        with(&settled.sites.iter().enumerate().map(seen).collect::<Vec<_>>())
+    }
+
     /// What full columns of each kind look like.
     fn looks(&self, taught: &Taught) -> Vec<Template> {
         let atoms = |kind: usize| taught.thickness_A * self.crystal.projection.atoms_per_A(kind);
-        taught.templates.iter().enumerate().map(|(kind, template)| template.times(atoms(kind))).collect()
+        (0..taught.learnt.templates.len()).map(|kind| taught.look(kind, atoms(kind))).collect()
     }
 
     /// Every column of the crystal where the lattice has it.
@@ -194,109 +200,6 @@ impl Teacher<'_> {
         let places = found.lattice.places(projection, self.scene.field().end_A(), REACH_A - 0.25);
         places.iter().map(|p| Site { kind: p.kind, at_A: p.at_A, expected: thickness_A * projection.atoms_per_A(p.kind) }).collect()
     }
-
-    /// The line from true atoms to fitted ones over the simulated images.
-    fn calibration(&self, taught: &Taught) -> Result<Calibration, Error> {
-        let symbol = self.crystal.element.symbol();
-        let (pairs, counting) = self.pairs(taught, taught.lessons.iter().map(|lesson| (lesson, taught.templates.as_slice())))?;
-        let mut line = Calibration::of(&pairs).ok_or_else(|| {
-            self.scene.refuse(format!(
-                "{symbol} columns of a simulated crystal do not grow brighter with their atoms in it, so nothing can be said of occupancies. Check optics.defocus_A, map.zone_axis and map.thickness_A",
-            ))
-        })?;
-        // Templates follow the images that they were learnt from; what they get wrong shows in another one.
-        let others: Vec<Option<Vec<Template>>> = (0..taught.lessons.len())
-            .map(|k| {
-                let views: Vec<Lesson<'_>> = taught
-                    .lessons
-                    .iter()
-                    .enumerate()
-                    .filter(|(n, _)| *n != k)
-                    .map(|(_, (image, columns))| Lesson { field: image.field(), columns, margin_A: MARGIN_A })
-                    .collect();
-                learn(&views, self.crystal.projection.kinds.len()).map(|learnt| learnt.0)
-            })
-            .collect();
-        let unseen = taught.lessons.iter().zip(&others).filter_map(|(lesson, templates)| Some((lesson, templates.as_deref()?)));
-        if let Some(other) = Calibration::of(&self.pairs(taught, unseen)?.0) {
-            line.scatter = line.scatter.max(other.scatter / other.slope * line.slope);
-        }
-        if self.scene.is_iterative() {
-            // The mean of the counted images still has their noise.
-            let left = counting.iter().map(|se| se * se).sum::<f64>() / counting.len() as f64 / self.job.map.draws.value as f64;
-            line.scatter = (line.scatter * line.scatter - left).max(0.0).sqrt();
-        }
-        Ok(line)
-    }
-
-    /// True and fitted atoms of the element's columns in simulated images, each with the templates that it is fitted by, and the errors by counting.
-    fn pairs<'a>(&self, taught: &Taught, lessons: impl Iterator<Item = (&'a (Image, Vec<Known>), &'a [Template])>) -> Result<Pairs, Error> {
-        let projection = &self.crystal.projection;
-        let (mut pairs, mut counting) = (Vec::new(), Vec::new());
-        for ((image, columns), templates) in lessons {
-            let fit = Fit { field: image.field(), templates, noise: &taught.noise, margin_A: MARGIN_A };
-            let found = fit.amplitudes(&lesson_sites(columns, projection, taught.thickness_A))?;
-            for (k, column) in columns.iter().enumerate() {
-                if self.crystal.holds(column.kind) && found.atoms[k].is_finite() {
-                    pairs.push((column.atoms, found.atoms[k]));
-                    counting.push(found.se[k]);
-                }
-            }
-        }
-        Ok((pairs, counting))
-    }
-
-    /// Maps counted scans of further simulated crystals, whose atoms are known.
-    fn bootstrap(&self, draws: usize, taught: &Taught, calibration: &Calibration, thickness_A: f64) -> Result<Option<Bootstrap>, Error> {
-        let projection = &self.crystal.projection;
-        let seed = self.job.map.seed.value;
-        let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
-        // A crystal serves for several counts.
-        const COUNTS: usize = 10;
-        let mut scan = None;
-        for draw in 0..draws {
-            if draw % COUNTS == 0 {
-                scan = Some(self.scan(thickness_A, seed + (self.lessons() + draw / COUNTS) as u64)?);
-            }
-            let Some(scan) = &scan else { break };
-            let image: Image = self.image(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;
-            let fit = Fit { field: image.field(), templates: &taught.templates, noise: &taught.noise, margin_A: MARGIN_A };
-            let found = fit.amplitudes(&lesson_sites(&scan.columns, projection, thickness_A))?;
-            let own: Vec<usize> =
-                (0..scan.columns.len()).filter(|&k| self.crystal.holds(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
-            let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
-            // What a full column of this piece holds.
-            let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
-            let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], &Calibration { scale: 0.0, ..*calibration });
-            for (o, &k) in occupancies.iter().zip(&own) {
-                errors.push(((o.atoms - scan.columns[k].atoms) / o.atoms_se, o.atoms - scan.columns[k].atoms, o.atoms_se));
-                if o.q < self.job.map.false_discovery_rate.value {
-                    called += 1;
-                    wrong += usize::from(scan.columns[k].atoms >= full);
-                }
-            }
-        }
-        if errors.is_empty() {
-            return Ok(None);
-        }
-        let n = errors.len() as f64;
-        let within = |z: f64| errors.iter().filter(|e| e.0.abs() < z).count() as f64 / n;
-        let rms = (errors.iter().map(|e| e.1 * e.1).sum::<f64>() / n).sqrt();
-        let mean = (errors.iter().map(|e| e.2 * e.2).sum::<f64>() / n).sqrt();
-        Ok(Some(Bootstrap {
-            columns: errors.len(),
-            within: [within(1.0), within(1.959_964)],
-            ratio: rms / mean,
-            rms_atoms: rms,
-            false_share: wrong as f64 / called.max(1) as f64,
-            called,
-        }))
-    }
-}
-
-/// The sites of a simulated image's columns.
-pub(super) fn lesson_sites(columns: &[Known], projection: &Projection, thickness_A: f64) -> Vec<Site> {
-    columns.iter().map(|c| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) }).collect()
 }
 
 pub(super) fn deviation(values: &[f64]) -> f64 {
@@ -317,7 +220,7 @@ fn stands_in_crystal(target: usize, sites: &[Site], amplitudes: &Amplitudes, met
         there += amplitudes.atoms[k];
         full += site.expected;
     }
-    full == 0.0 || there > 0.5 * full
+    full == 0.0 || there > THERE * full
 }
 
 /// Where columns lie along the layers' normal from a side on; NaN of those that are not trusted.

@@ -1,6 +1,7 @@
 //! `ronchi map`: from a result's phase image to columns, atoms and occupancies with standard errors.
 
 mod brightness;
+mod calibrated;
 mod diffraction;
 mod layers;
 mod lessons;

@@ -100,7 +100,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         column("x_A", "Å", each(&|s| place(&settled.places_A[s], &settled.sites[s].at_A)[1])),
         column("y_se_A", "Å", each(&|s| settled.se_A[s][0])),
         column("x_se_A", "Å", each(&|s| settled.se_A[s][1])),
-        column("amplitude", "rad Å²", each(&|s| amplitudes.atoms[s] * mapped.taught.templates[settled.sites[s].kind].integral())),
+        column("amplitude", "rad Å²", each(&|s| mapped.taught.look(settled.sites[s].kind, amplitudes.atoms[s]).integral())),
         column("sites", "", expected.clone()),
         column("atoms", "", atoms),
         column("atoms_se", "", atoms_se),
@@ -209,14 +209,16 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
         100.0 * mapped.found.explained
     ));
     let c = &mapped.calibration;
+    let [fewest, most] = c.range;
+    let bend = if c.bend == 0.0 { String::new() } else { format!(" {:+.4}·(atoms − {fewest})·(atoms − {most})", c.bend) };
     run.note(format!(
-        "calibration by simulated crystals of {:.1} Å: fitted = {:.3} + {:.3}·atoms ± {:.3} over {} columns; templates leave {:.1} % of their variance",
+        "calibration by simulated crystals of {:.1} Å: fitted = {:.3} + {:.3}·atoms{bend} ± {:.3} over {} columns; {:.1} % of their variance is left",
         mapped.thickness_A,
         c.intercept,
         c.slope,
         c.scatter,
         c.columns,
-        100.0 * mapped.taught.left
+        100.0 * mapped.taught.learnt.left
     ));
     let rate = job.map.false_discovery_rate.value;
     let known: Vec<_> = mapped.occupancies.iter().filter(|o| o.occupancy.is_finite()).collect();

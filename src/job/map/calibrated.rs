@@ -1,0 +1,115 @@
+//! What simulated crystals tell of the fit: how fitted atoms go with true ones, and how often the truth lies within the errors.
+
+use super::lessons::{Example, Taught, Teacher};
+use crate::analysis::columns::{Calibration, Learnt, occupancies};
+use crate::job::Error;
+
+/// How simulated truths lie beside the estimates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bootstrap {
+    pub(super) columns: usize,
+    /// The shares of truths within the intervals of 68.3 % and 95 %.
+    pub(super) within: [f64; 2],
+    /// The root mean square error over the mean standard error.
+    pub(super) ratio: f64,
+    /// The root mean square error in atoms.
+    pub(super) rms_atoms: f64,
+    /// Of the columns that were called, those that miss nothing.
+    pub(super) false_share: f64,
+    pub(super) called: usize,
+}
+
+/// True and fitted atoms, and the standard errors by counting.
+type Pairs = (Vec<(f64, f64)>, Vec<f64>);
+
+impl Teacher<'_> {
+    /// The line from true atoms to fitted ones over the simulated images.
+    pub(super) fn calibration(&self, taught: &Taught) -> Result<Calibration, Error> {
+        let symbol = self.crystal.element.symbol();
+        let (pairs, counting) = self.pairs(taught, taught.examples.iter().map(|example| (example, &taught.learnt)))?;
+        let mut line = Calibration::of(&pairs).ok_or_else(|| {
+            self.scene.refuse(format!(
+                "{symbol} columns of a simulated crystal do not grow brighter with their atoms in it, so nothing can be said of occupancies. Check optics.defocus_A, map.zone_axis and map.thickness_A",
+            ))
+        })?;
+        // Templates follow the images that they were learnt from; what they get wrong shows in another one.
+        let others: Vec<Option<Learnt>> = (0..taught.examples.len()).map(|k| taught.without(k)).collect();
+        let unseen = taught.examples.iter().zip(&others).filter_map(|(example, learnt)| Some((example, learnt.as_ref()?)));
+        if let Some(other) = Calibration::of(&self.pairs(taught, unseen)?.0) {
+            line.scatter = line.scatter.max(other.scatter / other.slope * line.slope);
+        }
+        if self.scene.is_iterative() {
+            // The mean of the counted images still has their noise.
+            let left = counting.iter().map(|se| se * se).sum::<f64>() / counting.len() as f64 / self.job.map.draws.value as f64;
+            line.scatter = (line.scatter * line.scatter - left).max(0.0).sqrt();
+        }
+        Ok(line)
+    }
+
+    /// True and fitted atoms of the element's columns in simulated images, each with what it is fitted by, and the errors by counting.
+    fn pairs<'a>(&self, taught: &Taught, examples: impl Iterator<Item = (&'a Example, &'a Learnt)>) -> Result<Pairs, Error> {
+        let (mut pairs, mut counting) = (Vec::new(), Vec::new());
+        for (example, learnt) in examples {
+            let sites = example.sites(&self.crystal.projection, taught.thickness_A);
+            let found = example.fitted(&sites, learnt, &taught.noise)?;
+            for (k, column) in example.columns.iter().enumerate() {
+                if self.crystal.holds(column.kind) && found.atoms[k].is_finite() {
+                    pairs.push((column.atoms, found.atoms[k]));
+                    counting.push(found.se[k]);
+                }
+            }
+        }
+        Ok((pairs, counting))
+    }
+
+    /// Maps counted scans of further simulated crystals, whose atoms are known.
+    pub(super) fn bootstrap(
+        &self,
+        draws: usize,
+        taught: &Taught,
+        calibration: &Calibration,
+        thickness_A: f64,
+    ) -> Result<Option<Bootstrap>, Error> {
+        let seed = self.job.map.seed.value;
+        let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
+        // A crystal serves for several counts.
+        const COUNTS: usize = 10;
+        let mut scan = None;
+        for draw in 0..draws {
+            if draw % COUNTS == 0 {
+                scan = Some(self.scan(thickness_A, seed + (self.lessons() + draw / COUNTS) as u64)?);
+            }
+            let Some(scan) = &scan else { break };
+            let example = self.example(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;
+            let found = example.fitted(&example.sites(&self.crystal.projection, thickness_A), &taught.learnt, &taught.noise)?;
+            let own: Vec<usize> =
+                (0..scan.columns.len()).filter(|&k| self.crystal.holds(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
+            let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();
+            // What a full column of this piece holds.
+            let full = own.iter().map(|&k| scan.columns[k].atoms).fold(0.0, f64::max);
+            let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], &Calibration { scale: 0.0, ..*calibration });
+            for (o, &k) in occupancies.iter().zip(&own) {
+                errors.push(((o.atoms - scan.columns[k].atoms) / o.atoms_se, o.atoms - scan.columns[k].atoms, o.atoms_se));
+                if o.q < self.job.map.false_discovery_rate.value {
+                    called += 1;
+                    wrong += usize::from(scan.columns[k].atoms >= full);
+                }
+            }
+        }
+        if errors.is_empty() {
+            return Ok(None);
+        }
+        let n = errors.len() as f64;
+        let within = |z: f64| errors.iter().filter(|e| e.0.abs() < z).count() as f64 / n;
+        let rms = (errors.iter().map(|e| e.1 * e.1).sum::<f64>() / n).sqrt();
+        let mean = (errors.iter().map(|e| e.2 * e.2).sum::<f64>() / n).sqrt();
+        Ok(Some(Bootstrap {
+            columns: errors.len(),
+            within: [within(1.0), within(1.959_964)],
+            ratio: rms / mean,
+            rms_atoms: rms,
+            false_share: wrong as f64 / called.max(1) as f64,
+            called,
+        }))
+    }
+}
