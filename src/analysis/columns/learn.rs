@@ -60,9 +60,10 @@ pub struct Evidence {
 
 /// Pixels for an unknown wave, at least.
 const PIXELS: usize = 8;
-/// What is paid for roughness of templates, for their size, and for waves, in parts of the mean weight: for what images do not tell, and so that templates explain what they can.
+/// What is paid for roughness of templates, for their size, for being others than without a backdrop, and for waves, in parts of the mean weight: for what images do not tell, and so that templates explain what they can.
 const ROUGHNESS: f64 = 1e-6;
 const SIZE: f64 = 1e-9;
+const DRAWN: f64 = 1e-3;
 const WAVE: f64 = 1e-2;
 
 impl Plan {
@@ -147,7 +148,7 @@ pub fn learn(lessons: &[&Evidence], plan: &Plan) -> Option<Learnt> {
     if pixels < unknowns as f64 || total <= 0.0 || weight <= 0.0 {
         return None;
     }
-    let mut ridged = normal.clone();
+    let mut rough = DMatrix::zeros(unknowns, unknowns);
     for function in 0..waves / SPLINES {
         let first = function * SPLINES;
         let weight = if first < own { weight } else { standing };
@@ -160,14 +161,34 @@ pub fn learn(lessons: &[&Evidence], plan: &Plan) -> Option<Learnt> {
             let terms: Vec<(usize, f64)> =
                 [(-1, 1.0), (0, -2.0), (1, 1.0)].into_iter().filter_map(|(by, w)| near(by).map(|at| (at, w))).collect();
             for &(p, a) in &terms {
-                terms.iter().for_each(|&(q, b)| ridged[(p, q)] += ROUGHNESS * weight * a * b);
+                terms.iter().for_each(|&(q, b)| rough[(p, q)] += ROUGHNESS * weight * a * b);
             }
-            ridged[(first + k, first + k)] += SIZE * weight;
+            rough[(first + k, first + k)] += SIZE * weight;
         }
     }
-    (waves..shared).for_each(|k| ridged[(k, k)] += WAVE * wave);
-    (shared..unknowns).for_each(|k| ridged[(k, k)] += 1e-9);
-    let found = ridged.cholesky()?.solve(&right);
+    (shared..unknowns).for_each(|k| rough[(k, k)] += 1e-9);
+    // Templates alone, then all together: where hardly any column of a kind lacks atoms, what of it is template and what backdrop is told by templates alone.
+    let alone: Vec<usize> = (0..own).chain(shared..unknowns).collect();
+    let part = |m: &DMatrix<f64>| m.select_rows(&alone).select_columns(&alone);
+    let first = (part(&normal) + part(&rough)).cholesky()?.solve(&right.select_rows(&alone));
+    let mut found = DVector::zeros(unknowns);
+    alone.iter().enumerate().for_each(|(k, &at)| found[at] = first[k]);
+    if own < shared {
+        let mut ridged = &normal + rough;
+        let mut pulled = right.clone();
+        for k in 0..shared {
+            let by = if k < own {
+                DRAWN * weight
+            } else if k < waves {
+                DRAWN * standing
+            } else {
+                WAVE * wave
+            };
+            ridged[(k, k)] += by;
+            pulled[k] += by * found[k];
+        }
+        found = ridged.cholesky()?.solve(&pulled);
+    }
     let left = total - 2.0 * found.dot(&right) + found.dot(&(&normal * &found));
     let template = |function: usize| Template { coefficients: found.as_slice()[function * SPLINES..][..SPLINES].to_vec() };
     let mut backdrop = Backdrop::default();

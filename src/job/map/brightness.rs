@@ -23,15 +23,19 @@ pub(super) struct Brightness {
 }
 
 impl Brightness {
-    /// Of columns of some kinds, weighted by 1/se².
+    /// Of columns of some kinds, weighted by 1/se²; the error takes in what neighbours share.
     pub(super) fn of(sites: &[Site], amplitudes: &Amplitudes, kinds: &[usize]) -> Self {
+        let counts = |k: usize| kinds.contains(&sites[k].kind) && amplitudes.atoms[k].is_finite();
+        let per = |k: usize| sites[k].expected / amplitudes.se[k].powi(2);
         let (mut sum, mut weights) = (0.0, 0.0);
-        for (k, site) in sites.iter().enumerate().filter(|(k, s)| kinds.contains(&s.kind) && amplitudes.atoms[*k].is_finite()) {
-            let per = site.expected / amplitudes.se[k].powi(2);
-            sum += per * amplitudes.atoms[k];
-            weights += per * site.expected;
+        for k in (0..sites.len()).filter(|&k| counts(k)) {
+            sum += per(k) * amplitudes.atoms[k];
+            weights += per(k) * sites[k].expected;
         }
-        Self { ratio: sum / weights, se: 1.0 / weights.sqrt() }
+        let shared = amplitudes.covariances.iter().filter(|(a, b, _)| counts(*a) && counts(*b)).map(|&(a, b, c)| 2.0 * per(a) * per(b) * c);
+        // Neighbours whose errors go against each other are no proof that all do.
+        let variance = weights + shared.sum::<f64>().max(0.0);
+        Self { ratio: sum / weights, se: variance.sqrt() / weights }
     }
 
     /// What of |ratio − 1| the error does not explain.
