@@ -51,8 +51,6 @@ pub struct Shifts {
 pub struct Fit<'a> {
     pub field: Field<'a>,
     pub templates: &'a [Template],
-    /// What of the image its columns' atoms are not.
-    pub backdrop: Option<&'a [f64]>,
     pub noise: &'a Noise,
     /// Pixels nearer to the edge have no weight; a column has to lie [`INSIDE_A`] further inside to count.
     pub margin_A: f64,
@@ -260,11 +258,7 @@ impl Fit<'_> {
         // v = F⁻¹(1/P)F·D·a of every column.
         let images: Vec<Vec<f64>> = design.iter().map(dense).collect();
         let whitened = window.filtered(&images, &inverse(&spectrum))?;
-        let width = self.field.shape[1];
-        let mut target = window.cut(self.field.values, width);
-        if let Some(backdrop) = self.backdrop {
-            target.iter_mut().zip(window.cut(backdrop, width)).for_each(|(t, b)| *t -= b);
-        }
+        let target = window.cut(self.field.values, self.field.shape[1]);
         let rows: Vec<Vec<f64>> =
             design.par_iter().map(|a| whitened.iter().map(|v| a.iter().map(|&(at, x)| x * v[at]).sum::<f64>()).collect()).collect();
         let mut normal = DMatrix::from_fn(count, count, |p, q| 0.5 * (rows[p][q] + rows[q][p]));
@@ -365,7 +359,7 @@ mod tests {
         let templates = [template];
         let amplitudes = |values: &[f64]| {
             let field = Field { values, shape: [side; 2], pixel_A: [0.2; 2] };
-            Fit { field, templates: &templates, backdrop: None, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap()
+            Fit { field, templates: &templates, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap()
         };
         let plain = amplitudes(&values);
         assert!(plain.explained > 0.95, "{}", plain.explained);
@@ -397,7 +391,6 @@ mod tests {
             let fit = Fit {
                 field: Field { values: &values, shape: [side; 2], pixel_A: [0.2; 2] },
                 templates: &[template],
-                backdrop: None,
                 noise: &noise,
                 margin_A: 0.0,
             };
@@ -424,7 +417,7 @@ mod tests {
         let values = vec![0.0; 90 * 90];
         let noise = Noise::white(0.1, [0.2; 2]);
         let field = Field { values: &values, shape: [90; 2], pixel_A: [0.2; 2] };
-        let fit = Fit { field, templates: &[template], backdrop: None, noise: &noise, margin_A: 0.0 };
+        let fit = Fit { field, templates: &[template], noise: &noise, margin_A: 0.0 };
         let found = fit.amplitudes(&[Site { kind: 0, at_A: [9.0, 9.0], expected: 1.0 }]).unwrap();
         // σ/√Σ T² with Σ T² = 0.04·πσ_T²/pixel area.
         let expected = 0.1 / (0.04 * std::f64::consts::PI * 0.45 * 0.45 / 0.04f64).sqrt();
@@ -441,7 +434,6 @@ mod tests {
         let fit = Fit {
             field: Field { values: &values, shape: [70; 2], pixel_A: [0.2; 2] },
             templates: &[template],
-            backdrop: None,
             noise: &noise,
             margin_A: 0.0,
         };

@@ -1,6 +1,5 @@
 //! Atomic columns: where a known crystal lies in an image, and how many atoms its columns hold.
 
-mod backdrop;
 mod fit;
 mod integrate;
 mod lattice;
@@ -15,11 +14,10 @@ mod statistics;
 mod template;
 mod window;
 
-pub use backdrop::{Backdrop, Standing};
 pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site, grown};
 pub use integrate::{Integral, discs, voronoi};
 pub use lattice::{Field, Found, Lattice, Place, find_lattice, plain};
-pub use learn::{Evidence, Known, Learnt, Lesson, Plan, learn};
+pub use learn::{Evidence, Known, Learnt, Lesson, learn};
 pub use noise::Noise;
 pub use occupancy::{Calibration, Occupancy, Power, Row, occupancies, power, rows};
 pub use peaks::{Peak, peaks};

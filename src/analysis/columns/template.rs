@@ -77,6 +77,11 @@ impl Template {
         self.transform(0.0)
     }
 
+    /// The image of so many atoms.
+    pub fn times(&self, atoms: f64) -> Self {
+        Self { coefficients: self.coefficients.iter().map(|c| c * atoms).collect() }
+    }
+
     /// Its Fourier transform at a spatial frequency in 1/Å, ∫ T(r)·e^{−2πi g·r} d²r in (unit)·Å²: real, and the same in every direction.
     pub fn transform(&self, g: f64) -> f64 {
         // Eight to a knot.

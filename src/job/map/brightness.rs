@@ -2,7 +2,7 @@
 
 use super::lessons::{Taught, Teacher};
 use super::mapped::deviation;
-use crate::analysis::columns::{Amplitudes, Evidence, Fit, Found, Noise, Plan, Projection, Site, learn};
+use crate::analysis::columns::{Amplitudes, Evidence, Fit, Found, Noise, Projection, Site, learn};
 use crate::job::Error;
 use crate::run::Run;
 use crate::simulate::Element;
@@ -75,11 +75,11 @@ impl Teacher<'_> {
         for _ in 0..6 {
             let scan = self.scan(thickness, self.job.map.seed.value)?;
             let example = self.example(&scan, self.scene.is_iterative().then_some(1))?;
-            let plan = Plan::of_templates(self.crystal.projection.kinds.len());
+            let kinds = self.crystal.projection.kinds.len();
             let noise = Noise::white(deviation(&self.scene.values), self.scene.pixel_A);
-            let Some(learnt) = learn(&[&Evidence::of(&example.lesson(), &plan)], &plan) else { break };
+            let Some(learnt) = learn(&[&Evidence::of(&example.lesson(), kinds)], kinds) else { break };
             let (field, margin_A) = (self.scene.field(), self.job.map.margin_A.value);
-            let fit = Fit { field, templates: &learnt.templates, backdrop: None, noise: &noise, margin_A };
+            let fit = Fit { field, templates: &learnt.templates, noise: &noise, margin_A };
             let sites = self.sites(found, thickness);
             let amplitudes = fit.amplitudes(&sites)?;
             let Brightness { ratio, se } = Brightness::of(&sites, &amplitudes, metals);

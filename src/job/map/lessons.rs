@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::scene::Scene;
-use crate::analysis::columns::{
-    Amplitudes, Evidence, Field, Fit, Known, Lattice, Learnt, Lesson, Noise, Plan, Projection, Site, Standing, Template, learn,
-};
+use crate::analysis::columns::{Amplitudes, Evidence, Field, Fit, Known, Learnt, Lesson, Noise, Projection, Site, Template, learn};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::job::device::Device;
@@ -44,14 +42,12 @@ pub(super) struct Scan {
     /// Mean frames of one electron.
     means: Vec<f32>,
     pub(super) columns: Vec<Known>,
-    lattice: Lattice,
 }
 
 /// A simulated image whose columns are known.
 pub(super) struct Example {
     pub(super) image: Image,
     pub(super) columns: Vec<Known>,
-    lattice: Lattice,
 }
 
 /// What is learnt from simulated images.
@@ -62,7 +58,7 @@ pub(super) struct Taught {
     /// Simulated images without noise or nearly so, and what each tells.
     pub(super) examples: Vec<Example>,
     evidence: Vec<Evidence>,
-    plan: Plan,
+    kinds: usize,
 }
 
 impl Example {
@@ -75,14 +71,12 @@ impl Example {
     /// Its columns, fitted at their places by what was learnt.
     pub(super) fn fitted(&self, sites: &[Site], learnt: &Learnt, noise: &Noise) -> Result<Amplitudes, Error> {
         let field = self.image.field();
-        let standing: Vec<Standing> = sites.iter().map(|&site| Standing { site, moved_A: [0.0; 2], is_there: None }).collect();
-        let backdrop = learnt.backdrop.image(&field, &self.lattice, &standing);
-        let fit = Fit { field, templates: &learnt.templates, backdrop: Some(&backdrop), noise, margin_A: MARGIN_A };
+        let fit = Fit { field, templates: &learnt.templates, noise, margin_A: MARGIN_A };
         Ok(fit.amplitudes(sites)?)
     }
 
     pub(super) fn lesson(&self) -> Lesson<'_> {
-        Lesson { field: self.image.field(), columns: &self.columns, lattice: self.lattice, margin_A: MARGIN_A }
+        Lesson { field: self.image.field(), columns: &self.columns, margin_A: MARGIN_A }
     }
 }
 
@@ -90,12 +84,12 @@ impl Taught {
     /// What the examples but for one teach.
     pub(super) fn without(&self, left_out: usize) -> Option<Learnt> {
         let others: Vec<&Evidence> = self.evidence.iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, e)| e).collect();
-        learn(&others, &self.plan)
+        learn(&others, self.kinds)
     }
 
     /// What a column of so many atoms looks like.
     pub(super) fn look(&self, kind: usize, atoms: f64) -> Template {
-        self.learnt.backdrop.look(kind, &self.learnt.templates[kind], atoms)
+        self.learnt.templates[kind].times(atoms)
     }
 }
 
@@ -172,14 +166,13 @@ impl Teacher<'_> {
         }
         let specimen = Specimen::cut(&structure, &cut, layout.origin_A, high, &mut generator)?;
         let columns = self.known(&specimen, &grid);
-        let lattice = Lattice { matrix: grid.object_to_scan(), origin_A: apply(grid.object_to_scan(), offset_A) };
         let silent = |_: Event| {};
         let run = Run { events: &silent, cancel: self.cancel, rng };
         let means = match Device::open(self.device)? {
             Device::Cpu => means(&run, &Cpu::<f32>::new(), &specimen, &instrument, &method, &layout),
             Device::Gpu(gpu) => means(&run, gpu.as_ref(), &specimen, &instrument, &method, &layout),
         }?;
-        Ok(Scan { grid, means, columns, lattice })
+        Ok(Scan { grid, means, columns })
     }
 
     /// The specimen's columns in the scan's frame.
@@ -217,7 +210,7 @@ impl Teacher<'_> {
 
     /// A scan's image, with its columns.
     pub(super) fn example(&self, scan: &Scan, draw: Option<u64>) -> Result<Example, Error> {
-        Ok(Example { image: self.image(scan, draw)?, columns: scan.columns.clone(), lattice: scan.lattice })
+        Ok(Example { image: self.image(scan, draw)?, columns: scan.columns.clone() })
     }
 
     /// The image of frames: of their means, or of counts drawn at the dose.
@@ -286,7 +279,7 @@ impl Teacher<'_> {
         LESSONS[usize::from(self.scene.is_iterative())]
     }
 
-    /// Templates, backdrop and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
+    /// Templates and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
     pub(super) fn teach(&self, thickness_A: f64, draws: usize, seed: u64) -> Result<Taught, Error> {
         let mut examples = Vec::new();
         let mut noise = None;
@@ -304,24 +297,13 @@ impl Teacher<'_> {
                 noise = Noise::of(&fields, if iterative { MARGIN_A } else { 0.0 })?;
             }
             let image = if iterative { mean(drawn) } else { self.image(&scan, None)? };
-            examples.push(Example { image, columns: scan.columns, lattice: scan.lattice });
+            examples.push(Example { image, columns: scan.columns });
         }
         let Some(noise) = noise else { return Err(self.unlearnt(thickness_A)) };
-        let plan = self.plan(examples.iter().map(|example| example.image.values.len()).sum());
-        let evidence: Vec<Evidence> = examples.iter().map(|example| Evidence::of(&example.lesson(), &plan)).collect();
-        let learnt = learn(&evidence.iter().collect::<Vec<_>>(), &plan).ok_or_else(|| self.unlearnt(thickness_A))?;
-        Ok(Taught { thickness_A, learnt, noise, examples, evidence, plan })
-    }
-
-    /// What images of so many pixels in all are to teach. Crystals are simulated in one orientation: where the lens has directions, what runs in directions of the crystal is another in each.
-    fn plan(&self, pixels: usize) -> Plan {
-        let projection = &self.crystal.projection;
-        let terms = &self.scene.instrument.optics.aberrations.terms;
-        if terms.iter().any(|term| term.m > 0 && term.magnitude_A != 0.0) {
-            return Plan::of_templates(projection.kinds.len());
-        }
-        let counted = (0..projection.kinds.len()).filter(|&kind| self.crystal.holds(kind)).collect();
-        Plan::with_backdrop(projection, counted, pixels)
+        let kinds = self.crystal.projection.kinds.len();
+        let evidence: Vec<Evidence> = examples.iter().map(|example| Evidence::of(&example.lesson(), kinds)).collect();
+        let learnt = learn(&evidence.iter().collect::<Vec<_>>(), kinds).ok_or_else(|| self.unlearnt(thickness_A))?;
+        Ok(Taught { thickness_A, learnt, noise, examples, evidence, kinds })
     }
 
     fn unlearnt(&self, thickness_A: f64) -> Error {

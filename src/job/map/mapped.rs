@@ -6,7 +6,7 @@ use super::lessons::{Crystal, Taught, Teacher};
 use super::scene::Scene;
 use crate::analysis::columns::{
     Amplitudes, Calibration, Field, Fit, Found, Integral, Occupancy, Power, ProjectedColumn, Projection, REACH_A, Row, Settled, Site,
-    Standing, Template, discs, find_lattice, grown, occupancies, plain, power, rows, settle, voronoi,
+    Template, discs, find_lattice, grown, occupancies, plain, power, rows, settle, voronoi,
 };
 use crate::job::Error;
 use crate::job::values::Side;
@@ -45,8 +45,6 @@ pub(super) struct Mapped {
 const DISC_A: f64 = 0.55;
 /// Part of the image's variance that a crystal has to explain to be looked at more closely.
 const EXPLAINED: f64 = 0.02;
-/// A crystal is there where metals hold more than this part of their atoms.
-const THERE: f64 = 0.5;
 /// Rows nearer than this along the normal are one.
 const ROW_A: f64 = 0.8;
 
@@ -107,7 +105,9 @@ impl Teacher<'_> {
         progress();
         self.check_signal(&found, &taught, &looks, better)?;
         let sites = self.sites(&found, thickness_A);
-        let (mut settled, amplitudes) = self.fitted(&found, &taught, &sites, &metals)?;
+        let fit = Fit { field: scene.field(), templates: &taught.learnt.templates, noise: &taught.noise, margin_A: map.margin_A.value };
+        let mut settled = settle(&fit, &sites)?;
+        let amplitudes = fit.amplitudes(&settled.sites)?;
         let by = grown(amplitudes.misfit);
         settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
@@ -165,29 +165,6 @@ impl Teacher<'_> {
         })
     }
 
-    /// All columns where they are, and their atoms: once with the backdrop of a crystal that is there everywhere, and once more with it where the crystal turned out to be.
-    fn fitted(&self, found: &Found, taught: &Taught, sites: &[Site], metals: &[usize]) -> Result<(Settled, Amplitudes), Error> {
-        let (field, margin_A, learnt) = (self.scene.field(), self.job.map.margin_A.value, &taught.learnt);
-        let with = |columns: &[Standing]| {
-            let backdrop = learnt.backdrop.image(&field, &found.lattice, columns);
-            let fit = Fit { field, templates: &learnt.templates, backdrop: Some(&backdrop), noise: &taught.noise, margin_A };
-            let settled = settle(&fit, sites)?;
-            let amplitudes = fit.amplitudes(&settled.sites)?;
-            Ok::<_, Error>((settled, amplitudes))
-        };
-        let everywhere: Vec<Standing> = sites.iter().map(|&site| Standing { site, moved_A: [0.0; 2], is_there: None }).collect();
-        let (settled, amplitudes) = with(&everywhere)?;
-        if learnt.backdrop.is_empty() {
-            return Ok((settled, amplitudes));
-        }
-        let seen = |(k, site): (usize, &Site)| Standing {
-            site: *site,
-            moved_A: [0, 1].map(|a| site.at_A[a] - sites[k].at_A[a]),
-            is_there: (metals.contains(&site.kind) && amplitudes.atoms[k].is_finite()).then(|| amplitudes.atoms[k] > THERE * site.expected),
-        };
-        with(&settled.sites.iter().enumerate().map(seen).collect::<Vec<_>>())
-    }
-
     /// What full columns of each kind look like.
     fn looks(&self, taught: &Taught) -> Vec<Template> {
         let atoms = |kind: usize| taught.thickness_A * self.crystal.projection.atoms_per_A(kind);
@@ -220,7 +197,7 @@ fn stands_in_crystal(target: usize, sites: &[Site], amplitudes: &Amplitudes, met
         there += amplitudes.atoms[k];
         full += site.expected;
     }
-    full == 0.0 || there > THERE * full
+    full == 0.0 || there > 0.5 * full
 }
 
 /// Where columns lie along the layers' normal from a side on; NaN of those that are not trusted.
