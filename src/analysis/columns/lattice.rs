@@ -423,6 +423,17 @@ mod tests {
         Projection::new([[5.0, 0.0, 0.0], [0.0, 5.34, 0.0], [0.0, 1.4, 9.19]], &sites)
     }
 
+    /// Every column of the truth has one of its kind where the found lattice says.
+    fn assert_placed(truth: &Lattice, found: &Found, projection: &Projection, end_A: [f64; 2]) {
+        let all = found.lattice.places(projection, end_A, 3.0);
+        for place in truth.places(projection, end_A, 0.0) {
+            let away = all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
+            let away = away.fold(f64::INFINITY, f64::min);
+            // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
+            assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
+        }
+    }
+
     #[test]
     fn a_turned_mirrored_and_strained_crystal_is_found_in_noise() {
         let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
@@ -444,15 +455,7 @@ mod tests {
             }
             let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &plain(&weights), None).unwrap().unwrap();
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
-            // Every column of the truth has one of its kind where the found lattice says.
-            let all = found.lattice.places(&projection, end_A, 3.0);
-            for place in truth.places(&projection, end_A, 0.0) {
-                let away =
-                    all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
-                let away = away.fold(f64::INFINITY, f64::min);
-                // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
-                assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
-            }
+            assert_placed(&truth, &found, &projection, end_A);
             assert!(found.explained > 0.3, "{found:?}");
         }
     }
@@ -480,14 +483,7 @@ mod tests {
             let off = Lattice { origin_A: truth.place([0.5 * projection.basis_A[0][0], 0.5 * projection.basis_A[0][1]]), ..truth };
             let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &looks, Some(&off)).unwrap().unwrap();
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
-            let all = found.lattice.places(&projection, end_A, 3.0);
-            for place in truth.places(&projection, end_A, 0.0) {
-                let away =
-                    all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
-                let away = away.fold(f64::INFINITY, f64::min);
-                // As above.
-                assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
-            }
+            assert_placed(&truth, &found, &projection, end_A);
             assert!(found.explained > 0.15, "{found:?}");
         }
     }

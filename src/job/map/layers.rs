@@ -126,7 +126,7 @@ pub(super) fn add(scene: &Scene, crystal: &Crystal, mapped: &Mapped, run: &Run, 
 fn clean_ratio(crystal: &Crystal, mapped: &Mapped) -> f64 {
     let projection = &crystal.projection;
     let symbol = crystal.element.symbol();
-    let brightness = |kind: usize| mapped.taught.look(kind, mapped.thickness_A * projection.atoms_per_A(kind)).integral();
+    let brightness = |kind: usize| mapped.taught.learnt.templates[kind].integral() * projection.atoms_per_A(kind);
     let mean = |of: &dyn Fn(usize) -> bool| {
         let kinds: Vec<usize> = projection.columns.iter().map(|c| c.kind).filter(|&kind| of(kind)).collect();
         kinds.iter().map(|&kind| brightness(kind)).sum::<f64>() / kinds.len().max(1) as f64
@@ -155,12 +155,13 @@ fn found(crystal: &Crystal, mapped: &Mapped) -> Vec<Spot> {
         .collect();
     let measured = |s: usize| {
         let site = &mapped.settled.sites[s];
+        let integral = mapped.taught.learnt.templates[site.kind].integral();
         Spot {
             element: names[site.kind],
             at_A: mapped.settled.places_A[s],
             se_A: mapped.settled.se_A[s],
-            amplitude: mapped.taught.look(site.kind, mapped.amplitudes.atoms[s]).integral(),
-            amplitude_se: mapped.amplitudes.se[s] * mapped.taught.learnt.templates[site.kind].integral(),
+            amplitude: mapped.amplitudes.atoms[s] * integral,
+            amplitude_se: mapped.amplitudes.se[s] * integral,
         }
     };
     (0..mapped.settled.sites.len())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::scene::Scene;
-use crate::analysis::columns::{Amplitudes, Evidence, Field, Fit, Known, Learnt, Lesson, Noise, Projection, Site, Template, learn};
+use crate::analysis::columns::{Amplitudes, Evidence, Field, Fit, Known, Learnt, Lesson, Noise, Projection, Site, learn};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::job::device::Device;
@@ -58,7 +58,6 @@ pub(super) struct Taught {
     /// Simulated images without noise or nearly so, and what each tells.
     pub(super) examples: Vec<Example>,
     evidence: Vec<Evidence>,
-    kinds: usize,
 }
 
 impl Example {
@@ -84,12 +83,7 @@ impl Taught {
     /// What the examples but for one teach.
     pub(super) fn without(&self, left_out: usize) -> Option<Learnt> {
         let others: Vec<&Evidence> = self.evidence.iter().enumerate().filter(|(n, _)| *n != left_out).map(|(_, e)| e).collect();
-        learn(&others, self.kinds)
-    }
-
-    /// What a column of so many atoms looks like.
-    pub(super) fn look(&self, kind: usize, atoms: f64) -> Template {
-        self.learnt.templates[kind].times(atoms)
+        learn(&others, self.learnt.templates.len())
     }
 }
 
@@ -303,7 +297,7 @@ impl Teacher<'_> {
         let kinds = self.crystal.projection.kinds.len();
         let evidence: Vec<Evidence> = examples.iter().map(|example| Evidence::of(&example.lesson(), kinds)).collect();
         let learnt = learn(&evidence.iter().collect::<Vec<_>>(), kinds).ok_or_else(|| self.unlearnt(thickness_A))?;
-        Ok(Taught { thickness_A, learnt, noise, examples, evidence, kinds })
+        Ok(Taught { thickness_A, learnt, noise, examples, evidence })
     }
 
     fn unlearnt(&self, thickness_A: f64) -> Error {

@@ -168,7 +168,7 @@ impl Teacher<'_> {
     /// What full columns of each kind look like.
     fn looks(&self, taught: &Taught) -> Vec<Template> {
         let atoms = |kind: usize| taught.thickness_A * self.crystal.projection.atoms_per_A(kind);
-        (0..taught.learnt.templates.len()).map(|kind| taught.look(kind, atoms(kind))).collect()
+        taught.learnt.templates.iter().enumerate().map(|(kind, template)| template.times(atoms(kind))).collect()
     }
 
     /// Every column of the crystal where the lattice has it.

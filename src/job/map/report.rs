@@ -100,7 +100,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         column("x_A", "Å", each(&|s| place(&settled.places_A[s], &settled.sites[s].at_A)[1])),
         column("y_se_A", "Å", each(&|s| settled.se_A[s][0])),
         column("x_se_A", "Å", each(&|s| settled.se_A[s][1])),
-        column("amplitude", "rad Å²", each(&|s| mapped.taught.look(settled.sites[s].kind, amplitudes.atoms[s]).integral())),
+        column("amplitude", "rad Å²", each(&|s| amplitudes.atoms[s] * mapped.taught.learnt.templates[settled.sites[s].kind].integral())),
         column("sites", "", expected.clone()),
         column("atoms", "", atoms),
         column("atoms_se", "", atoms_se),
