@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::projection::{Projection, length, reciprocal};
 use super::simplex;
 use super::template::{REACH_A, Template, around};
+use super::waves::{Waves, turned};
 use crate::analysis::Result;
 use crate::compute::Direction;
 use crate::compute::cpu::transformed;
@@ -52,6 +53,8 @@ pub struct Found {
     pub lattice: Lattice,
     /// The part of the image's variance that columns of the crystal explain as they were thought to look, one height for each kind: 1 at most.
     pub explained: f64,
+    /// How many times as much that is as what they explain laid over the image at random (the mean of many ways).
+    pub times_chance: f64,
 }
 
 impl Lattice {
@@ -150,23 +153,25 @@ pub fn find_lattice(field: &Field<'_>, projection: &Projection, looks: &[Templat
         return Ok(None);
     }
     let waves = Waves::new(&part);
-    let mut best: Option<Found> = None;
+    let mut best: Option<(Lattice, f64)> = None;
     for matrix in candidates(&part, &waves, &reflections)? {
         let Some(lattice) = refined(&waves, projection, &reflections, matrix) else { continue };
         let explained = explained(&part, projection, &lattice, looks);
-        if best.as_ref().is_none_or(|b| explained > b.explained) {
-            best = Some(Found { lattice, explained });
+        if best.as_ref().is_none_or(|b| explained > b.1) {
+            best = Some((lattice, explained));
         }
     }
     // From the middle's frame into the field's, and once more over all of it.
     let first = [0, 1].map(|a| first_pixel(field, a, SEARCHED_A) as f64 * field.pixel_A[a]);
-    let moved = best.map(|found| Lattice { origin_A: [0, 1].map(|a| found.lattice.origin_A[a] + first[a]), ..found.lattice });
+    let moved = best.map(|(lattice, _)| Lattice { origin_A: [0, 1].map(|a| lattice.origin_A[a] + first[a]), ..lattice });
     let whole = Waves::new(field);
     let polished = moved.iter().chain(before).map(|&start| {
         let lattice = polished(&whole, &reflections, start);
-        Found { lattice, explained: explained(field, projection, &lattice, looks) }
+        (lattice, explained(field, projection, &lattice, looks))
     });
-    Ok(polished.max_by(|p, q| p.explained.total_cmp(&q.explained)))
+    let Some((lattice, explained)) = polished.max_by(|p, q| p.1.total_cmp(&q.1)) else { return Ok(None) };
+    let by_chance = by_chance(field, projection, looks);
+    Ok(Some(Found { lattice, explained, times_chance: explained / by_chance.max(f64::MIN_POSITIVE) }))
 }
 
 struct Middle {
@@ -219,40 +224,9 @@ fn reflections(projection: &Projection, looks: &[Template], pixel_A: [f64; 2]) -
     all
 }
 
-/// An image faded towards its edges, with the mean taken out, and where its pixels lie.
-struct Waves {
-    values: Vec<f64>,
-    shape: [usize; 2],
-    pixel_A: [f64; 2],
-}
-
-impl Waves {
-    fn new(field: &Field<'_>) -> Self {
-        let [wy, wx] = field.shape.map(|n| (0..n).map(|i| 0.5 - 0.5 * (TAU * (i as f64 + 0.5) / n as f64).cos()).collect::<Vec<f64>>());
-        let weight = |at: usize| wy[at / field.shape[1]] * wx[at % field.shape[1]];
-        let sum: f64 = (0..field.values.len()).map(weight).sum();
-        let mean = field.values.iter().enumerate().map(|(at, v)| v * weight(at)).sum::<f64>() / sum;
-        let values: Vec<f64> = field.values.iter().enumerate().map(|(at, v)| (v - mean) * weight(at)).collect();
-        let norm = values.iter().map(|v| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-        Self { values: values.iter().map(|v| v / norm).collect(), shape: field.shape, pixel_A: field.pixel_A }
-    }
-
-    /// Σ φ·e^{−2πi g·r}.
-    fn at(&self, g: [f64; 2]) -> Complex64 {
-        let turn = |axis: usize| {
-            let step = Complex64::cis(-TAU * g[axis] * self.pixel_A[axis]);
-            std::iter::successors(Some(Complex64::ONE), move |z| Some(z * step))
-        };
-        let along: Vec<Complex64> = turn(1).take(self.shape[1]).collect();
-        let row = |values: &[f64]| values.iter().zip(&along).map(|(v, z)| z * v).sum::<Complex64>();
-        self.values.chunks_exact(self.shape[1]).zip(turn(0)).map(|(values, z)| z * row(values)).sum()
-    }
-}
-
-/// The vectors of reciprocal space that a matrix takes those of the crystal to: M⁻ᵀ·g.
-fn turned(matrix: [[f64; 2]; 2], g: [f64; 2]) -> [f64; 2] {
-    let det = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0];
-    [(matrix[1][1] * g[0] - matrix[1][0] * g[1]) / det, (matrix[0][0] * g[1] - matrix[0][1] * g[0]) / det]
+/// Half of the reflections: the others are their conjugates.
+fn half(reflections: &[Reflection]) -> impl Iterator<Item = &Reflection> {
+    reflections.iter().filter(|r| r.g[0] > 1e-9 || (r.g[0].abs() <= 1e-9 && r.g[1] > 0.0))
 }
 
 fn rotation(deg: f64, scale: f64, mirrored: bool) -> [[f64; 2]; 2] {
@@ -277,8 +251,7 @@ fn candidates(field: &Field<'_>, waves: &Waves, reflections: &[Reflection]) -> R
         let value = |i: usize, j: usize| spectrum[(i % shape[0]) * shape[1] + j % shape[1]];
         (1.0 - fy) * ((1.0 - fx) * value(i, j) + fx * value(i, j + 1)) + fy * ((1.0 - fx) * value(i + 1, j) + fx * value(i + 1, j + 1))
     };
-    // Half of the reflections are the others' conjugates.
-    let half: Vec<&Reflection> = reflections.iter().filter(|r| r.g[0] > 1e-9 || (r.g[0].abs() <= 1e-9 && r.g[1] > 0.0)).collect();
+    let half: Vec<&Reflection> = half(reflections).collect();
     let scales = (SCALE_MOST / SCALE_STEP).round() as i32;
     let turns = (180.0 / TURN_DEG) as usize;
     let mut scored: Vec<(f64, f64, bool, [[f64; 2]; 2])> = (0..2 * turns)
@@ -374,25 +347,38 @@ fn explained(field: &Field<'_>, projection: &Projection, lattice: &Lattice, look
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         v.iter().map(|x| x - mean).collect::<Vec<f64>>()
     };
-    let values = centred(field.values);
-    let total: f64 = values.iter().map(|v| v * v).sum();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    // Cyclic descent with the heights bound to be positive.
+    let values = centred(field.values);
+    let total = dot(&values, &values);
     let images: Vec<Vec<f64>> = images.iter().map(|image| centred(image)).collect();
+    let met: Vec<f64> = images.iter().map(|image| dot(image, &values)).collect();
+    let shared: Vec<Vec<f64>> = images.iter().map(|a| images.iter().map(|b| dot(a, b)).collect()).collect();
+    // Cyclic descent with the heights bound to be positive.
     let mut heights = vec![0.0; images.len()];
-    let mut rest = values.clone();
     for _ in 0..60 {
-        for (height, image) in heights.iter_mut().zip(&images) {
-            let norm = dot(image, image);
-            if norm > 0.0 {
-                let next = (*height + dot(image, &rest) / norm).max(0.0);
-                let by = next - *height;
-                rest.iter_mut().zip(image).for_each(|(r, v)| *r -= by * v);
-                *height = next;
-            }
+        for kind in (0..images.len()).filter(|&kind| shared[kind][kind] > 0.0) {
+            let rest = met[kind] - dot(&shared[kind], &heights);
+            heights[kind] = f64::max(0.0, heights[kind] + rest / shared[kind][kind]);
         }
     }
-    if total > 0.0 { 1.0 - dot(&rest, &rest) / total } else { 0.0 }
+    let left = total - 2.0 * dot(&heights, &met) + heights.iter().zip(&shared).map(|(h, row)| h * dot(row, &heights)).sum::<f64>();
+    if total > 0.0 { 1.0 - left / total } else { 0.0 }
+}
+
+/// What the crystal's columns explain of an image that they are laid over at random: the mean of many rotations, mirrored and not, each with an origin of its own.
+fn by_chance(field: &Field<'_>, projection: &Projection, looks: &[Template]) -> f64 {
+    const WAYS: usize = 128;
+    let golden = |n: usize, part: f64| (n as f64 * part).fract();
+    let way = |n: usize| {
+        let matrix = rotation(360.0 * golden(n, 0.618_034), 1.0, n % 2 == 1);
+        let [a, b] = projection.basis_A;
+        let at = [golden(n, 0.754_878), golden(n, 0.569_840)];
+        let origin_A =
+            [0, 1].map(|k| at[0] * (matrix[k][0] * a[0] + matrix[k][1] * a[1]) + at[1] * (matrix[k][0] * b[0] + matrix[k][1] * b[1]));
+        explained(field, projection, &Lattice { matrix, origin_A }, looks)
+    };
+    let all: Vec<f64> = (0..WAYS).into_par_iter().map(way).collect();
+    all.iter().sum::<f64>() / WAYS as f64
 }
 
 /// The signed frequency of an FFT index in 1/Å.
@@ -485,6 +471,53 @@ mod tests {
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
             assert_placed(&truth, &found, &projection, end_A);
             assert!(found.explained > 0.15, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn noise_alone_has_no_lattice_and_a_crystal_far_below_it_has() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let projection = crystal();
+        let weights = [15.0, 10.0, 5.0, 4.0];
+        let (side, pixel_A) = (64, [0.25; 2]);
+        let end_A = [63.0 * 0.25; 2];
+        // White noise and the mean of 3 × 3 pixels of it.
+        for wide in [0, 1] {
+            let white: Vec<f64> = Normal::new(0.0, 1.0).unwrap().sample_iter(&mut rng).take(side * side).collect();
+            let near = |at: usize, d: [i64; 2]| {
+                let [i, j] = [(at / side) as i64 + d[0], (at % side) as i64 + d[1]].map(|k| k.rem_euclid(side as i64) as usize);
+                white[i * side + j]
+            };
+            let mean = |at: usize| (-wide..=wide).flat_map(|i| (-wide..=wide).map(move |j| [i, j])).map(|d| near(at, d)).sum::<f64>();
+            let noise: Vec<f64> = (0..side * side).map(mean).collect();
+            let found = |values: &[f64]| {
+                let field = Field { values, shape: [side; 2], pixel_A };
+                find_lattice(&field, &projection, &plain(&weights), None).unwrap().unwrap()
+            };
+            // The best of all places in 48 images of noise explained 18 times as much as chance at most; less than 1 in 1000 gets to 30.
+            let chance = found(&noise);
+            assert!(chance.times_chance < 30.0 && chance.explained < 0.1, "{chance:?}");
+            if wide > 0 {
+                continue;
+            }
+            // A tenth of the variance is the crystal's: 49 times as much as chance or more in 24 images.
+            let truth = Lattice { matrix: rotation(rng.random_range(-180.0..180.0), 1.0, false), origin_A: [7.0, 7.0] };
+            let mut values = vec![0.0; side * side];
+            for place in truth.places(&projection, end_A, 2.0) {
+                for (at, value) in values.iter_mut().enumerate() {
+                    let away = length([(at / side) as f64 * 0.25 - place.at_A[0], (at % side) as f64 * 0.25 - place.at_A[1]]);
+                    *value += weights[place.kind] * (-away * away / (2.0 * COLUMN_A * COLUMN_A)).exp();
+                }
+            }
+            let variance = |values: &[f64]| {
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64
+            };
+            let by = (0.11 * variance(&noise) / variance(&values)).sqrt();
+            values.iter_mut().zip(&noise).for_each(|(v, n)| *v = *v * by + n);
+            let seen = found(&values);
+            assert!(seen.times_chance > 30.0, "{seen:?}");
+            assert_placed(&truth, &seen, &projection, end_A);
         }
     }
 }

@@ -12,6 +12,7 @@ mod settle;
 mod simplex;
 mod statistics;
 mod template;
+mod waves;
 mod window;
 
 pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site, grown};

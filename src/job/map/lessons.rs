@@ -153,11 +153,7 @@ impl Teacher<'_> {
         let offset_A = [0.37, 0.61].map(|part: f64| (part * (seed + 1) as f64).fract() * 4.0);
         let cut = Cut { thickness_A, offset_A, defects, ..self.crystal.cut.clone() };
         // Nobody knows where in the cell a surface cuts, and what an atom adds depends on how deep it lies: each crystal is cut elsewhere.
-        let mut structure = self.crystal.structure.clone();
-        let along = (0.29 * (seed + 1) as f64).fract();
-        for site in &mut structure.sites {
-            (0..3).for_each(|k| site.at[k] = (site.at[k] + along * f64::from(cut.zone_axis[k])).rem_euclid(1.0));
-        }
+        let structure = raised(&self.crystal.structure, cut.zone_axis, (0.29 * (seed + 1) as f64).fract());
         let specimen = Specimen::cut(&structure, &cut, layout.origin_A, high, &mut generator)?;
         let columns = self.known(&specimen, &grid);
         let silent = |_: Event| {};
@@ -251,9 +247,7 @@ impl Teacher<'_> {
         job.images.field = None;
         job.images.defocus_sweep_A = None;
         let ptychography = &mut job.ptychography;
-        // How far iterations come depends on how many patterns of a batch overlap, so that a smaller field has smaller batches.
-        let (batch, all) = (&mut ptychography.batch.value, self.scene.instrument.scan.shape);
-        *batch = ((*batch * positions[0] * positions[1]) as f64 / (all[0] * all[1]) as f64).round().max(1.0) as usize;
+        ptychography.batch.value = batch_of(ptychography.batch.value, self.scene.instrument.scan.shape, positions);
         ptychography.halves.value = HalvesKind::None;
         ptychography.probe = None;
         ptychography.vacuum = None;
@@ -308,6 +302,20 @@ impl Teacher<'_> {
     }
 }
 
+/// A structure moved by a part of its repetition along a zone axis, into one cell.
+fn raised(structure: &Structure, zone_axis: [i32; 3], part: f64) -> Structure {
+    let mut raised = structure.clone();
+    for site in &mut raised.sites {
+        (0..3).for_each(|k| site.at[k] = (site.at[k] + part * f64::from(zone_axis[k])).rem_euclid(1.0));
+    }
+    raised
+}
+
+/// The batch of a smaller scan of the same steps. How far iterations come depends on how many patterns of a batch overlap, so that it is smaller by as much as the field is.
+fn batch_of(batch: usize, all: [usize; 2], positions: [usize; 2]) -> usize {
+    ((batch * positions[0] * positions[1]) as f64 / (all[0] * all[1]) as f64).round().max(1.0) as usize
+}
+
 /// The mean of images of one shape.
 fn mean(images: Vec<Image>) -> Image {
     let count = images.len() as f64;
@@ -335,4 +343,32 @@ fn means<B: Backend>(
     };
     diffract(run, backend, specimen, instrument, method, layout, take)?;
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_patterns_of_a_batch_overlap_in_a_lesson_as_in_the_image() {
+        // Patterns of a batch for each position: 64 of 60 × 60 and 28 of 40 × 40.
+        assert_eq!(batch_of(64, [60, 60], [40, 40]), 28);
+        assert_eq!(batch_of(64, [60, 60], [60, 60]), 64);
+        assert_eq!(batch_of(3, [512, 512], [24, 24]), 1, "never an empty one");
+    }
+
+    #[test]
+    fn a_crystal_cut_elsewhere_has_the_same_columns_with_other_ends() {
+        let structure = Structure::named("Na3Ni2SbO6").unwrap();
+        let part: f64 = rand::random();
+        // Along [012] a site goes nowhere along a, and by so much along b and twice that along c.
+        for (site, moved) in structure.sites.iter().zip(raised(&structure, [0, 1, 2], part).sites) {
+            let by = [0, 1, 2].map(|k| (moved.at[k] - site.at[k]).rem_euclid(1.0));
+            let expected = [0.0, part, (2.0 * part).fract()];
+            // Rounding may put 0 at 1.
+            let off = [0, 1, 2].map(|k| ((by[k] - expected[k] + 0.5).rem_euclid(1.0) - 0.5).abs());
+            assert!(off.iter().all(|d| *d < 1e-12), "{by:?} instead of {expected:?}");
+            assert!(moved.at.iter().all(|x| (0.0..=1.0).contains(x)) && moved.element == site.element);
+        }
+    }
 }

@@ -43,8 +43,6 @@ pub(super) struct Mapped {
 
 /// A disc's radius.
 const DISC_A: f64 = 0.55;
-/// Part of the image's variance that a crystal has to explain to be looked at more closely.
-const EXPLAINED: f64 = 0.02;
 /// Rows nearer than this along the normal are one.
 const ROW_A: f64 = 0.8;
 
@@ -79,15 +77,10 @@ impl Teacher<'_> {
         self.check_field()?;
         let weights = weights(projection);
         let bright = plain(&weights);
-        let found = find_lattice(&scene.field(), projection, &bright, None)?.filter(|f| f.explained > EXPLAINED);
-        let Some(found) = found else {
-            self.check_sign(EXPLAINED, 1.0, &bright)?;
-            let hint = better(EXPLAINED).map_or_else(
-                || "Check map.structure and map.zone_axis, and whether columns are to be seen at all".to_owned(),
-                |(_, other)| format!("{other} fits better"),
-            );
-            return Err(scene.refuse(format!("the crystal's lattice is not found in it. {hint}")));
+        let Some(found) = find_lattice(&scene.field(), projection, &bright, None)? else {
+            return Err(scene.refuse("its pixels are too large for any spacing of the crystal. Scan with a smaller step".to_owned()));
         };
+        self.check_lattice(&found, &bright, better)?;
         self.check_spacing(&found)?;
         progress();
         let others: Vec<usize> = (0..weights.len()).filter(|&kind| !crystal.holds(kind)).collect();

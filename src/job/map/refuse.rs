@@ -5,9 +5,14 @@ use super::mapped::deviation;
 use crate::analysis::columns::{Amplitudes, Field, Found, Site, Template, find_lattice};
 use crate::job::Error;
 
+/// A crystal is looked at more closely where it explains so many times what it explains laid over the image at random (over noise: 18 times at most in 48 images), or so much of the image's variance.
+const TIMES_CHANCE: f64 = 20.0;
+const EXPLAINED: f64 = 0.1;
 /// Part of the variance beyond the noise that columns on a lattice have to explain, or else other crystals are tried; and the part that another one has to explain to be named.
 const EXPLAINED_OF_SIGNAL: f64 = 0.4;
 const BETTER: f64 = 0.55;
+/// Noise may be as much as this times what was simulated.
+const NOISE_KNOWN: f64 = 1.05;
 /// Part of the variance beyond the noise that columns as simulated have to explain once each is fitted, where what is left is so many times the noise's.
 const FITTED: f64 = 0.5;
 const LEFT: f64 = 1.5;
@@ -38,6 +43,28 @@ impl Teacher<'_> {
             )));
         }
         Ok(())
+    }
+
+    /// Refuses a lattice that noise could have as well.
+    pub(super) fn check_lattice(
+        &self,
+        found: &Found,
+        looks: &[Template],
+        better: &dyn Fn(f64) -> Option<(f64, String)>,
+    ) -> Result<(), Error> {
+        if stands_out(found) {
+            return Ok(());
+        }
+        self.check_sign(found.explained, 1.0, looks)?;
+        let hint = better(found.explained).map_or_else(
+            || "Check map.structure and map.zone_axis, and whether columns are to be seen at all; a larger field or a higher dose shows more".to_owned(),
+            |(_, other)| format!("{other} fits better"),
+        );
+        Err(self.scene.refuse(format!(
+            "the crystal's lattice is not found in it: laid over it as well as can be it explains {:.1} %, {:.0} times as much as laid at random, and {TIMES_CHANCE:.0} times are needed. {hint}",
+            100.0 * found.explained,
+            found.times_chance
+        )))
     }
 
     /// Refuses columns that lie closer together than the image can tell. What iterations make of dark field is not bound by the bright field's limit.
@@ -90,8 +117,11 @@ impl Teacher<'_> {
     ) -> Result<(), Error> {
         let total = deviation(&self.scene.values).powi(2);
         let noise = taught.noise.deviation().powi(2);
-        // The variance's own standard error, with some hundred independent pixels.
-        let signal = (total - noise).max(0.05 * total);
+        // What is surely more than noise, which is known to a few per cent, for the dose is measured; but no less than what the image's own variance is known to (two standard errors, by as many numbers as are
+        // independent), or a twentieth.
+        let spectrum = taught.noise.spectrum(self.scene.shape)?;
+        let independent = spectrum.iter().sum::<f64>().powi(2) / spectrum.iter().map(|s| s * s).sum::<f64>().max(f64::MIN_POSITIVE);
+        let signal = (total - NOISE_KNOWN * noise).max((2.0 * (2.0 / independent.max(2.0)).sqrt()).min(0.05) * total);
         let share = found.explained * total / signal;
         if share >= EXPLAINED_OF_SIGNAL {
             return Ok(());
@@ -159,6 +189,11 @@ impl Teacher<'_> {
             ". The scan's step of {step:.2} Å folds fine spacings back to coarse ones: direct images at this convergence angle want {needed:.2} Å or less, ptychography does not"
         )
     }
+}
+
+/// Is a lattice there beyond chance?
+pub(super) fn stands_out(found: &Found) -> bool {
+    found.times_chance > TIMES_CHANCE || found.explained > EXPLAINED
 }
 
 /// Does one crystal explain so much more of an image than another that chance is not why?

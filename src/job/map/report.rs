@@ -131,6 +131,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         ("image".to_owned(), Attr::Text(scene.path.clone())),
         number("thickness_A", mapped.thickness_A),
         number("explained", mapped.found.explained),
+        number("times_chance", mapped.found.times_chance),
         number("misfit", amplitudes.misfit),
         number("fit_explained", amplitudes.explained),
         number("rotation_deg", lattice.rotation_deg()),
@@ -200,13 +201,14 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     let lattice = &mapped.found.lattice;
     let stretch = lattice.stretch();
     run.note(format!(
-        "crystal: turned by {:.1}°{}, {:.2} % longer along its y and {:.2} % along its x than the structure says; it explains {:.0} % of the image",
+        "crystal: turned by {:.1}°{}, {:.2} % longer along its y and {:.2} % along its x than the structure says; it explains {:.1} % of the image, {:.0} times as much as laid over it at random",
         // Never "-0.0".
         (10.0 * lattice.rotation_deg()).round() / 10.0 + 0.0,
         if lattice.is_mirrored() { ", mirrored" } else { "" },
         100.0 * (stretch[0] - 1.0),
         100.0 * (stretch[1] - 1.0),
-        100.0 * mapped.found.explained
+        100.0 * mapped.found.explained,
+        mapped.found.times_chance
     ));
     let c = &mapped.calibration;
     let [fewest, most] = c.range;
