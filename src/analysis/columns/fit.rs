@@ -39,6 +39,17 @@ pub struct Amplitudes {
     pub residual: Vec<f64>,
 }
 
+impl Amplitudes {
+    /// With errors so many times as large, for each kind of column.
+    #[must_use]
+    pub fn widened(mut self, sites: &[Site], by: &[f64]) -> Self {
+        let of = |s: usize| by.get(sites[s].kind).copied().unwrap_or(1.0);
+        self.se.iter_mut().enumerate().for_each(|(s, se)| *se *= of(s));
+        self.covariances.iter_mut().for_each(|(a, b, covariance)| *covariance *= of(*a) * of(*b));
+        self
+    }
+}
+
 /// How far columns lie from where they were thought to be, (y, x) in Å; NaN near the edge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shifts {
@@ -348,6 +359,28 @@ mod tests {
             }
         }
         (values, sites, atoms, template)
+    }
+
+    #[test]
+    fn errors_that_are_widened_by_kind_keep_their_correlations() {
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let (values, mut sites, _, template) = scene(&mut rng, 0.1, 40);
+        sites.iter_mut().enumerate().for_each(|(s, site)| site.kind = s % 2);
+        let noise = Noise::white(0.1, [0.2; 2]);
+        let templates = [template.clone(), template];
+        let field = Field { values: &values, shape: [40; 2], pixel_A: [0.2; 2] };
+        let plain = Fit { field, templates: &templates, noise: &noise, margin_A: 0.0 }.amplitudes(&sites).unwrap();
+        let by = [rng.random_range(1.0..2.0), rng.random_range(1.0..2.0)];
+        let wide = plain.clone().widened(&sites, &by);
+        assert!(!plain.covariances.is_empty());
+        for (&(a, b, before), &(_, _, after)) in plain.covariances.iter().zip(&wide.covariances) {
+            let correlation = |covariance: f64, amplitudes: &Amplitudes| covariance / amplitudes.se[a] / amplitudes.se[b];
+            assert!((correlation(before, &plain) - correlation(after, &wide)).abs() < 1e-12);
+        }
+        for s in (0..sites.len()).filter(|&s| plain.se[s].is_finite()) {
+            assert!((wide.se[s] / plain.se[s] / by[s % 2] - 1.0).abs() < 1e-12);
+            assert_eq!(wide.atoms[s], plain.atoms[s]);
+        }
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::f64::consts::TAU;
 use num_complex::Complex64;
 use rayon::prelude::*;
 
+use super::coarse::{FINEST_A, coarse};
 use super::projection::{Projection, length, reciprocal};
 use super::simplex;
 use super::template::{REACH_A, Template, around};
 use super::waves::{Waves, turned};
 use crate::analysis::Result;
-use crate::compute::Direction;
-use crate::compute::cpu::transformed;
 use crate::optics::fft_index;
 
 /// A real image (y, x): pixel (i, j) lies at (i, j) · `pixel_A`.
@@ -51,7 +50,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     pub lattice: Lattice,
-    /// The part of the image's variance that columns of the crystal explain as they were thought to look, one height for each kind: 1 at most.
+    /// The part of the image's variance, but for its finest waves, that columns of the crystal explain as they were thought to look, one height for each kind: 1 at most.
     pub explained: f64,
     /// How many times as much that is as what they explain laid over the image at random (the mean of many ways).
     pub times_chance: f64,
@@ -116,8 +115,6 @@ impl Lattice {
 
 /// The width of the Gaussian that stands for a column of which nothing is known.
 const COLUMN_A: f64 = 0.4;
-/// Reflections beyond this take no part.
-const FINEST_A: f64 = 0.9;
 /// The side of the middle of a field that is searched.
 const SEARCHED_A: f64 = 36.0;
 /// The search's steps in rotation (degrees) and scale, and the largest scale's distance from 1.
@@ -146,31 +143,32 @@ pub fn plain(heights: &[f64]) -> Vec<Template> {
 /// # Errors
 /// If there is no room for the transforms.
 pub fn find_lattice(field: &Field<'_>, projection: &Projection, looks: &[Template], before: Option<&Lattice>) -> Result<Option<Found>> {
-    let part = middle(field, SEARCHED_A);
+    let values = coarse(field)?;
+    let shown = Field { values: &values, ..*field };
+    let seen: Vec<Template> = looks.iter().map(Template::coarse).collect();
+    let explained = |field: &Field<'_>, lattice: &Lattice| explained(field, projection, lattice, &seen);
+    let (part, part_shown) = (middle(field, SEARCHED_A), middle(&shown, SEARCHED_A));
     let part = part.field();
     let reflections = reflections(projection, looks, part.pixel_A);
     if reflections.is_empty() {
         return Ok(None);
     }
-    let waves = Waves::new(&part);
-    let mut best: Option<(Lattice, f64)> = None;
-    for matrix in candidates(&part, &waves, &reflections)? {
-        let Some(lattice) = refined(&waves, projection, &reflections, matrix) else { continue };
-        let explained = explained(&part, projection, &lattice, looks);
-        if best.as_ref().is_none_or(|b| explained > b.1) {
-            best = Some((lattice, explained));
-        }
-    }
+    let waves = Waves::new(&part)?;
+    let looked_at = candidates(&waves, &reflections).into_par_iter().filter_map(|matrix| {
+        let lattice = refined(&waves, projection, &reflections, matrix)?;
+        Some((lattice, explained(&part_shown.field(), &lattice)))
+    });
+    let best = looked_at.max_by(|p, q| p.1.total_cmp(&q.1));
     // From the middle's frame into the field's, and once more over all of it.
     let first = [0, 1].map(|a| first_pixel(field, a, SEARCHED_A) as f64 * field.pixel_A[a]);
     let moved = best.map(|(lattice, _)| Lattice { origin_A: [0, 1].map(|a| lattice.origin_A[a] + first[a]), ..lattice });
-    let whole = Waves::new(field);
+    let whole = Waves::new(field)?;
     let polished = moved.iter().chain(before).map(|&start| {
         let lattice = polished(&whole, &reflections, start);
-        (lattice, explained(field, projection, &lattice, looks))
+        (lattice, explained(&shown, &lattice))
     });
     let Some((lattice, explained)) = polished.max_by(|p, q| p.1.total_cmp(&q.1)) else { return Ok(None) };
-    let by_chance = by_chance(field, projection, looks);
+    let by_chance = by_chance(&shown, projection, &seen);
     Ok(Some(Found { lattice, explained, times_chance: explained / by_chance.max(f64::MIN_POSITIVE) }))
 }
 
@@ -198,16 +196,16 @@ fn middle(field: &Field<'_>, side_A: f64) -> Middle {
     Middle { values: (0..shape[0]).flat_map(|i| row(i).to_vec()).collect(), shape, pixel_A: field.pixel_A }
 }
 
-/// The crystal's reflections that an image of these pixels can have.
+/// The crystal's reflections that an image of these pixels can have: of g and −g, whose waves are conjugates, one.
 fn reflections(projection: &Projection, looks: &[Template], pixel_A: [f64; 2]) -> Vec<Reflection> {
     let most = (1.0 / FINEST_A).min(0.45 / pixel_A[0].max(pixel_A[1]));
     let basis = projection.reciprocal();
     let reach = [0, 1].map(|n| (most * length(projection.basis_A[n])).ceil() as i32);
     let mut all = Vec::new();
-    for h in -reach[0]..=reach[0] {
+    for h in 0..=reach[0] {
         for k in -reach[1]..=reach[1] {
             let g = [0, 1].map(|a| f64::from(h) * basis[0][a] + f64::from(k) * basis[1][a]);
-            if (h, k) == (0, 0) || length(g) > most {
+            if (h, k) <= (0, 0) || length(g) > most {
                 continue;
             }
             let heights: Vec<f64> = looks.iter().map(|look| look.transform(length(g))).collect();
@@ -220,13 +218,8 @@ fn reflections(projection: &Projection, looks: &[Template], pixel_A: [f64; 2]) -
     let strongest = all.iter().map(|r| r.factor.norm()).fold(0.0, f64::max);
     all.retain(|r| r.factor.norm() > 0.02 * strongest);
     all.sort_by(|p, q| q.factor.norm().total_cmp(&p.factor.norm()));
-    all.truncate(120);
+    all.truncate(60);
     all
-}
-
-/// Half of the reflections: the others are their conjugates.
-fn half(reflections: &[Reflection]) -> impl Iterator<Item = &Reflection> {
-    reflections.iter().filter(|r| r.g[0] > 1e-9 || (r.g[0].abs() <= 1e-9 && r.g[1] > 0.0))
 }
 
 fn rotation(deg: f64, scale: f64, mirrored: bool) -> [[f64; 2]; 2] {
@@ -236,22 +229,7 @@ fn rotation(deg: f64, scale: f64, mirrored: bool) -> [[f64; 2]; 2] {
 }
 
 /// The rotations at which the crystal's reflections meet the most power, best first, each with the one half a turn further.
-fn candidates(field: &Field<'_>, waves: &Waves, reflections: &[Reflection]) -> Result<Vec<[[f64; 2]; 2]>> {
-    // Padded, so that the spectrum is smooth between its pixels.
-    let shape = field.shape.map(|n| (4 * n).next_power_of_two().min(1024).max(2 * n));
-    let mut padded = vec![Complex64::ZERO; shape[0] * shape[1]];
-    for (i, row) in waves.values.chunks_exact(field.shape[1]).enumerate() {
-        padded[i * shape[1]..][..row.len()].iter_mut().zip(row).for_each(|(p, v)| *p = Complex64::from(*v));
-    }
-    let spectrum: Vec<f64> = transformed(&padded, shape, Direction::Forward)?.iter().map(|z| z.norm()).collect();
-    let at = |g: [f64; 2]| {
-        let place = [0, 1].map(|a| (g[a] * shape[a] as f64 * field.pixel_A[a]).rem_euclid(shape[a] as f64));
-        let (i, j) = (place[0] as usize, place[1] as usize);
-        let (fy, fx) = (place[0] - i as f64, place[1] - j as f64);
-        let value = |i: usize, j: usize| spectrum[(i % shape[0]) * shape[1] + j % shape[1]];
-        (1.0 - fy) * ((1.0 - fx) * value(i, j) + fx * value(i, j + 1)) + fy * ((1.0 - fx) * value(i + 1, j) + fx * value(i + 1, j + 1))
-    };
-    let half: Vec<&Reflection> = half(reflections).collect();
+fn candidates(waves: &Waves, reflections: &[Reflection]) -> Vec<[[f64; 2]; 2]> {
     let scales = (SCALE_MOST / SCALE_STEP).round() as i32;
     let turns = (180.0 / TURN_DEG) as usize;
     let mut scored: Vec<(f64, f64, bool, [[f64; 2]; 2])> = (0..2 * turns)
@@ -260,7 +238,8 @@ fn candidates(field: &Field<'_>, waves: &Waves, reflections: &[Reflection]) -> R
             let (deg, mirrored) = ((n % turns) as f64 * TURN_DEG, n >= turns);
             let of_scale = |s: i32| {
                 let matrix = rotation(deg, 1.0 + f64::from(s) * SCALE_STEP, mirrored);
-                let score: f64 = half.iter().map(|r| r.factor.norm() * at(turned(matrix, r.g))).sum();
+                let score: f64 =
+                    waves.near(&turned_all(matrix, reflections)).iter().zip(reflections).map(|(z, r)| r.factor.norm() * z.norm()).sum();
                 (score, deg, mirrored, matrix)
             };
             (-scales..=scales).map(of_scale).max_by(|p, q| p.0.total_cmp(&q.0))
@@ -277,7 +256,7 @@ fn candidates(field: &Field<'_>, waves: &Waves, reflections: &[Reflection]) -> R
             }
         }
     }
-    Ok(kept.into_iter().flat_map(|(_, _, m)| [m, m.map(|row| row.map(|x| -x))]).collect())
+    kept.into_iter().flat_map(|(_, _, m)| [m, m.map(|row| row.map(|x| -x))]).collect()
 }
 
 /// Re Σ F*·Î·e^{2πi g·o}: how well the crystal's phases are met.
@@ -288,22 +267,21 @@ fn agreement(waves: &[Complex64], turned: &[[f64; 2]], reflections: &[Reflection
     waves.iter().zip(turned).zip(reflections).map(of).sum()
 }
 
-fn measured(waves: &Waves, matrix: [[f64; 2]; 2], reflections: &[Reflection]) -> (Vec<[f64; 2]>, Vec<Complex64>) {
-    let turned: Vec<[f64; 2]> = reflections.iter().map(|r| turned(matrix, r.g)).collect();
-    let found = turned.par_iter().map(|&g| waves.at(g)).collect();
-    (turned, found)
+fn turned_all(matrix: [[f64; 2]; 2], reflections: &[Reflection]) -> Vec<[f64; 2]> {
+    reflections.iter().map(|r| turned(matrix, r.g)).collect()
 }
 
 /// The best origin of a rotation, then strain and origin together.
 fn refined(waves: &Waves, projection: &Projection, reflections: &[Reflection], matrix: [[f64; 2]; 2]) -> Option<Lattice> {
     /// Steps of the origin along each of the basis' vectors, in Å.
     const STEP_A: f64 = 0.25;
-    let (turned, found) = measured(waves, matrix, reflections);
+    let turned = turned_all(matrix, reflections);
+    let found = waves.near(&turned);
     let lattice = Lattice { matrix, origin_A: [0.0; 2] };
     let basis = projection.basis_A.map(|v| lattice.direction(v));
     let steps = basis.map(|v| (length(v) / STEP_A).ceil() as usize);
     let origins = (0..steps[0]).flat_map(|i| (0..steps[1]).map(move |j| [i as f64 / steps[0] as f64, j as f64 / steps[1] as f64]));
-    let centre = [0, 1].map(|a| waves.shape[a] as f64 * waves.pixel_A[a] / 2.0);
+    let centre = waves.side_A().map(|s| s / 2.0);
     let at = |p: [f64; 2]| [0, 1].map(|a| centre[a] + p[0] * basis[0][a] + p[1] * basis[1][a]);
     let scored = origins.map(|p| (agreement(&found, &turned, reflections, at(p)), p));
     let (_, part) = scored.max_by(|p, q| p.0.total_cmp(&q.0))?;
@@ -313,7 +291,7 @@ fn refined(waves: &Waves, projection: &Projection, reflections: &[Reflection], m
 /// Strain and origin where the agreement is largest.
 fn polished(waves: &Waves, reflections: &[Reflection], start: Lattice) -> Lattice {
     // About the field's middle strain and origin hardly know of each other. Lengths at the field's edges, in Å, are the unit.
-    let side = [0, 1].map(|a| waves.shape[a] as f64 * waves.pixel_A[a]);
+    let side = waves.side_A();
     let centre = side.map(|s| s / 2.0);
     let reach = 0.25 * (side[0] + side[1]);
     let lattice = |p: &[f64]| {
@@ -326,13 +304,13 @@ fn polished(waves: &Waves, reflections: &[Reflection], start: Lattice) -> Lattic
             origin_A: [centre[0] + from[0] + p[4], centre[1] + from[1] + p[5]],
         }
     };
-    let cost = |p: &[f64]| {
+    let near = |p: &[f64]| {
         let here = lattice(p);
-        let (turned, found) = measured(waves, here.matrix, reflections);
-        -agreement(&found, &turned, reflections, here.origin_A)
+        let turned = turned_all(here.matrix, reflections);
+        -agreement(&waves.near(&turned), &turned, reflections, here.origin_A)
     };
-    let first = simplex::least(cost, &[0.0; 6], 0.15, 250);
-    lattice(&simplex::least(cost, &first, 0.03, 250))
+    let first = simplex::least(near, &[0.0; 6], 0.15, 250);
+    lattice(&simplex::least(near, &first, 0.03, 250))
 }
 
 /// The part of the variance that the crystal's columns explain, with one factor from 0 on for each kind.

@@ -1,5 +1,6 @@
 //! Atomic columns: where a known crystal lies in an image, and how many atoms its columns hold.
 
+mod coarse;
 mod fit;
 mod integrate;
 mod lattice;
@@ -15,6 +16,7 @@ mod template;
 mod waves;
 mod window;
 
+pub use coarse::coarse;
 pub use fit::{Amplitudes, Fit, INSIDE_A, Shifts, Site, grown};
 pub use integrate::{Integral, discs, voronoi};
 pub use lattice::{Field, Found, Lattice, Place, find_lattice, plain};

@@ -45,7 +45,7 @@ pub(super) fn splines(distance: f64) -> impl Iterator<Item = (usize, f64, f64)> 
 }
 
 /// The mean of e^{ix cos θ} around a circle, the Bessel function J₀(x): the mean of so many points, exact to rounding as long as |x| is well below twice their number.
-fn ring(x: f64) -> f64 {
+pub(super) fn ring(x: f64) -> f64 {
     let points = 16 + (x.abs() / 2.0) as usize;
     (0..points).map(|k| (x * (PI * (k as f64 + 0.5) / points as f64).cos()).cos()).sum::<f64>() / points as f64
 }

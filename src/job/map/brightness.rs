@@ -118,7 +118,7 @@ impl Teacher<'_> {
         let mut simulated = [0.0; 2];
         for example in &taught.examples {
             let mut sites = example.sites(&self.crystal.projection, taught.thickness_A);
-            let amplitudes = example.fitted(&sites, &taught.learnt, &taught.noise)?;
+            let amplitudes = example.image.fitted(&sites, &taught.learnt, &taught.noise)?;
             sites.iter_mut().zip(&example.columns).for_each(|(site, column)| site.expected = column.atoms);
             simulated.iter_mut().zip(kinds).for_each(|(sum, kinds)| *sum += Brightness::of(&sites, &amplitudes, kinds).ratio);
         }

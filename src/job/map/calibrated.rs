@@ -1,4 +1,4 @@
-//! What simulated crystals tell of the fit: how fitted atoms go with true ones, and how often the truth lies within the errors.
+//! What simulated crystals tell of the fit: how fitted atoms go with true ones, and how often the truth lies within the errors, which it does with columns placed by the image.
 
 use super::lessons::{Example, Taught, Teacher};
 use crate::analysis::columns::{Calibration, Learnt, occupancies};
@@ -51,7 +51,7 @@ impl Teacher<'_> {
         let (mut pairs, mut counting) = (Vec::new(), Vec::new());
         for (example, learnt) in examples {
             let sites = example.sites(&self.crystal.projection, taught.thickness_A);
-            let found = example.fitted(&sites, learnt, &taught.noise)?;
+            let found = example.image.fitted(&sites, learnt, &taught.noise)?;
             for (k, column) in example.columns.iter().enumerate() {
                 if self.crystal.holds(column.kind) && found.atoms[k].is_finite() {
                     pairs.push((column.atoms, found.atoms[k]));
@@ -62,15 +62,42 @@ impl Teacher<'_> {
         Ok((pairs, counting))
     }
 
+    /// How many times as large as by counting alone the errors of each kind of column are, since the same noise places them: what atoms vary by from count to count with columns where they are placed, and with
+    /// columns where they are.
+    pub(super) fn placing(&self, taught: &Taught) -> Result<Vec<f64>, Error> {
+        // Both fits of a count share most of their noise, so that few counts tell their ratio.
+        const COUNTS: usize = 4;
+        let kinds = self.crystal.projection.kinds.len();
+        let Some(example) = taught.examples.first() else { return Ok(vec![1.0; kinds]) };
+        let sites = example.sites(&self.crystal.projection, taught.thickness_A);
+        let (mut known, mut placed) = (Vec::new(), Vec::new());
+        for image in taught.drawn.iter().take(COUNTS) {
+            known.push(image.fitted(&sites, &taught.learnt, &taught.noise)?.atoms);
+            placed.push(image.counted(&sites, &taught.learnt, &taught.noise)?.atoms);
+        }
+        let varies = |all: &[Vec<f64>], site: usize| {
+            let mean = all.iter().map(|atoms| atoms[site]).sum::<f64>() / all.len() as f64;
+            all.iter().map(|atoms| (atoms[site] - mean).powi(2)).sum::<f64>()
+        };
+        let mut sums = vec![[0.0; 2]; kinds];
+        for (site, at) in sites.iter().enumerate() {
+            let both = [varies(&known, site), varies(&placed, site)];
+            if both.iter().all(|v| v.is_finite()) {
+                sums[at.kind].iter_mut().zip(both).for_each(|(sum, v)| *sum += v);
+            }
+        }
+        Ok(sums.iter().map(|[known, placed]| if *known > 0.0 { (placed / known).sqrt().max(1.0) } else { 1.0 }).collect())
+    }
+
     /// Maps counted scans of further simulated crystals, whose atoms are known.
     pub(super) fn bootstrap(
         &self,
         draws: usize,
         taught: &Taught,
         calibration: &Calibration,
-        thickness_A: f64,
+        placing: &[f64],
     ) -> Result<Option<Bootstrap>, Error> {
-        let seed = self.job.map.seed.value;
+        let (seed, thickness_A) = (self.job.map.seed.value, taught.thickness_A);
         let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
         // A crystal serves for several counts.
         const COUNTS: usize = 10;
@@ -81,7 +108,8 @@ impl Teacher<'_> {
             }
             let Some(scan) = &scan else { break };
             let example = self.example(scan, Some(seed.wrapping_mul(104_729) + draw as u64 + 1_000_003))?;
-            let found = example.fitted(&example.sites(&self.crystal.projection, thickness_A), &taught.learnt, &taught.noise)?;
+            let sites = example.sites(&self.crystal.projection, thickness_A);
+            let found = example.image.counted(&sites, &taught.learnt, &taught.noise)?.widened(&sites, placing);
             let own: Vec<usize> =
                 (0..scan.columns.len()).filter(|&k| self.crystal.holds(scan.columns[k].kind) && found.atoms[k].is_finite()).collect();
             let (fitted, se): (Vec<f64>, Vec<f64>) = own.iter().map(|&k| (found.atoms[k], found.se[k])).unzip();

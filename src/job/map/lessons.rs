@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::scene::Scene;
-use crate::analysis::columns::{Amplitudes, Evidence, Field, Fit, Known, Learnt, Lesson, Noise, Projection, Site, learn};
+use crate::analysis::columns::{Amplitudes, Evidence, Field, Fit, Known, Learnt, Lesson, Noise, Projection, Site, learn, settle};
 use crate::compute::Backend;
 use crate::compute::cpu::Cpu;
 use crate::job::device::Device;
@@ -57,6 +57,8 @@ pub(super) struct Taught {
     pub(super) noise: Noise,
     /// Simulated images without noise or nearly so, and what each tells.
     pub(super) examples: Vec<Example>,
+    /// The first of them as it was counted.
+    pub(super) drawn: Vec<Image>,
     evidence: Vec<Evidence>,
 }
 
@@ -65,13 +67,6 @@ impl Example {
     pub(super) fn sites(&self, projection: &Projection, thickness_A: f64) -> Vec<Site> {
         let site = |c: &Known| Site { kind: c.kind, at_A: c.at_A, expected: thickness_A * projection.atoms_per_A(c.kind) };
         self.columns.iter().map(site).collect()
-    }
-
-    /// Its columns, fitted at their places by what was learnt.
-    pub(super) fn fitted(&self, sites: &[Site], learnt: &Learnt, noise: &Noise) -> Result<Amplitudes, Error> {
-        let field = self.image.field();
-        let fit = Fit { field, templates: &learnt.templates, noise, margin_A: MARGIN_A };
-        Ok(fit.amplitudes(sites)?)
     }
 
     pub(super) fn lesson(&self) -> Lesson<'_> {
@@ -95,6 +90,18 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// Columns at these places, fitted by what was learnt.
+    pub(super) fn fitted(&self, sites: &[Site], learnt: &Learnt, noise: &Noise) -> Result<Amplitudes, Error> {
+        let fit = Fit { field: self.field(), templates: &learnt.templates, noise, margin_A: MARGIN_A };
+        Ok(fit.amplitudes(sites)?)
+    }
+
+    /// Columns placed and fitted, as those of an image whose lattice is known.
+    pub(super) fn counted(&self, sites: &[Site], learnt: &Learnt, noise: &Noise) -> Result<Amplitudes, Error> {
+        let fit = Fit { field: self.field(), templates: &learnt.templates, noise, margin_A: MARGIN_A };
+        Ok(fit.amplitudes(&settle(&fit, sites)?.sites)?)
+    }
+
     pub(super) fn field(&self) -> Field<'_> {
         Field { values: &self.values, shape: self.shape, pixel_A: self.pixel_A }
     }
@@ -270,7 +277,7 @@ impl Teacher<'_> {
     /// Templates and noise from simulated scans, the first of them counted `draws` times. An image out of iterations depends on the dose, so that of it the mean of what was counted teaches.
     pub(super) fn teach(&self, thickness_A: f64, draws: usize, seed: u64) -> Result<Taught, Error> {
         let mut examples = Vec::new();
-        let mut noise = None;
+        let (mut noise, mut first) = (None, Vec::new());
         let iterative = self.scene.is_iterative();
         for n in 0..self.lessons() {
             let scan = self.scan(thickness_A, seed + n as u64)?;
@@ -284,14 +291,17 @@ impl Teacher<'_> {
                 let fields: Vec<Field<'_>> = drawn.iter().map(Image::field).collect();
                 noise = Noise::of(&fields, if iterative { MARGIN_A } else { 0.0 })?;
             }
-            let image = if iterative { mean(drawn) } else { self.image(&scan, None)? };
+            let image = if iterative { mean(&drawn) } else { self.image(&scan, None)? };
+            if n == 0 {
+                first = drawn;
+            }
             examples.push(Example { image, columns: scan.columns });
         }
         let Some(noise) = noise else { return Err(self.unlearnt(thickness_A)) };
         let kinds = self.crystal.projection.kinds.len();
         let evidence: Vec<Evidence> = examples.iter().map(|example| Evidence::of(&example.lesson(), kinds)).collect();
         let learnt = learn(&evidence.iter().collect::<Vec<_>>(), kinds).ok_or_else(|| self.unlearnt(thickness_A))?;
-        Ok(Taught { thickness_A, learnt, noise, examples, evidence })
+        Ok(Taught { thickness_A, learnt, noise, examples, drawn: first, evidence })
     }
 
     fn unlearnt(&self, thickness_A: f64) -> Error {
@@ -317,13 +327,10 @@ fn batch_of(batch: usize, all: [usize; 2], positions: [usize; 2]) -> usize {
 }
 
 /// The mean of images of one shape.
-fn mean(images: Vec<Image>) -> Image {
-    let count = images.len() as f64;
-    let mut images = images.into_iter();
-    let Some(mut sum) = images.next() else { return Image { values: Vec::new(), shape: [0, 0], pixel_A: [1.0; 2] } };
-    images.for_each(|image| sum.values.iter_mut().zip(&image.values).for_each(|(s, v)| *s += v));
-    sum.values.iter_mut().for_each(|s| *s /= count);
-    sum
+fn mean(images: &[Image]) -> Image {
+    let Some(first) = images.first() else { return Image { values: Vec::new(), shape: [0, 0], pixel_A: [1.0; 2] } };
+    let mean = |at: usize| images.iter().map(|image| image.values[at]).sum::<f64>() / images.len() as f64;
+    Image { values: (0..first.values.len()).map(mean).collect(), ..*first }
 }
 
 fn means<B: Backend>(

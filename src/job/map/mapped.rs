@@ -100,7 +100,8 @@ impl Teacher<'_> {
         let sites = self.sites(&found, thickness_A);
         let fit = Fit { field: scene.field(), templates: &taught.learnt.templates, noise: &taught.noise, margin_A: map.margin_A.value };
         let mut settled = settle(&fit, &sites)?;
-        let amplitudes = fit.amplitudes(&settled.sites)?;
+        let placing = self.placing(&taught)?;
+        let amplitudes = fit.amplitudes(&settled.sites)?.widened(&settled.sites, &placing);
         let by = grown(amplitudes.misfit);
         settled.se_A.iter_mut().flatten().for_each(|se| *se *= by);
         progress();
@@ -132,7 +133,7 @@ impl Teacher<'_> {
         let cells = voronoi(&scene.field(), &taught.noise, &places);
         let bootstrap = match map.bootstrap.value {
             0 => None,
-            n => self.bootstrap(n, &taught, &calibration, thickness_A)?,
+            n => self.bootstrap(n, &taught, &calibration, &placing)?,
         };
         progress();
         run.emit(Event::StageFinished { stage: Stage::Map, seconds: begun.elapsed().as_secs_f64() });

@@ -2,7 +2,7 @@
 
 use super::lessons::{Taught, Teacher};
 use super::mapped::deviation;
-use crate::analysis::columns::{Amplitudes, Field, Found, Site, Template, find_lattice};
+use crate::analysis::columns::{Amplitudes, Field, Found, Site, Template, coarse, find_lattice};
 use crate::job::Error;
 
 /// A crystal is looked at more closely where it explains so many times what it explains laid over the image at random (over noise: 18 times at most in 48 images), or so much of the image's variance.
@@ -115,12 +115,10 @@ impl Teacher<'_> {
         looks: &[Template],
         better: &dyn Fn(f64) -> Option<(f64, String)>,
     ) -> Result<(), Error> {
-        let total = deviation(&self.scene.values).powi(2);
-        let noise = taught.noise.deviation().powi(2);
+        let total = deviation(&coarse(&self.scene.field())?).powi(2);
         // What is surely more than noise, which is known to a few per cent, for the dose is measured; but no less than what the image's own variance is known to (two standard errors, by as many numbers as are
         // independent), or a twentieth.
-        let spectrum = taught.noise.spectrum(self.scene.shape)?;
-        let independent = spectrum.iter().sum::<f64>().powi(2) / spectrum.iter().map(|s| s * s).sum::<f64>().max(f64::MIN_POSITIVE);
+        let (noise, independent) = taught.noise.coarse(self.scene.shape)?;
         let signal = (total - NOISE_KNOWN * noise).max((2.0 * (2.0 / independent.max(2.0)).sqrt()).min(0.05) * total);
         let share = found.explained * total / signal;
         if share >= EXPLAINED_OF_SIGNAL {

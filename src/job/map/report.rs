@@ -201,7 +201,7 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     let lattice = &mapped.found.lattice;
     let stretch = lattice.stretch();
     run.note(format!(
-        "crystal: turned by {:.1}°{}, {:.2} % longer along its y and {:.2} % along its x than the structure says; it explains {:.1} % of the image, {:.0} times as much as laid over it at random",
+        "crystal: turned by {:.1}°{}, {:.2} % longer along its y and {:.2} % along its x than the structure says; it explains {:.1} % of the image but for its finest waves, {:.0} times as much as laid over it at random",
         // Never "-0.0".
         (10.0 * lattice.rotation_deg()).round() / 10.0 + 0.0,
         if lattice.is_mirrored() { ", mirrored" } else { "" },
