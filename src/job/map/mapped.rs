@@ -109,7 +109,7 @@ impl Teacher<'_> {
         let kinds = [&metals[..], &alike(projection, crystal.element)];
         let [brightness, brightness_of_alike] = self.brightness(&taught, &settled.sites, &amplitudes, kinds)?;
         calibration.scale = scale(brightness, brightness_of_alike);
-        self.check_fit(&amplitudes)?;
+        self.check_fit(&amplitudes, &found, better)?;
         self.check_brightness(brightness, thickness_A, run)?;
         let targets: Vec<usize> = (0..sites.len()).filter(|&s| crystal.holds(sites[s].kind)).collect();
         let trusted = |s: usize| amplitudes.atoms[s].is_finite() && stands_in_crystal(s, &settled.sites, &amplitudes, &metals);

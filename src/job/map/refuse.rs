@@ -161,16 +161,27 @@ impl Teacher<'_> {
     }
 
     /// Refuses an image that its columns, each as bright as it comes, do not explain: another crystal, another focus or no phase.
-    pub(super) fn check_fit(&self, amplitudes: &Amplitudes) -> Result<(), Error> {
+    pub(super) fn check_fit(
+        &self,
+        amplitudes: &Amplitudes,
+        found: &Found,
+        better: &dyn Fn(f64) -> Option<(f64, String)>,
+    ) -> Result<(), Error> {
         if amplitudes.misfit < LEFT || amplitudes.explained > FITTED {
             return Ok(());
         }
         let direct = ". Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography";
+        let hint = better(found.explained).map_or_else(
+            || {
+                let direct = if self.scene.is_iterative() { "" } else { direct };
+                format!(". Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{direct}")
+            },
+            |(_, other)| format!("; {other} fits better"),
+        );
         Err(self.scene.refuse(format!(
-            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed. Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{}{}",
+            "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed{hint}{}",
             100.0 * amplitudes.explained.max(0.0),
             100.0 * FITTED,
-            if self.scene.is_iterative() { "" } else { direct },
             self.of_coarse_steps()
         )))
     }
