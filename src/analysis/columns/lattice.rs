@@ -387,14 +387,13 @@ mod tests {
         Projection::new([[5.0, 0.0, 0.0], [0.0, 5.34, 0.0], [0.0, 1.4, 9.19]], &sites)
     }
 
-    /// Every column of the truth has one of its kind where the found lattice says.
-    fn assert_placed(truth: &Lattice, found: &Found, projection: &Projection, end_A: [f64; 2]) {
+    /// Every column of the truth has one of its kind within so many Å of where the found lattice says.
+    fn assert_placed(truth: &Lattice, found: &Found, projection: &Projection, end_A: [f64; 2], within_A: f64) {
         let all = found.lattice.places(projection, end_A, 3.0);
         for place in truth.places(projection, end_A, 0.0) {
             let away = all.iter().filter(|p| p.kind == place.kind).map(|p| length([p.at_A[0] - place.at_A[0], p.at_A[1] - place.at_A[1]]));
             let away = away.fold(f64::INFINITY, f64::min);
-            // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
-            assert!(away < 0.25, "{away} Å off: {truth:?} {found:?}");
+            assert!(away < within_A, "{away} Å off: {truth:?} {found:?}");
         }
     }
 
@@ -419,7 +418,8 @@ mod tests {
             }
             let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &plain(&weights), None).unwrap().unwrap();
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
-            assert_placed(&truth, &found, &projection, end_A);
+            // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
+            assert_placed(&truth, &found, &projection, end_A, 0.25);
             assert!(found.explained > 0.3, "{found:?}");
         }
     }
@@ -447,7 +447,8 @@ mod tests {
             let off = Lattice { origin_A: truth.place([0.5 * projection.basis_A[0][0], 0.5 * projection.basis_A[0][1]]), ..truth };
             let found = find_lattice(&Field { values: &values, shape, pixel_A }, &projection, &looks, Some(&off)).unwrap().unwrap();
             assert_eq!(found.lattice.is_mirrored(), mirrored, "{truth:?} {found:?}");
-            assert_placed(&truth, &found, &projection, end_A);
+            // In a corner, where Hann's window leaves nothing, the noise alone is worth 0.04 Å along each axis; other columns are 1.6 Å away.
+            assert_placed(&truth, &found, &projection, end_A, 0.25);
             assert!(found.explained > 0.15, "{found:?}");
         }
     }
@@ -495,7 +496,8 @@ mod tests {
             values.iter_mut().zip(&noise).for_each(|(v, n)| *v = *v * by + n);
             let seen = found(&values);
             assert!(seen.times_chance > 30.0, "{seen:?}");
-            assert_placed(&truth, &seen, &projection, end_A);
+            // The noise is worth 2 % of strain here, and 0.27 Å in a corner at most in 25 fields.
+            assert_placed(&truth, &seen, &projection, end_A, 0.6);
         }
     }
 }
