@@ -172,6 +172,54 @@ fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_dark_columns_and_columns_th
     assert!(blurred.stderr.contains("carries spacings down to 2.46 Å. Take a larger angle (about 6 mrad)"), "{}", blurred.stderr);
 }
 
+/// A scan of a lone atom at a dose that does not show it.
+const EMPTY: &str = r#"
+seed = 5
+[specimen]
+structure = "atom.xyz"
+[optics]
+voltage_kV = 300
+convergence_mrad = 25
+[scan]
+shape = [44, 44]
+step_A = 0.3
+[detector]
+side_px = 48
+mrad_per_px = 2.0
+dose_e_per_A2 = 100
+"#;
+
+#[test]
+fn an_image_without_columns_and_pixels_that_are_too_large_for_any_are_refused_with_what_is_needed() {
+    let place = Place::new();
+    place.write("atom.xyz", "1\n\nO 5 5 1\n");
+    place.write("empty.toml", EMPTY);
+    place.write("coarse.toml", &SPECIFICATION.replace("[44, 44]", "[16, 16]").replace("step_A = 0.3", "step_A = 5"));
+    for (name, expected) in [
+        ("empty", &["the crystal's lattice is not found in it", "and 20 times are needed", "map.structure and map.zone_axis"][..]),
+        ("coarse", &["its pixels of 5.00 Å are too large for any spacing of the crystal", "Scan with a step of 0.20 Å or less"]),
+    ] {
+        place.done(&["simulate", &format!("{name}.toml"), "-o", &format!("{name}.h5")]);
+        let result = format!("{name}.emd");
+        place.done(&[
+            "image",
+            &format!("{name}.h5"),
+            "-o",
+            &result,
+            "-d",
+            "ssb",
+            "--set",
+            "scan.rotation_deg=0",
+            "--set",
+            "output.png=false",
+        ]);
+        let ran = place.run(&["map", &result, "--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        expected.iter().for_each(|words| assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr));
+        assert!(!place.path(&format!("{name}_map.emd")).exists() && !place.path(&format!("{name}_map_tables")).exists());
+    }
+}
+
 #[test]
 fn a_map_without_a_crystal_lists_bright_spots() {
     let place = imaged();

@@ -34,6 +34,8 @@ pub(super) struct Mapped {
     pub(super) discs: Vec<Integral>,
     pub(super) cells: Vec<Integral>,
     pub(super) bootstrap: Option<Bootstrap>,
+    /// How many times as large as by counting the errors of each kind of column are, since the same noise places them.
+    pub(super) placing: Vec<f64>,
     /// How bright heavy columns of other elements are beside those of a simulated crystal of this thickness, and those of elements that scatter alike.
     pub(super) brightness: Brightness,
     pub(super) brightness_of_alike: Brightness,
@@ -78,7 +80,7 @@ impl Teacher<'_> {
         let weights = weights(projection);
         let bright = plain(&weights);
         let Some(found) = find_lattice(&scene.field(), projection, &bright, None)? else {
-            return Err(scene.refuse("its pixels are too large for any spacing of the crystal. Scan with a smaller step".to_owned()));
+            return Err(self.too_coarse());
         };
         self.check_lattice(&found, &bright, better)?;
         self.check_spacing(&found)?;
@@ -153,6 +155,7 @@ impl Teacher<'_> {
             discs,
             cells,
             bootstrap,
+            placing,
             brightness,
             brightness_of_alike,
             normal,

@@ -22,7 +22,7 @@ use crate::simulate::{Cut, Element, NAMES, Structure};
 use diffraction::Diffraction;
 use lessons::{Crystal, Teacher};
 use mapped::{Mapped, weights};
-use refuse::{much_more, stands_out};
+use refuse::{beyond_chance, much_more};
 use scene::{Arrays, Scene};
 
 /// What a map leaves in a result, and what is said of it.
@@ -230,7 +230,7 @@ fn better(job: &Job, scene: &Scene, given: &Crystal, explained: f64) -> Option<(
             }
             let Ok(projection) = projection(&structure, &cut) else { continue };
             let Ok(Some(found)) = find_lattice(&scene.field(), &projection, &plain(&weights(&projection)), None) else { continue };
-            if stands_out(&found) && best.as_ref().is_none_or(|(most, _)| found.explained > *most) {
+            if beyond_chance(&found) && best.as_ref().is_none_or(|(most, _)| found.explained > *most) {
                 best = Some((found.explained, format!("{name} along {zone_axis:?}")));
             }
         }

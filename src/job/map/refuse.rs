@@ -45,6 +45,16 @@ impl Teacher<'_> {
         Ok(())
     }
 
+    /// Why an image without a wave as long as the crystal's longest has no map.
+    pub(super) fn too_coarse(&self) -> Error {
+        let [y, x] = self.scene.pixel_A;
+        self.scene.refuse(format!(
+            "its pixels of {:.2} Å are too large for any spacing of the crystal. Scan with a step of {:.2} Å or less",
+            y.max(x),
+            self.scene.limit_A() / 2.0
+        ))
+    }
+
     /// Refuses a lattice that noise could have as well.
     pub(super) fn check_lattice(
         &self,
@@ -56,10 +66,9 @@ impl Teacher<'_> {
             return Ok(());
         }
         self.check_sign(found.explained, 1.0, looks)?;
-        let hint = better(found.explained).map_or_else(
-            || "Check map.structure and map.zone_axis, and whether columns are to be seen at all; a larger field or a higher dose shows more".to_owned(),
-            |(_, other)| format!("{other} fits better"),
-        );
+        let hint = fits_better(better, found).unwrap_or_else(|| {
+            "Check map.structure and map.zone_axis, and whether columns are to be seen at all; a larger field or a higher dose shows more".to_owned()
+        });
         Err(self.scene.refuse(format!(
             "the crystal's lattice is not found in it: laid over it as well as can be it explains {:.1} %, {:.0} times as much as laid at random, and {TIMES_CHANCE:.0} times are needed. {hint}",
             100.0 * found.explained,
@@ -171,12 +180,12 @@ impl Teacher<'_> {
             return Ok(());
         }
         let direct = ". Far out of focus, or in a thick specimen, direct images have no columns: map the phase of ptychography";
-        let hint = better(found.explained).map_or_else(
+        let hint = fits_better(better, found).map_or_else(
             || {
                 let direct = if self.scene.is_iterative() { "" } else { direct };
                 format!(". Check map.structure, map.zone_axis, map.thickness_A and optics.defocus_A{direct}")
             },
-            |(_, other)| format!("; {other} fits better"),
+            |other| format!("; {other}"),
         );
         Err(self.scene.refuse(format!(
             "columns as a simulated crystal has them explain {:.0} % of what is not noise, though each was fitted; {:.0} % are needed{hint}{}",
@@ -200,9 +209,19 @@ impl Teacher<'_> {
     }
 }
 
-/// Is a lattice there beyond chance?
-pub(super) fn stands_out(found: &Found) -> bool {
-    found.times_chance > TIMES_CHANCE || found.explained > EXPLAINED
+/// What is to be said where another crystal fits better than the one that was found.
+fn fits_better(better: &dyn Fn(f64) -> Option<(f64, String)>, found: &Found) -> Option<String> {
+    better(found.explained).map(|(_, other)| format!("{other} fits better"))
+}
+
+/// Is a lattice there, or may it be, so that it is looked at more closely?
+fn stands_out(found: &Found) -> bool {
+    beyond_chance(found) || found.explained > EXPLAINED
+}
+
+/// Does a crystal explain what no chance does? In an image of few pixels chance explains more than a tenth.
+pub(super) fn beyond_chance(found: &Found) -> bool {
+    found.times_chance > TIMES_CHANCE
 }
 
 /// Does one crystal explain so much more of an image than another that chance is not why?

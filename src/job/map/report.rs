@@ -126,6 +126,8 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
     });
     let number = |name: &str, value: f64| (name.to_owned(), Attr::Number(value));
     let lattice = &mapped.found.lattice;
+    // Columns of an element are placed alike, but for their neighbours.
+    let of_placing = mapped.targets.iter().map(|&site| mapped.placing[mapped.settled.sites[site].kind]).fold(1.0, f64::max);
     let mut extra = vec![
         ("frame".to_owned(), Attr::Text(Frame::Scan.name().to_owned())),
         ("image".to_owned(), Attr::Text(scene.path.clone())),
@@ -141,6 +143,7 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
         number("calibration_bend_per_atom", calibration.bend),
         number("calibration_scatter_atoms", calibration.scatter),
         number("calibration_scale", calibration.scale),
+        number("placing", of_placing),
         number("noise_rad", mapped.taught.noise.deviation()),
         number("brightness_of_others", mapped.brightness.ratio),
         number("brightness_of_others_se", mapped.brightness.se),
@@ -152,6 +155,8 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
     }
     if let Some(check) = &mapped.bootstrap {
         extra.extend([
+            number("bootstrap_columns", check.columns as f64),
+            number("bootstrap_called", check.called as f64),
             number("bootstrap_within_68", check.within[0]),
             number("bootstrap_within_95", check.within[1]),
             number("bootstrap_error_ratio", check.ratio),
