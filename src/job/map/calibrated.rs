@@ -14,9 +14,38 @@ pub(super) struct Bootstrap {
     pub(super) ratio: f64,
     /// The root mean square error in atoms.
     pub(super) rms_atoms: f64,
-    /// Of the columns that were called, those that miss nothing.
-    pub(super) false_share: f64,
+    pub(super) calls: Calls,
+}
+
+/// Which columns of simulated scans were called to miss atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Calls {
+    scans: usize,
     pub(super) called: usize,
+    /// Of all that were called, those that miss nothing.
+    wrong: usize,
+    /// The sum over scans of the part of the called ones that miss nothing, 0 where none is called.
+    parts: f64,
+}
+
+impl Calls {
+    /// A further scan with so many called columns, so many of which miss nothing.
+    fn add(&mut self, called: usize, wrong: usize) {
+        self.scans += 1;
+        self.called += called;
+        self.wrong += wrong;
+        self.parts += wrong as f64 / called.max(1) as f64;
+    }
+
+    /// The false discovery rate as Benjamini and Hochberg define it, E[V/max(R, 1)]: what q values hold, scan by scan.
+    pub(super) fn false_discovery_rate(&self) -> f64 {
+        self.parts / self.scans.max(1) as f64
+    }
+
+    /// The part of all called columns that miss nothing: more than the false discovery rate where few scans have any to call.
+    pub(super) fn false_share(&self) -> f64 {
+        self.wrong as f64 / self.called.max(1) as f64
+    }
 }
 
 /// True and fitted atoms, and the standard errors by counting.
@@ -98,7 +127,7 @@ impl Teacher<'_> {
         placing: &[f64],
     ) -> Result<Option<Bootstrap>, Error> {
         let (seed, thickness_A) = (self.job.map.seed.value, taught.thickness_A);
-        let (mut errors, mut called, mut wrong) = (Vec::new(), 0, 0);
+        let (mut errors, mut calls) = (Vec::new(), Calls::default());
         // A crystal serves for several counts.
         const COUNTS: usize = 10;
         let mut scan = None;
@@ -118,11 +147,10 @@ impl Teacher<'_> {
             let occupancies = occupancies(&fitted, &se, &vec![full; own.len()], &Calibration { scale: 0.0, ..*calibration });
             for (o, &k) in occupancies.iter().zip(&own) {
                 errors.push(((o.atoms - scan.columns[k].atoms) / o.atoms_se, o.atoms - scan.columns[k].atoms, o.atoms_se));
-                if o.q < self.job.map.false_discovery_rate.value {
-                    called += 1;
-                    wrong += usize::from(scan.columns[k].atoms >= full);
-                }
             }
+            let called = occupancies.iter().zip(&own).filter(|(o, _)| o.q < self.job.map.false_discovery_rate.value);
+            let wrong = called.clone().filter(|(_, k)| scan.columns[**k].atoms >= full).count();
+            calls.add(called.count(), wrong);
         }
         if errors.is_empty() {
             return Ok(None);
@@ -131,13 +159,23 @@ impl Teacher<'_> {
         let within = |z: f64| errors.iter().filter(|e| e.0.abs() < z).count() as f64 / n;
         let rms = (errors.iter().map(|e| e.1 * e.1).sum::<f64>() / n).sqrt();
         let mean = (errors.iter().map(|e| e.2 * e.2).sum::<f64>() / n).sqrt();
-        Ok(Some(Bootstrap {
-            columns: errors.len(),
-            within: [within(1.0), within(1.959_964)],
-            ratio: rms / mean,
-            rms_atoms: rms,
-            false_share: wrong as f64 / called.max(1) as f64,
-            called,
-        }))
+        Ok(Some(Bootstrap { columns: errors.len(), within: [within(1.0), within(1.959_964)], ratio: rms / mean, rms_atoms: rms, calls }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Calls;
+
+    #[test]
+    fn the_false_discovery_rate_is_a_mean_over_scans_and_the_share_of_false_ones_is_one_over_columns() {
+        let mut calls = Calls::default();
+        for (called, wrong) in [(0, 0), (1, 1), (4, 1), (5, 0), (0, 0)] {
+            calls.add(called, wrong);
+        }
+        // (0 + 1 + 1/4 + 0 + 0)/5, and 2 of 10.
+        assert!((calls.false_discovery_rate() - 0.25).abs() < 1e-12, "{calls:?}");
+        assert!((calls.false_share() - 0.2).abs() < 1e-12, "{calls:?}");
+        assert_eq!(calls.called, 10);
     }
 }

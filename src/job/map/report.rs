@@ -156,12 +156,13 @@ pub(super) fn outcome(job: &Job, scene: &Scene, crystal: &Crystal, mapped: Mappe
     if let Some(check) = &mapped.bootstrap {
         extra.extend([
             number("bootstrap_columns", check.columns as f64),
-            number("bootstrap_called", check.called as f64),
+            number("bootstrap_called", check.calls.called as f64),
             number("bootstrap_within_68", check.within[0]),
             number("bootstrap_within_95", check.within[1]),
             number("bootstrap_error_ratio", check.ratio),
             number("bootstrap_rms_atoms", check.rms_atoms),
-            number("bootstrap_false_share", check.false_share),
+            number("bootstrap_false_discovery_rate", check.calls.false_discovery_rate()),
+            number("bootstrap_false_share", check.calls.false_share()),
         ]);
     }
     let mut tables = vec![Table { path: "map/columns".to_owned(), columns: rows, extra }];
@@ -239,11 +240,13 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
         ));
     }
     if let Some(power) = &mapped.power {
+        let full = mapped.targets.iter().map(|&site| mapped.settled.sites[site].expected).fold(0.0, f64::max);
         run.note(format!(
-            "power: this image shows a single column that misses {:.1} atoms or more in four of five cases (a column's standard error is {:.2} atoms), and a mean occupancy below {:.3}",
+            "power: this image shows a single column that misses {:.1} atoms or more in four of five cases (a column's standard error is {:.2} atoms), and a mean occupancy below {:.3}{}",
             power.single_atoms,
             power.se_atoms,
-            1.0 - power.mean_occupancy
+            1.0 - power.mean_occupancy,
+            beyond_full(power.single_atoms, full)
         ));
     }
     let left = mapped.amplitudes.misfit;
@@ -261,15 +264,26 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     }
     if let Some(check) = &mapped.bootstrap {
         run.note(format!(
-            "bootstrap: of {} simulated columns {:.1} % lie within one standard error (68.3) and {:.1} % within the 95 % interval; errors are {:.2} times as large as said; {:.1} % of {} called ones are full",
+            "bootstrap: of {} simulated columns {:.1} % lie within one standard error (68.3) and {:.1} % within the 95 % interval; errors are {:.2} times as large as said. The false discovery rate is {:.1} % (the part of a scan's called columns that are full, 0 where none is called, on the mean); of all {} called ones {:.1} % are full",
             check.columns,
             100.0 * check.within[0],
             100.0 * check.within[1],
             check.ratio,
-            100.0 * check.false_share,
-            check.called
+            100.0 * check.calls.false_discovery_rate(),
+            check.calls.called,
+            100.0 * check.calls.false_share()
         ));
     }
+}
+
+/// What is to be said where a single column is found only if it misses more atoms than a full one holds: few are called, and the false ones, which are as rare as ever, are many of them.
+fn beyond_full(single_atoms: f64, full: f64) -> String {
+    if single_atoms <= full {
+        return String::new();
+    }
+    format!(
+        ". A full column holds {full:.1}: most empty ones are not found, and those that are called in such an image are full more often than q tells"
+    )
 }
 
 /// Bright spots where no crystal is known.
