@@ -207,6 +207,16 @@ pub struct Power {
     pub mean_occupancy: f64,
 }
 
+impl Power {
+    /// In what part of all cases a column is found that misses so many atoms, where it is the only one.
+    pub fn finds(&self, deficit_atoms: f64) -> f64 {
+        normal_below((deficit_atoms - self.single_atoms) / self.se_atoms + normal_quantile(FOUND))
+    }
+}
+
+/// What counts as found: in four of five cases.
+const FOUND: f64 = 0.8;
+
 /// The power of a test over these columns, of which `mean` is the mean.
 pub fn power(occupancies: &[Occupancy], mean: &Row) -> Option<Power> {
     let mut errors: Vec<f64> = occupancies.iter().map(|o| o.atoms_se).filter(|se| se.is_finite()).collect();
@@ -215,7 +225,7 @@ pub fn power(occupancies: &[Occupancy], mean: &Row) -> Option<Power> {
     }
     errors.sort_by(f64::total_cmp);
     let se_atoms = errors[errors.len() / 2];
-    let found = normal_quantile(0.8);
+    let found = normal_quantile(FOUND);
     Some(Power {
         se_atoms,
         single_atoms: (normal_quantile(1.0 - 0.05 / errors.len() as f64) + found) * se_atoms,
@@ -242,6 +252,30 @@ mod tests {
             let expected = (0.5 * 0.05f64.hypot(0.02) / 2.0).hypot(scale * row.occupancy);
             assert!((row.se / expected - 1.0).abs() < 1e-6, "{scale}: {} of {expected}", row.se);
         }
+    }
+
+    #[test]
+    fn a_lone_deficit_is_found_as_often_as_the_power_says() {
+        const COLUMNS: usize = 14;
+        const DRAWS: usize = 4000;
+        let mut rng = ChaCha8Rng::seed_from_u64(rand::random());
+        let line = Calibration { slope: 1.0, intercept: 0.0, bend: 0.0, scatter: 0.0, scale: 0.0, range: [0.0, 1.0], columns: 9 };
+        for se in [0.25, 0.4, 0.8] {
+            let normal = Normal::new(0.0, se).unwrap();
+            let mut power = None;
+            let found = (0..DRAWS).filter(|_| {
+                let fitted: Vec<f64> = (0..COLUMNS).map(|k| f64::from(u8::from(k > 0)) + normal.sample(&mut rng)).collect();
+                let all = occupancies(&fitted, &[se; COLUMNS], &[1.0; COLUMNS], &line);
+                power = rows(&[0.0; COLUMNS], &all, &[1.0; COLUMNS], &[], &line, 1.0).pop().and_then(|mean| super::power(&all, &mean));
+                all[0].q < 0.05
+            });
+            let share = found.count() as f64 / DRAWS as f64;
+            let told = power.unwrap().finds(1.0);
+            // Four standard errors of 4000 draws are 0.032 at most. False ones, which make the test a little more lenient, add some hundredths.
+            assert!((share - told).abs() < 0.05, "{se}: {share} of draws, {told} told");
+        }
+        let power = Power { se_atoms: 0.3, single_atoms: 1.1, mean_occupancy: 0.1 };
+        assert!((power.finds(1.1) - 0.8).abs() < 1e-6);
     }
 
     #[test]

@@ -241,12 +241,15 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
     }
     if let Some(power) = &mapped.power {
         let full = mapped.targets.iter().map(|&site| mapped.settled.sites[site].expected).fold(0.0, f64::max);
+        let found = power.finds(full);
+        // Where few columns are called false ones, which are as rare as ever, are many of them.
+        let doubt = if found < 0.5 { ". Of the few columns that such images call, more may be full than q tells" } else { "" };
         run.note(format!(
-            "power: this image shows a single column that misses {:.1} atoms or more in four of five cases (a column's standard error is {:.2} atoms), and a mean occupancy below {:.3}{}",
+            "power: this image shows a single column that misses {:.1} atoms or more in four of five cases (a column's standard error is {:.2} atoms), an empty one of {full:.1} atoms in {:.0} % of cases, and a mean occupancy below {:.3}{doubt}",
             power.single_atoms,
             power.se_atoms,
+            100.0 * found,
             1.0 - power.mean_occupancy,
-            beyond_full(power.single_atoms, full)
         ));
     }
     let left = mapped.amplitudes.misfit;
@@ -274,16 +277,6 @@ fn tell(job: &Job, crystal: &Crystal, mapped: &Mapped, run: &Run) {
             100.0 * check.calls.false_share()
         ));
     }
-}
-
-/// What is to be said where a single column is found only if it misses more atoms than a full one holds: few are called, and the false ones, which are as rare as ever, are many of them.
-fn beyond_full(single_atoms: f64, full: f64) -> String {
-    if single_atoms <= full {
-        return String::new();
-    }
-    format!(
-        ". A full column holds {full:.1}: most empty ones are not found, and those that are called in such an image are full more often than q tells"
-    )
 }
 
 /// Bright spots where no crystal is known.
