@@ -31,10 +31,16 @@ fn imaged() -> Place {
 /// The same of so many positions along y and x.
 fn imaged_of(side: usize) -> Place {
     let place = Place::new();
-    place.write("spec.toml", &SPECIFICATION.replace("[44, 44]", &format!("[{side}, {side}]")));
-    place.done(&["simulate", "spec.toml", "-o", "scan.h5"]);
-    place.done(&["image", "scan.h5", "-o", "scan.emd", "-d", "bf,ssb", "--set", "scan.rotation_deg=0", "--set", "output.png=false"]);
+    image(&place, "scan", &SPECIFICATION.replace("[44, 44]", &format!("[{side}, {side}]")));
     place
+}
+
+/// Simulates a specification, and makes the images of its scan in NAME.emd.
+fn image(place: &Place, name: &str, specification: &str) {
+    let [spec, scan, result] = ["toml", "h5", "emd"].map(|kind| format!("{name}.{kind}"));
+    place.write(&spec, specification);
+    place.done(&["simulate", &spec, "-o", &scan]);
+    place.done(&["image", &scan, "-o", &result, "-d", "bf,ssb", "--set", "scan.rotation_deg=0", "--set", "output.png=false"]);
 }
 
 fn reals(table: &Table, name: &str) -> Vec<f64> {
@@ -165,9 +171,7 @@ fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_dark_columns_and_columns_th
     let dark = place.run(&[&["map", "dark.emd"][..], &crystal].concat());
     assert!(dark.code == 2 && dark.stderr.contains("its columns are darker than what lies between them"), "{}", dark.stderr);
     assert!(dark.stderr.contains("where scan.rotation_deg is off by 180°"), "{}", dark.stderr);
-    place.write("blurred.toml", BLURRED);
-    place.done(&["simulate", "blurred.toml", "-o", "blurred.h5"]);
-    place.done(&["image", "blurred.h5", "-o", "blurred.emd", "-d", "ssb", "--set", "scan.rotation_deg=0"]);
+    image(&place, "blurred", BLURRED);
     let blurred = place.run(&[&["map", "blurred.emd"][..], &crystal].concat());
     assert_eq!(blurred.code, 2, "{}", blurred.stderr);
     assert!(blurred.stderr.contains("are not resolved: their neighbours are 1.5"), "{}", blurred.stderr);
@@ -175,46 +179,22 @@ fn a_small_field_a_wrong_thickness_a_wrong_zone_axis_dark_columns_and_columns_th
 }
 
 /// A scan of a lone atom at a dose that does not show it.
-const EMPTY: &str = r#"
-seed = 5
-[specimen]
-structure = "atom.xyz"
-[optics]
-voltage_kV = 300
-convergence_mrad = 25
-[scan]
-shape = [44, 44]
-step_A = 0.3
-[detector]
-side_px = 48
-mrad_per_px = 2.0
-dose_e_per_A2 = 100
-"#;
+fn empty() -> String {
+    let (_, instrument) = SPECIFICATION.split_once("[optics]").unwrap();
+    format!("seed = 5\n[specimen]\nstructure = \"atom.xyz\"\n[optics]{}", instrument.replace("2e4", "100"))
+}
 
 #[test]
 fn an_image_without_columns_and_pixels_that_are_too_large_for_any_are_refused_with_what_is_needed() {
     let place = Place::new();
     place.write("atom.xyz", "1\n\nO 5 5 1\n");
-    place.write("empty.toml", EMPTY);
-    place.write("coarse.toml", &SPECIFICATION.replace("[44, 44]", "[16, 16]").replace("step_A = 0.3", "step_A = 5"));
-    for (name, expected) in [
-        ("empty", &["the crystal's lattice is not found in it", "and 20 times are needed", "map.structure and map.zone_axis"][..]),
-        ("coarse", &["its pixels of 5.00 Å are too large for any spacing of the crystal", "Scan with a step of 0.20 Å or less"]),
+    let coarse = SPECIFICATION.replace("[44, 44]", "[16, 16]").replace("step_A = 0.3", "step_A = 5");
+    for (name, specification, expected) in [
+        ("empty", empty(), &["the crystal's lattice is not found in it", "and 20 times are needed", "map.structure and map.zone_axis"][..]),
+        ("coarse", coarse, &["its pixels of 5.00 Å are too large for any spacing of the crystal", "Scan with a step of 0.20 Å or less"]),
     ] {
-        place.done(&["simulate", &format!("{name}.toml"), "-o", &format!("{name}.h5")]);
+        image(&place, name, &specification);
         let result = format!("{name}.emd");
-        place.done(&[
-            "image",
-            &format!("{name}.h5"),
-            "-o",
-            &result,
-            "-d",
-            "ssb",
-            "--set",
-            "scan.rotation_deg=0",
-            "--set",
-            "output.png=false",
-        ]);
         let ran = place.run(&["map", &result, "--set", "map.structure=Na3Ni2SbO6", "--set", "map.thickness_A=5.3", "--set", "map.draws=3"]);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         expected.iter().for_each(|words| assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr));
